@@ -1,0 +1,54 @@
+# Copyright: the runbook.ops authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The filter parse_size: a thin door into module_utils."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: parse_size
+short_description: Turn a size as people write it into bytes
+version_added: 0.1.0
+author:
+  - The runbook.ops founders (@runbook-ops)
+description:
+  - V(kB), V(MB), V(GB), V(TB) are powers of 1000, V(KiB), V(MiB), V(GiB), V(TiB) are powers of 1024.
+  - A number is taken as bytes.
+options:
+  _input:
+    description: The size.
+    type: raw
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Show the limit in bytes
+  ansible.builtin.debug:
+    msg: "{{ '500MB' | runbook.ops.parse_size }}"  # 500000000
+"""
+
+RETURN = r"""
+_value:
+  description: The size in bytes.
+  type: int
+"""
+
+from collections.abc import Callable
+
+from ansible.errors import AnsibleFilterError
+from ansible_collections.runbook.ops.plugins.module_utils._units import parse_size
+
+
+def filter_parse_size(value: object) -> int:
+    """Return ``value`` in bytes."""
+    try:
+        return parse_size(value)
+    except ValueError as exc:
+        raise AnsibleFilterError(f"runbook.ops.parse_size: {exc}") from exc
+
+
+class FilterModule:
+    """What Ansible looks for."""
+
+    def filters(self) -> dict[str, Callable[..., object]]:
+        """Return the filters of this file by name."""
+        return {"parse_size": filter_parse_size}
