@@ -1,0 +1,77 @@
+# Copyright: the runbook.ops authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Validate the variables that describe a system, and return what they mean. Runs on the controller."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from ansible import context
+from ansible.errors import AnsibleError
+from ansible.plugins.action import ActionBase
+from ansible_collections.runbook.ops.plugins.module_utils._contract import PREFIX, UNREADABLE, normalise, plain, secrets
+from ansible_collections.runbook.ops.plugins.module_utils._references import complete, contradictions
+from ansible_collections.runbook.ops.plugins.plugin_utils._controller import this_run
+
+SPECIFICATION = Path(__file__).parents[2] / "roles" / "system" / "meta" / "argument_specs.yml"
+
+
+@lru_cache(maxsize=1)
+def specification() -> dict[str, Any]:
+    """Return the options that describe a system."""
+    # The C loader takes a fifth of the time, and is missing only where PyYAML was built without libyaml. Both are safe.
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    content = yaml.load(SPECIFICATION.read_text(encoding="utf-8"), Loader=loader)  # noqa: S506
+    return content["argument_specs"]["description"]["options"]
+
+
+def resolve(path: str, value: Any, template: Callable[[Any], Any], problems: list[str]) -> Any:
+    """Return ``value`` with its templates resolved, UNREADABLE in place of those that cannot be."""
+    if isinstance(value, Mapping):
+        return {key: resolve(f"{path}.{key}", item, template, problems) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [resolve(f"{path}[{index}]", item, template, problems) for index, item in enumerate(value)]
+    if value is None or isinstance(value, (bool, int, float)) or (isinstance(value, str) and "{" not in value):
+        return plain(value)
+    try:
+        return plain(template(value))
+    except AnsibleError as exc:
+        problems.append(f"{path} cannot be read: {str(exc).splitlines()[0]}")
+        return UNREADABLE
+
+
+class ActionModule(ActionBase):
+    """The contract's door: nothing but this reads ``ops_`` variables."""
+
+    _requires_connection = False
+    _supports_check_mode = True
+
+    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result = super().run(tmp, task_vars)
+        variables = task_vars or {}
+        options = specification()
+        problems: list[str] = []
+        described = {
+            name: resolve(name, value, self._templar.template, problems)
+            for name, value in variables.items()
+            if name.startswith(PREFIX)
+        }
+        system, wrong = normalise(described, options)
+        problems += wrong + contradictions(system)
+        if problems:
+            count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+            lines = "\n".join(f"  {problem}" for problem in problems)
+            return {
+                **result,
+                "failed": True,
+                "msg": f"The system's description has {count}:\n{lines}",
+                "problems": problems,
+            }
+        if secrets(described, options):
+            result["_ansible_no_log"] = True  # they are handed on to the roles, not shown
+        run = this_run(variables, context.CLIARGS.get("args", ()))
+        return {**result, **complete(system), "run": run, "changed": False}

@@ -1,0 +1,172 @@
+# Copyright: the runbook.ops authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Compare the parts of a system's description with each other. Private to this collection."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.runbook.ops.plugins.module_utils._contract import PREFIX, nearest
+
+NAMED = ("services", "databases", "certificates", "endpoints", "logs", "backups", "monitors", "scripts", "schedule")
+BAD_WHEN_LOW = ("certificate_days",)  # of these thresholds, the critical one is the smaller
+NEEDS = {"pm2": ("user",), "compose": ("path",)}  # what a manager cannot do without
+
+
+def contradictions(system: Mapping[str, Any]) -> list[str]:
+    """Return what is wrong between the parts of a normalised description, one line each."""
+    return [
+        *_duplicates(system),
+        *_services(system),
+        *_cycle(system),
+        *_strangers(system),
+        *_thresholds(system["thresholds"] or {}),
+    ]
+
+
+def _items(system: Mapping[str, Any], part: str) -> list[tuple[int, dict[str, Any]]]:
+    """Return the items of a list that could be read, each with its place."""
+    return [(index, item) for index, item in enumerate(system[part]) if item]
+
+
+def _names(system: Mapping[str, Any], part: str) -> list[str]:
+    return [item["name"] for _index, item in _items(system, part) if item["name"]]
+
+
+def complete(system: dict[str, Any]) -> dict[str, Any]:
+    """Return a valid description with all that follows from it: order, units, the ports in URLs."""
+    services = [_completed(service) for service in in_order(system["services"])]
+    return {
+        **system,
+        "services": services,
+        "system": {**system["system"], "title": system["system"]["title"] or system["system"]["name"]},
+    }
+
+
+def _completed(service: dict[str, Any]) -> dict[str, Any]:
+    unit = (service["unit"] or f"{service['name']}.service") if service["manager"] == "systemd" else None
+    health = service["health"]
+    if health:
+        url, standby = health["url"], None
+        if url and "{port}" in url:
+            standby = url.replace("{port}", str(service["standby_port"])) if service["standby_port"] else None
+            url = url.replace("{port}", str(service["port"]))
+        health = {**health, "url": url, "standby_url": standby}
+    return {
+        **service,
+        "unit": unit,
+        "watch_units": service["watch_units"] or ([unit] if unit else []),
+        "health": health,
+    }
+
+
+def in_order(services: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return ``services`` so that each stands after those it needs, otherwise in the order given."""
+    left, done = list(services), []
+    while left:
+        ready = next(one for one in left if not set(one["after"]) & {other["name"] for other in left})
+        left.remove(ready)
+        done.append(ready)
+    return done
+
+
+def _duplicates(system: Mapping[str, Any]) -> list[str]:
+    found = []
+    for part in NAMED:
+        first: dict[str, int] = {}
+        for index, item in _items(system, part):
+            name = item["name"]
+            if name and name in first:
+                found.append(
+                    f"{PREFIX}{part}[{index}].name is {name!r}: {PREFIX}{part}[{first[name]}] has this name already"
+                )
+            first.setdefault(name, index)
+    return found
+
+
+def _services(system: Mapping[str, Any]) -> list[str]:
+    found = []
+    names, databases = _names(system, "services"), _names(system, "databases")
+    for index, service in _items(system, "services"):
+        path = f"{PREFIX}services[{index}]"
+        for place, other in enumerate(service["after"]):
+            if other not in names:
+                found.append(
+                    f"{path}.after[{place}] is {other!r}: no service has this name; {nearest(str(other), names)}"
+                )
+        for key in NEEDS.get(service["manager"], ()):
+            if not service[key]:
+                found.append(f"{path}.{key} is missing ({service['name']}): the manager {service['manager']} needs it")
+        for key in ("name", "port"):
+            if service[key] and service[key] == service[f"standby_{key}"]:
+                found.append(f"{path}.standby_{key} is {service[key]!r}: the service itself has this {key}")
+        health = service["health"] or {}
+        if health.get("database") and health["database"] not in databases:
+            hint = nearest(health["database"], databases)
+            found.append(
+                f"{path}.health.database is {health['database']!r}: {PREFIX}databases has none of this name; {hint}"
+            )
+        if "{port}" in (health.get("url") or "") and not service["port"]:
+            found.append(f"{path}.health.url is {health['url']!r}: {{port}} stands for {path}.port, which is missing")
+    return found
+
+
+def _cycle(system: Mapping[str, Any]) -> list[str]:
+    """Return one line that names the services which wait for each other."""
+    after = {service["name"]: service["after"] for _index, service in _items(system, "services")}
+    left = set(after)
+    while free := {name for name in left if not left & set(after[name])}:
+        left -= free
+    if not left:
+        return []
+    trail = [min(left, key=str)]  # each of those left waits for another of them: who walks on comes round
+    while trail[-1] not in trail[:-1]:
+        trail.append(next(name for name in after[trail[-1]] if name in left))
+    circle = " waits for ".join(map(str, trail[trail.index(trail[-1]) :]))
+    return [f"{PREFIX}services: {circle}: take one of them out of an after"]
+
+
+def _strangers(system: Mapping[str, Any]) -> list[str]:
+    """Return the logs and backups that name a service or database nobody declares."""
+    apps = [
+        service["name"]
+        for _index, service in _items(system, "services")
+        if service["manager"] == "pm2" and service["name"]
+    ]
+    databases = _names(system, "databases")
+    found = []
+    for index, log in _items(system, "logs"):
+        if log["pm2"] and log["pm2"] not in apps:
+            path, hint = f"{PREFIX}logs[{index}].pm2", nearest(log["pm2"], apps)
+            found.append(f"{path} is {log['pm2']!r}: no service of the manager pm2 has this name; {hint}")
+    for index, backup in _items(system, "backups"):
+        for place, name in enumerate(backup["databases"]):
+            if name not in databases:
+                path = f"{PREFIX}backups[{index}].databases[{place}]"
+                found.append(
+                    f"{path} is {name!r}: {PREFIX}databases has none of this name; {nearest(str(name), databases)}"
+                )
+    return found
+
+
+def _thresholds(thresholds: Mapping[str, Any]) -> list[str]:
+    found = []
+    for name, limits in thresholds.items():
+        if limits is None:
+            continue
+        warning, critical = limits["warning"], limits["critical"]
+        if name.endswith("_percent"):
+            found += [
+                f"{PREFIX}thresholds.{name}.{key} is {value}: a percentage is a number between 0 and 100"
+                for key, value in limits.items()
+                if value is not None and value > 100
+            ]
+        if warning is None or critical is None:
+            continue
+        low = name in BAD_WHEN_LOW
+        if (critical > warning) if low else (warning > critical):
+            than = "above" if low else "below"
+            path = f"{PREFIX}thresholds.{name}.warning"
+            found.append(f"{path} is {warning}: critical is {critical}, and must not be {than} it")
+    return found

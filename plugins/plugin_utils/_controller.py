@@ -1,0 +1,126 @@
+# Copyright: the runbook.ops authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the controller knows about the run it is in. Private to this collection; runs on the controller only."""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import json
+import os
+import re
+import socket
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+
+
+def this_run(variables: Mapping[str, Any], playbooks: Sequence[str], parent: int | None = None) -> dict[str, Any]:
+    """Return what identifies this run: the same for all its hosts, plays and workers.
+
+    :param variables: the task's variables
+    :param playbooks: the playbooks as given on the command line
+    :param parent: the process that is the run; without it the one that started this worker
+    """
+    pid = parent or os.getppid()
+    began = process_began(pid)
+    process = "/".join((*_machine(), str(pid), began or "0"))
+    job = variables.get("awx_job_id") or variables.get("tower_job_id")
+    return {
+        "id": f"awx-{job}" if job else hashlib.sha256(process.encode()).hexdigest()[:12],
+        "playbook": _playbook(playbooks),
+        "started_at": _started_at(began),
+        "user": _user(),
+        "controller": socket.gethostname(),
+        "process": process,
+        "awx_job_id": str(job) if job else None,
+        "awx_user": str(variables.get("awx_user_name") or variables.get("tower_user_name") or "") or None,
+        "versions": {
+            "collection": collection_version(),
+            "ansible": str((variables.get("ansible_version") or {}).get("full", "")),
+        },
+    }
+
+
+def is_gone(process: str) -> bool | None:
+    """Return whether the run of ``process`` has ended; None where that cannot be told from this controller."""
+    *machine, pid, began = process.split("/")
+    if tuple(machine) != _machine() or not pid.isdigit():
+        return None
+    return process_began(int(pid)) != began
+
+
+def process_began(pid: int) -> str | None:
+    """Return when ``pid`` began, in the system's own words, to tell it from a later process; None if there is none."""
+    try:
+        # The name, in brackets, may hold anything; the fields after it are plain. Field 22 counts ticks since the boot.
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[19]
+    except FileNotFoundError:
+        if Path("/proc/self").exists():
+            return None
+    # No /proc, such as on macOS: ps is there, in 10 ms.
+    asked = subprocess.run(
+        ["ps", "-o", "lstart=", "-p", str(pid)],
+        env={"LC_ALL": "C", "TZ": "UTC", "PATH": os.defpath},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return asked.stdout.strip() or None
+
+
+@lru_cache(maxsize=1)
+def _machine() -> tuple[str, str]:
+    """Return what tells this boot of this machine, and this container on it, from all others."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return boot, os.readlink("/proc/self/ns/pid")  # noqa: PTH115  (not a path: pid:[4026531836])
+    except OSError:
+        return socket.gethostname(), "-"
+
+
+def _started_at(began: str | None) -> str:
+    """Return when the run began, in ISO 8601 to the second, from what :func:`process_began` returned."""
+    if began and began.isdigit():
+        uptime = time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
+        moment = time.time() - uptime + int(began) / os.sysconf("SC_CLK_TCK")
+        seconds = int(moment)
+    else:
+        seconds = (
+            int(time.mktime(time.strptime(began, "%a %b %d %H:%M:%S %Y")) - time.timezone)
+            if began
+            else int(time.time())
+        )
+    return datetime.fromtimestamp(seconds, tz=timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _playbook(playbooks: Sequence[str]) -> str:
+    """Return ``weekly_maintenance`` for its path as well as for its full name; several are joined."""
+    if isinstance(playbooks, str) or not playbooks:
+        return "ad_hoc"
+    names = [Path(one).stem if one.endswith((".yml", ".yaml")) else one.rpartition(".")[2] for one in playbooks]
+    return re.sub(r"[^A-Za-z0-9_+]", "_", "+".join(names))[:60]
+
+
+def _user() -> str:
+    """Return who started the run; behind sudo, who called sudo."""
+    try:
+        return os.environ.get("SUDO_USER") or getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())  # an execution environment's user need not have a name
+
+
+@lru_cache(maxsize=1)
+def collection_version() -> str:
+    """Return the collection's version: from its manifest when installed, from galaxy.yml in a checkout."""
+    manifest = ROOT / "MANIFEST.json"
+    if manifest.exists():
+        return str(json.loads(manifest.read_text(encoding="utf-8"))["collection_info"]["version"])
+    found = re.search(r"^version: (\S+)$", (ROOT / "galaxy.yml").read_text(encoding="utf-8"), re.MULTILINE)
+    return found[1] if found else "unknown"
