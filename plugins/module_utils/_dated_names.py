@@ -1,0 +1,108 @@
+# Copyright: the runbook.ops authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Find backups by the date in their names. Private to this collection.
+
+A backup is one string here, ``YYYYMMDDHHMMSS/name``: strings sort by time, and cost half the memory of a pair.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from fnmatch import translate
+from itertools import islice
+from operator import itemgetter
+
+STAMP = "%Y%m%d%H%M%S"
+NAME = slice(15, None)  # where the name stands in a backup's string
+SIDECARS = (".sha256", ".sha512", ".md5", ".sig", ".asc", ".manifest", ".manifest.json")
+UNFINISHED = (".partial", ".part", ".tmp")
+AUTOMATIC = re.compile(
+    r"(?<!\d)(?P<Y>\d{4})(-?)(?P<m>\d{2})\2(?P<d>\d{2})"
+    r"(?:[T_. -]?(?P<H>\d{2})(?P<colon>[:-]?)(?P<M>\d{2})(?:(?P=colon)(?P<S>\d{2}))?)?(?!\d)",
+    re.ASCII,
+)
+WIDTHS = {"Y": 4, "m": 2, "d": 2, "H": 2, "M": 2, "S": 2}
+BLUR_DIGITS = str.maketrans("123456789", "000000000")
+CHUNK = 4096
+
+
+class DateFormatError(ValueError):
+    """A date format that names cannot be read with."""
+
+
+@dataclass
+class Dated:
+    """The backups of a directory, and what else was met there."""
+
+    backups: list[str] = field(default_factory=list)  # YYYYMMDDHHMMSS/name, oldest first
+    sidecars: set[str] = field(default_factory=set)
+    unfinished: int = 0
+    undated: int = 0
+
+
+def read_dates(names: Iterable[str], *, pattern: str = "*", date_format: str | None = None) -> Dated:
+    """Return the backups among ``names``: they match the glob ``pattern`` and hold a date.
+
+    :param date_format: how the date is written, of %Y %m %d %H %M %S; None finds the usual forms
+    :raises DateFormatError: ``date_format`` holds something else, or not a whole date.
+    """
+    matches = re.compile(translate(pattern)).match
+    # Backups of one kind differ in their digits only: what is decided for one name holds for all of its shape.
+    shape_decides = re.search(r"[\d\[]", pattern) is None
+    expression = AUTOMATIC if date_format is None else _expression(date_format)
+    found, rest = Dated(), iter(names)
+    while chunk := list(islice(rest, CHUNK)):
+        groups: dict[str, list[str]] = {}
+        for name, shape in zip(chunk, "\0".join(chunk).translate(BLUR_DIGITS).split("\0")):
+            groups.setdefault(shape, []).append(name)
+        for group in groups.values():
+            alike = [name for name in group if matches(name)] if not shape_decides else group
+            if alike and matches(alike[0]):
+                _sort_in(found, alike, expression)
+    found.backups.sort()
+    return found
+
+
+def _sort_in(found: Dated, alike: list[str], expression: re.Pattern[str]) -> None:
+    """Add names of one shape to where they belong."""
+    if alike[0].endswith(SIDECARS):
+        found.sidecars.update(alike)
+    elif alike[0].endswith(UNFINISHED):
+        found.unfinished += len(alike)
+    else:
+        date = expression.search(alike[0])
+        if date is None:
+            found.undated += len(alike)
+            return
+        parts = [slice(*date.span(part)) for part in WIDTHS if part in expression.groupindex and date[part]]
+        if len(parts) == 1:
+            parts.append(slice(0, 0))  # so that itemgetter returns a tuple
+        fields, padding = itemgetter(*parts), "0" * (14 - sum(part.stop - part.start for part in parts))
+        keyed = [f"{''.join(fields(name))}{padding}/{name}" for name in alike]
+        real = {stamp for stamp in {key[:8] for key in keyed} if parse_stamp(f"{stamp}000000")}
+        valid = [key for key in keyed if key[:8] in real and key[8:10] < "24" and key[10] < "6" and key[12] < "6"]
+        found.undated += len(keyed) - len(valid)
+        found.backups.extend(valid)
+
+
+def _expression(date_format: str) -> re.Pattern[str]:
+    used = re.findall(r"%(.)", date_format)
+    if sorted(used) != sorted(set(used)) or not set("Ymd") <= set(used) <= set(WIDTHS):
+        raise DateFormatError(
+            f"date_format {date_format!r} must hold %Y, %m and %d, may hold %H, %M and %S, each once, and nothing else"
+        )
+    parts = re.split(r"%(.)", date_format)
+    return re.compile(
+        "".join(rf"(?P<{part}>\d{{{WIDTHS[part]}}})" if odd % 2 else re.escape(part) for odd, part in enumerate(parts))
+    )
+
+
+def parse_stamp(stamp: str) -> datetime | None:
+    """Return the moment that ``YYYYMMDDHHMMSS`` means, None where there is no such day or hour."""
+    try:
+        return datetime.strptime(stamp, STAMP)
+    except ValueError:
+        return None

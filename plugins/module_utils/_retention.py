@@ -1,0 +1,145 @@
+# Copyright: the runbook.ops authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which backups a keep rule lets go. Private to this collection.
+
+The rules mean what they mean in ``restic forget``: backups are looked at from the newest to the oldest; ``daily: 7``
+keeps the newest of each of the last seven days *that have one*; every rule is applied to all backups, and one rule
+suffices to stay; a rule with counts left keeps the oldest backup too; ``within`` counts from the newest backup, not
+from now, so that backups that stopped are never thinned out by the calendar. Three things are stricter here: a backup
+that is not good uses up no count, one dated in the future neither, and the newest good ones stay whatever a rule says.
+
+Backups are the strings of :func:`read_dates`: ``YYYYMMDDHHMMSS/name``, oldest first.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import lru_cache
+
+from ansible_collections.runbook.ops.plugins.module_utils._dated_names import NAME, STAMP, parse_stamp
+
+COUNTED = ("last", "hourly", "daily", "weekly", "monthly", "yearly")
+PERIOD = {"hourly": 10, "daily": 8, "monthly": 6, "yearly": 4}  # characters of YYYYMMDDHHMMSS that name the period
+FUTURE_TOLERANCE = timedelta(days=1)  # names may be in UTC and the clock in local time, or the other way round
+
+
+class RetentionError(ValueError):
+    """A rule that cannot be meant."""
+
+
+@dataclass
+class Plan:
+    """What goes, and why the rest stays."""
+
+    delete: list[str] = field(default_factory=list)  # as they were given, oldest first
+    kept_by: Counter[str] = field(default_factory=Counter)  # rule: number of backups it keeps
+    newest_good: str | None = None
+    newest_good_at: datetime | None = None
+    in_future: list[str] = field(default_factory=list)  # names
+    not_good: list[str] = field(default_factory=list)  # names, of those that a rule had to look at
+
+
+def prune(
+    backups: list[str],
+    *,
+    keep: Mapping[str, float | None],
+    now: datetime | None,
+    minimum: int = 3,
+    is_good: Callable[[str], bool] = bool,
+) -> Plan:
+    """Return which of ``backups`` the rules let go.
+
+    :param backups: what :func:`read_dates` returned
+    :param keep: counts for any of :data:`COUNTED` (-1: all), and seconds for ``within``
+    :param now: in the time zone of the names; backups dated more than a day later stay and count for nothing. None: any
+        date is believed
+    :param minimum: so many of the newest good backups stay whatever ``keep`` says
+    :param is_good: asked for a name, and only where the answer matters
+    :raises RetentionError: ``keep`` holds no rule, or one that is unknown or negative.
+    """
+    counts = _counts(keep)
+    plan, end = Plan(), len(backups)
+    if now is not None:
+        end = bisect_left(backups, (now + FUTURE_TOLERANCE).strftime(STAMP) + "0")
+        plan.in_future = [key[NAME] for key in backups[end:]]
+    newest = end - 1
+    while newest >= 0 and not is_good(backups[newest][NAME]):
+        plan.not_good.append(backups[newest][NAME])
+        newest -= 1
+    if newest < 0:
+        return plan  # nothing proves that the rest may go
+    plan.newest_good, plan.newest_good_at = backups[newest][NAME], parse_stamp(backups[newest][:14])
+    cutoff = newest + 1 if keep.get("within") is None else _first_within(backups, newest, keep["within"] or 0)
+    chosen = _choose(backups[: newest + 1], counts, minimum, is_good, plan)
+    plan.kept_by.update({"within": newest + 1 - cutoff} if keep.get("within") is not None else {})
+    plan.delete = [key for index, key in enumerate(backups[: min(cutoff, newest)]) if index not in chosen]
+    return plan
+
+
+def _counts(keep: Mapping[str, float | None]) -> dict[str, int]:
+    rules = {rule: value for rule, value in keep.items() if value is not None}
+    unknown = sorted(set(rules) - {*COUNTED, "within"})
+    if unknown:
+        raise RetentionError(f"keep does not know {', '.join(unknown)}: use {', '.join(COUNTED)} or within")
+    negative = [rule for rule, value in rules.items() if value < (-1 if rule in COUNTED else 0)]
+    if negative:
+        raise RetentionError(f"keep {negative[0]} must not be negative (-1 keeps all, but not for within)")
+    if not any(rules.values()):
+        raise RetentionError(f"keep holds no rule: give one of {', '.join(COUNTED)} or within")
+    return {rule: int(rules[rule]) for rule in COUNTED if rules.get(rule)}
+
+
+def _first_within(backups: list[str], newest: int, seconds: float) -> int:
+    """Return the index of the oldest backup that is at most ``seconds`` older than the newest good one."""
+    anchor = parse_stamp(backups[newest][:14])
+    try:
+        start = anchor - timedelta(seconds=seconds) if anchor else datetime.min
+    except OverflowError:
+        return 0
+    return bisect_left(backups, f"{start.year:04d}{start:%m%d%H%M%S}", 0, newest + 1)
+
+
+def _choose(
+    backups: list[str], counts: dict[str, int], minimum: int, is_good: Callable[[str], bool], plan: Plan
+) -> set[int]:
+    """Return the indexes that the counted rules and the minimum keep; ``plan`` learns by which rule."""
+    chosen: set[int] = set()
+    left, period = dict(counts), dict.fromkeys(counts, "")
+    if minimum:
+        left["minimum"] = minimum
+    for index in range(len(backups) - 1, -1, -1):
+        if not left:
+            break
+        key = backups[index]
+        # As in restic, a rule with counts left keeps the oldest one: history grows until they are used up.
+        wanted = [rule for rule in left if index == 0 or _period(rule, key) != period.get(rule)]
+        if not wanted:
+            continue
+        if not is_good(key[NAME]):
+            plan.not_good.append(key[NAME])
+            continue
+        chosen.add(index)
+        for rule in wanted:
+            period[rule] = _period(rule, key)
+            plan.kept_by[rule] += 1
+            left[rule] -= 1
+            if left[rule] == 0:
+                del left[rule]
+    return chosen
+
+
+def _period(rule: str, key: str) -> str:
+    """Return the hour, day, week, month or year of ``key``; for rules without a period the backup itself."""
+    if rule == "weekly":
+        return _week(key[:8])
+    return key[: PERIOD[rule]] if rule in PERIOD else key
+
+
+@lru_cache(maxsize=1024)
+def _week(day: str) -> str:
+    year, week, _weekday = datetime.strptime(day, "%Y%m%d").isocalendar()
+    return f"{year}-{week}"
