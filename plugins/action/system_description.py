@@ -38,9 +38,12 @@ def resolve(path: str, value: Any, template: Callable[[Any], Any], problems: lis
     if value is None or isinstance(value, (bool, int, float)) or (isinstance(value, str) and "{" not in value):
         return plain(value)
     try:
-        return plain(template(value))
+        # As a list of one, from which a value that resolves to `omit` drops out; by itself it would be an error.
+        resolved = template([value])
+        return plain(resolved[0]) if resolved else None
     except AnsibleError as exc:
-        problems.append(f"{path} cannot be read: {str(exc).splitlines()[0]}")
+        reason = str(exc).splitlines()[0].replace("Error rendering template: ", "")
+        problems.append(f"{path} cannot be read: {reason}")
         return UNREADABLE
 
 

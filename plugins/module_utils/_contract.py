@@ -81,7 +81,7 @@ def _absent(path: str, option: Mapping[str, Any]) -> Any:
 def _value(path: str, key: str, value: Any, option: Mapping[str, Any], problems: list[str]) -> Any:
     if value is UNREADABLE:
         return [] if option["type"] == "list" else None
-    shown = "(secret)" if option.get("no_log") else repr(plain(value))
+    shown = _shown(value, option)
     kind = option["type"]
     if kind == "list":
         if not isinstance(value, (list, tuple)):
@@ -120,6 +120,20 @@ def _mapping(path: str, value: Any, option: Mapping[str, Any], problems: list[st
     name = value.get("name")
     near = f" ({plain(name)})" if isinstance(name, str) and name else ""
     return _options(path, value, option["options"], problems, near)
+
+
+def _shown(value: Any, option: Mapping[str, Any]) -> str:
+    """Return ``value`` for a message: cut where long, and nothing of what may hold a secret."""
+    if isinstance(value, (Mapping, list, tuple)):
+        return "a mapping" if isinstance(value, Mapping) else "a list"
+    if _is_secret(option):
+        return "(secret)"
+    text = repr(plain(value))
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _is_secret(option: Mapping[str, Any]) -> bool:
+    return bool(option.get("no_log")) or any(_is_secret(inner) for inner in option.get("options", {}).values())
 
 
 def plain(value: Any) -> Any:
