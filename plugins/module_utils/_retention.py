@@ -19,8 +19,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
+from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils._dated_names import NAME, STAMP, parse_stamp
+from ansible_collections.runbook.ops.plugins.module_utils._units import human_duration, parse_duration
 
 COUNTED = ("last", "hourly", "daily", "weekly", "monthly", "yearly")
 PERIOD = {"hourly": 10, "daily": 8, "monthly": 6, "yearly": 4}  # characters of YYYYMMDDHHMMSS that name the period
@@ -41,6 +43,23 @@ class Plan:
     newest_good_at: datetime | None = None
     in_future: list[str] = field(default_factory=list)  # names
     not_good: list[str] = field(default_factory=list)  # names, of those that a rule had to look at
+
+
+def read_keep(rules: Mapping[str, Any]) -> dict[str, float | None]:
+    """Return ``rules`` with numbers only; ``within``, a duration, may be called ``within_seconds`` too.
+
+    :raises ValueError: ``within`` is not a duration.
+    """
+    keep = {rule: value for rule, value in rules.items() if value is not None}
+    within = keep.pop("within_seconds", keep.get("within"))
+    return keep if within is None else {**keep, "within": parse_duration(within)}
+
+
+def describe_keep(keep: Mapping[str, float | None]) -> str:
+    """Return the rules in one line for people, such as ``last 7, within 90d``."""
+    counts = [f"{rule} {keep[rule]}" for rule in COUNTED if keep.get(rule)]
+    within = keep.get("within")
+    return ", ".join([*counts, *([] if within is None else [f"within {human_duration(within)}"])])
 
 
 def prune(

@@ -9,7 +9,13 @@ from datetime import datetime, timedelta
 
 import pytest
 from ansible_collections.runbook.ops.plugins.module_utils._dated_names import read_dates
-from ansible_collections.runbook.ops.plugins.module_utils._retention import COUNTED, RetentionError, prune
+from ansible_collections.runbook.ops.plugins.module_utils._retention import (
+    COUNTED,
+    RetentionError,
+    describe_keep,
+    prune,
+    read_keep,
+)
 
 NOW = datetime(2026, 11, 21, 8)
 DAY = 86_400
@@ -142,6 +148,15 @@ def test_a_rule_that_cannot_be_meant_is_refused(keep, message):
 
 def test_within_may_reach_beyond_the_calendar():
     assert len(left(nightly(10), within=1e12)) == len(left(nightly(10), within=1e9 * 60)) == 10
+
+
+@pytest.mark.parametrize("written", [{"within": "90d"}, {"within_seconds": 7776000}, {"within": "7776000"}])
+def test_within_is_a_duration_however_it_is_written(written):
+    assert read_keep({**written, "last": 7, "daily": None}) == {"within": 7776000, "last": 7}
+
+
+def test_a_rule_reads_back_in_words():
+    assert describe_keep({"within": 90 * DAY, "last": 7, "daily": None}) == "last 7, within 90d"
 
 
 # The rules once more, written as naively as they read, to compare with.
