@@ -17,7 +17,7 @@ import re
 from datetime import datetime, timezone
 from typing import Any
 
-PEM_BLOCK = re.compile(r"-----BEGIN CERTIFICATE-----(.*?)-----END CERTIFICATE-----", re.DOTALL)
+PEM_BLOCK = re.compile(r"-----BEGIN ([A-Z ]+)-----(.*?)-----END \1-----", re.DOTALL)
 
 INTEGER, OID, UTC_TIME, GENERALIZED_TIME, SEQUENCE, SET = 0x02, 0x06, 0x17, 0x18, 0x30, 0x31
 VERSION, EXTENSIONS = 0xA0, 0xA3  # [0] and [3] of a TBSCertificate, both explicit
@@ -42,13 +42,14 @@ class X509Error(ValueError):
     """The bytes are not a certificate that this reader understands."""
 
 
-def pem_to_der(text: str) -> list[bytes]:
-    """Return the certificates in ``text`` in order; other blocks, such as keys, are passed over.
+def pem_to_der(text: str, label: str = "CERTIFICATE") -> list[bytes]:
+    """Return the blocks of ``label`` in ``text`` in order; other blocks, such as keys, are passed over.
 
-    :raises X509Error: a certificate block does not hold base64.
+    :raises X509Error: such a block does not hold base64.
     """
+    blocks = [block for kind, block in PEM_BLOCK.findall(text) if kind == label]
     try:
-        return [base64.b64decode("".join(block.split()), validate=True) for block in PEM_BLOCK.findall(text)]
+        return [base64.b64decode("".join(block.split()), validate=True) for block in blocks]
     except binascii.Error as exc:
         raise X509Error(f"a PEM block does not hold base64 ({exc})") from exc
 
