@@ -61,7 +61,7 @@ def _options(
     for key, option in options.items():
         value = values.get(key)
         name = key + UNITS.get(key, "")
-        if value in NOTHING:
+        if value in NOTHING or (value == [] and option.get("required")):
             if option.get("required"):
                 problems.append(f"{dot}{key} is missing{near}: {option['description']}")
             normal[name] = _absent(f"{dot}{key}", option)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import calendar
 import getpass
 import hashlib
 import json
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
+PROC = Path("/proc")
 
 
 def this_run(variables: Mapping[str, Any], playbooks: Sequence[str], parent: int | None = None) -> dict[str, Any]:
@@ -50,8 +52,8 @@ def this_run(variables: Mapping[str, Any], playbooks: Sequence[str], parent: int
 
 def is_gone(process: str) -> bool | None:
     """Return whether the run of ``process`` has ended; None where that cannot be told from this controller."""
-    *machine, pid, began = process.split("/")
-    if tuple(machine) != _machine() or not pid.isdigit():
+    *machine, pid, began = ["", "", *process.split("/")]
+    if tuple(machine[2:]) != _machine() or not pid.isdigit():
         return None
     return process_began(int(pid)) != began
 
@@ -60,9 +62,9 @@ def process_began(pid: int) -> str | None:
     """Return when ``pid`` began, in the system's own words, to tell it from a later process; None if there is none."""
     try:
         # The name, in brackets, may hold anything; the fields after it are plain. Field 22 counts ticks since the boot.
-        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[19]
+        return (PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[19]
     except FileNotFoundError:
-        if Path("/proc/self").exists():
+        if (PROC / "self").exists():
             return None
     # No /proc, such as on macOS: ps is there, in 10 ms.
     asked = subprocess.run(
@@ -92,11 +94,8 @@ def _started_at(began: str | None) -> str:
         moment = time.time() - uptime + int(began) / os.sysconf("SC_CLK_TCK")
         seconds = int(moment)
     else:
-        seconds = (
-            int(time.mktime(time.strptime(began, "%a %b %d %H:%M:%S %Y")) - time.timezone)
-            if began
-            else int(time.time())
-        )
+        words = "%a %b %d %H:%M:%S %Y"  # what ps prints, in UTC as it was told to
+        seconds = calendar.timegm(time.strptime(began, words)) if began else int(time.time())
     return datetime.fromtimestamp(seconds, tz=timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 

@@ -1,0 +1,140 @@
+# Copyright: the runbook.ops authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The parts of a description against each other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible_collections.runbook.ops.plugins.module_utils._contract import normalise
+from ansible_collections.runbook.ops.plugins.module_utils._references import complete, contradictions
+
+ROOT = Path(__file__).parents[4]
+SPECIFICATION = ROOT / "roles" / "system" / "meta" / "argument_specs.yml"
+OPTIONS = yaml.safe_load(SPECIFICATION.read_text())["argument_specs"]["description"]["options"]
+
+
+def system(**parts: Any) -> dict[str, Any]:
+    described = {"ops_system": {"name": "s"}, **{f"ops_{name}": value for name, value in parts.items()}}
+    normal, problems = normalise(described, OPTIONS)
+    assert problems == []
+    return normal
+
+
+def service(name: str, **more: Any) -> dict[str, Any]:
+    return {"name": name, "manager": "systemd", **more}
+
+
+A, B, C = service("a", after=["b"]), service("b", after=["c"]), service("c")
+PM2 = {"name": "app", "manager": "pm2", "user": "u"}
+KEEP = {"directory": "/b", "pattern": "*", "max_age": "1d", "keep": {"last": 1}}
+
+PROBLEMS: list[tuple[dict[str, Any], str]] = [
+    ({"services": [C, C]}, "ops_services[1].name is 'c': ops_services[0] has this name already"),
+    (
+        {"services": [service("a", after=["cc"]), C]},
+        "ops_services[0].after[0] is 'cc': no service has this name; did you mean c?",
+    ),
+    (
+        {"services": [A, B, service("c", after=["a"])]},
+        "ops_services: a waits for b waits for c waits for a: take one of them out of an after",
+    ),
+    ({"services": [service("a", after=["a"])]}, "ops_services: a waits for a: take one of them out of an after"),
+    (
+        {"services": [{"name": "app", "manager": "pm2"}]},
+        "ops_services[0].user is missing (app): the manager pm2 needs it",
+    ),
+    (
+        {"services": [{"name": "app", "manager": "compose"}]},
+        "ops_services[0].path is missing (app): the manager compose needs it",
+    ),
+    (
+        {"services": [{**PM2, "port": 1, "standby_port": 1}]},
+        "ops_services[0].standby_port is 1: the service itself has this port",
+    ),
+    (
+        {"services": [{**PM2, "standby_name": "app"}]},
+        "ops_services[0].standby_name is 'app': the service itself has this name",
+    ),
+    (
+        {"services": [service("p", health={"database": "owl"})], "databases": [{"name": "owls", "owner": "o"}]},
+        "ops_services[0].health.database is 'owl': ops_databases has none of this name; did you mean owls?",
+    ),
+    (
+        {"services": [service("p", health={"url": "http://x:{port}/"})]},
+        "ops_services[0].health.url is 'http://x:{port}/': {port} stands for ops_services[0].port, which is missing",
+    ),
+    (
+        {"logs": [{"name": "l", "pm2": "ap"}], "services": [PM2]},
+        "ops_logs[0].pm2 is 'ap': no service of the manager pm2 has this name; did you mean app?",
+    ),
+    (
+        {"backups": [{"name": "d", "databases": ["x"], **KEEP}]},
+        "ops_backups[0].databases[0] is 'x': ops_databases has none of this name; known are none",
+    ),
+    (
+        {"thresholds": {"disk_percent": {"warning": 95}}},
+        "ops_thresholds.disk_percent.warning is 95: critical is 90, and must not be below it",
+    ),
+    (
+        {"thresholds": {"certificate_days": {"critical": 40}}},
+        "ops_thresholds.certificate_days.warning is 30: critical is 40, and must not be above it",
+    ),
+    (
+        {"thresholds": {"swap_percent": {"warning": 101}}},
+        "ops_thresholds.swap_percent.warning is 101: a percentage is a number between 0 and 100",
+    ),
+]
+
+
+@pytest.mark.parametrize(("parts", "line"), PROBLEMS, ids=[line[:45] for _, line in PROBLEMS])
+def test_parts_that_contradict_each_other_are_named(parts: dict[str, Any], line: str) -> None:
+    assert contradictions(system(**parts)) == [line]
+
+
+@pytest.mark.parametrize("part", ["databases", "certificates", "endpoints", "monitors", "scripts"])
+def test_names_are_unique_in_every_list(part: str) -> None:
+    item = {"name": "x", "owner": "o", "domains": ["x.org"], "url": "https://x.org", "path": "/x"}
+    item = {key: value for key, value in item.items() if key in OPTIONS[f"ops_{part}"]["options"]}
+    assert contradictions(system(**{part: [item, item]})) == [
+        f"ops_{part}[1].name is 'x': ops_{part}[0] has this name already"
+    ]
+
+
+def test_a_description_that_is_wrong_in_itself_is_still_compared() -> None:
+    described = {"ops_services": ["nonsense", {"after": ["x"], "health": 3}], "ops_thresholds": {"disk_percent": 3}}
+    normal, problems = normalise(described, OPTIONS)
+    assert problems
+    assert contradictions(normal) == ["ops_services[1].after[0] is 'x': no service has this name; known are none"]
+
+
+def test_services_stand_after_those_they_need_and_otherwise_as_written() -> None:
+    services = [service("z"), A, B, C, service("y")]
+    assert [one["name"] for one in complete(system(services=services))["services"]] == ["z", "c", "b", "a", "y"]
+
+
+def test_the_unit_of_a_systemd_service_is_filled_in() -> None:
+    nginx, special, app = complete(system(services=[service("nginx"), service("s", watch_units=["s@*.service"]), PM2]))[
+        "services"
+    ]
+    assert (nginx["unit"], nginx["watch_units"]) == ("nginx.service", ["nginx.service"])
+    assert (special["unit"], special["watch_units"]) == ("s.service", ["s@*.service"])
+    assert (app["unit"], app["watch_units"]) == (None, [])
+
+
+def test_the_port_in_the_health_url_is_the_instances() -> None:
+    app = {**PM2, "port": 3000, "standby_port": 3001, "health": {"url": "http://localhost:{port}/h"}}
+    health = complete(system(services=[app]))["services"][0]["health"]
+    assert (health["url"], health["standby_url"]) == ("http://localhost:3000/h", "http://localhost:3001/h")
+
+
+def test_without_a_title_the_name_is_the_title() -> None:
+    assert complete(system())["system"]["title"] == "s"
+
+
+def test_a_list_that_is_required_is_not_empty() -> None:
+    described = {"ops_system": {"name": "s"}, "ops_certificates": [{"name": "c", "domains": []}]}
+    assert normalise(described, OPTIONS)[1] == ["ops_certificates[0].domains is missing (c): Domains it must cover."]

@@ -1,0 +1,93 @@
+# Copyright: the runbook.ops authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the controller knows about the run it is in."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+from ansible_collections.runbook.ops.plugins.plugin_utils import _controller
+from ansible_collections.runbook.ops.plugins.plugin_utils._controller import is_gone, process_began, this_run
+
+VARIABLES = {"ansible_version": {"full": "2.19.14"}}
+
+
+def test_all_workers_of_a_run_get_the_same_identity() -> None:
+    asked = f"from {_controller.__name__} import this_run; print(this_run({{}}, ['x.yml'])['id'])"
+    workers = [subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True) for _ in "ab"]
+    own = this_run({}, ["x.yml"], parent=os.getpid())["id"]
+    assert {worker.stdout.strip() for worker in workers} == {own}
+    assert re.fullmatch("[0-9a-f]{12}", own)
+
+
+def test_a_run_began_when_its_process_did() -> None:
+    with subprocess.Popen(["sleep", "5"]) as process:
+        started = datetime.strptime(this_run({}, [], parent=process.pid)["started_at"], "%Y-%m-%dT%H:%M:%S%z")
+        process.kill()
+    assert abs((datetime.now(timezone.utc) - started).total_seconds()) < 3
+
+
+def test_a_process_is_gone_once_it_has_ended() -> None:
+    with subprocess.Popen(["sleep", "5"]) as process:
+        name = this_run({}, [], parent=process.pid)["process"]
+        assert is_gone(name) is False
+        process.kill()
+    assert is_gone(name) is True
+
+
+def test_another_process_of_the_same_number_is_another_run() -> None:
+    *machine, pid, began = this_run({}, [], parent=os.getpid())["process"].split("/")
+    assert is_gone("/".join([*machine, pid, str(int(began) + 1)])) is True
+
+
+def test_the_process_of_another_controller_cannot_be_judged() -> None:
+    assert is_gone("other-boot/pid:[1]/1/1") is None
+    assert is_gone("nonsense") is None
+
+
+def test_without_proc_ps_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_controller, "PROC", Path("/nonexistent"))
+    began = process_began(os.getpid())
+    assert began is not None
+    assert re.fullmatch(r"\w{3} \w{3} +\d+ \d\d:\d\d:\d\d \d{4}", began)
+    assert process_began(2**22 + 1) is None
+    started = datetime.strptime(this_run({}, [], parent=os.getpid())["started_at"], "%Y-%m-%dT%H:%M:%S%z")
+    assert 0 <= (datetime.now(timezone.utc) - started).total_seconds() < 3600
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        (["playbooks/weekly_maintenance.yml"], "weekly_maintenance"),
+        (["runbook.ops.weekly_maintenance"], "weekly_maintenance"),
+        (["a.yml", "runbook.ops.b"], "a+b"),
+        (["/tmp/my play.yaml"], "my_play"),
+        ([], "ad_hoc"),
+        ("all", "ad_hoc"),
+    ],
+    ids=str,
+)
+def test_a_playbook_has_one_name_however_it_is_called(arguments: list[str], name: str) -> None:
+    assert this_run({}, arguments)["playbook"] == name
+
+
+def test_a_job_of_awx_names_the_run() -> None:
+    run = this_run({"awx_job_id": 42, "awx_user_name": "ada", **VARIABLES}, [])
+    assert (run["id"], run["awx_job_id"], run["awx_user"]) == ("awx-42", "42", "ada")
+
+
+def test_behind_sudo_the_caller_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SUDO_USER", "ada")
+    assert this_run({}, [])["user"] == "ada"
+
+
+def test_the_versions_are_told() -> None:
+    versions = this_run(VARIABLES, [])["versions"]
+    assert re.fullmatch(r"\d+\.\d+\.\d+.*", versions["collection"])
+    assert versions["ansible"] == "2.19.14"
