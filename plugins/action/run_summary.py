@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.runbook.ops.plugins.action.system_description import specification
+from ansible_collections.runbook.ops.plugins.action.system_description import OPTIONS
 from ansible_collections.runbook.ops.plugins.module_utils._contract import PREFIX, plain, secrets
 from ansible_collections.runbook.ops.plugins.module_utils._run_record import redact
 from ansible_collections.runbook.ops.plugins.module_utils._run_summary import failure_of, summarise
@@ -24,7 +24,7 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars)
         variables = task_vars or {}
         described = variables.get("system_description") or {}
-        known = secrets({f"{PREFIX}{name}": value for name, value in described.items()}, specification())
+        known = secrets({f"{PREFIX}{name}": value for name, value in described.items()}, OPTIONS)
         registered = {name: value for name, value in variables.items() if name.startswith("__")}
         summary = summarise(registered)
         summary["failure"] = failure_of(self._task.args.get("failed_task"), self._task.args.get("failed_result"))

@@ -13,8 +13,8 @@ version_added: 0.1.0
 author:
   - The runbook.ops founders (@runbook-ops)
 description:
-  - Collects the checks and changes from all results of the host that were registered under a name that begins with C(__),
-    in the order in which they were registered. Results of loops are looked into.
+  - Collects the checks and changes from all results of the host that were registered under a name that begins with
+    C(__), in the order in which they were registered. Results of loops are looked into.
   - Of checks with the same identity the later one counts, so that a check after a repair replaces the one before it.
   - Takes secrets out of all texts, those of the system's description and what looks like one.
   - Runs on the controller. The host is not connected to.
