@@ -52,7 +52,6 @@ seealso:
 
 import functools
 import os
-import shutil
 import sys
 import time
 import traceback
@@ -66,7 +65,6 @@ from ansible import constants as C  # noqa: N812  # the name that all of Ansible
 from ansible import context
 from ansible.playbook.task_include import TaskInclude
 from ansible.plugins.callback.default import CallbackModule as Default
-from ansible.utils.color import ANSIBLE_COLOR, stringc
 from ansible.utils.fqcn import add_internal_fqcns
 from ansible_collections.runbook.ops.plugins.plugin_utils._console import (
     SIGNS,
@@ -82,6 +80,7 @@ from ansible_collections.runbook.ops.plugins.plugin_utils._console import (
     pad,
     plain,
     role_title,
+    running_for,
     split_name,
     step_lines,
     took,
@@ -96,7 +95,7 @@ from ansible_collections.runbook.ops.plugins.plugin_utils._console_report import
     verdict,
     verdict_parts,
 )
-from ansible_collections.runbook.ops.plugins.plugin_utils._ticker import LiveLine, Ticker
+from ansible_collections.runbook.ops.plugins.plugin_utils._screen import Screen
 
 ASSERTS = frozenset(add_internal_fqcns(("assert",)))
 QUIET = ASSERTS | frozenset(
@@ -109,14 +108,7 @@ QUIET = ASSERTS | frozenset(
 )
 ASKS = frozenset(add_internal_fqcns(("pause",)))
 FREE = frozenset(add_internal_fqcns(("free", "host_pinned")))
-PLAIN_WIDTH, WIDEST, PHASE_COLUMN = 100, 118, 12
-STYLES = {
-    "ok": C.COLOR_OK,
-    "changed": C.COLOR_CHANGED,
-    "warning": C.COLOR_CHANGED,
-    "unknown": C.COLOR_WARN,
-    "failed": C.COLOR_ERROR,
-}
+PHASE_COLUMN = 12
 
 
 @dataclass(frozen=True)
@@ -165,9 +157,7 @@ class CallbackModule(Default):
     def __init__(self) -> None:
         super().__init__()
         self.own = self._display.verbosity == 0 and not C.DISPLAY_ARGS_TO_STDOUT
-        self._terminal = self._color = False
-        self._ticker: Ticker | None = None
-        self._live: LiveLine | None = None
+        self._screen = Screen(self._display, captured=True)
         self._began = time.monotonic()
         self._reports: dict[str, Report] = defaultdict(Report)
         self._host_seconds: dict[str, float] = defaultdict(float)
@@ -199,65 +189,21 @@ class CallbackModule(Default):
             return default
 
     def _set_up_screen(self) -> None:
-        inside = type(self) is not CallbackModule or bool(
-            os.environ.get("AWX_ISOLATED_DATA_DIR")
-        )  # ansible-runner's pty
-        screen = sys.stdout.isatty() and not inside and os.environ.get("TERM", "dumb") != "dumb"
-        self._terminal = screen
-        self._color = bool(C.ANSIBLE_FORCE_COLOR or (ANSIBLE_COLOR and screen))
+        # ansible-runner and AWX capture a pseudo-terminal, and build their own callback on this one.
+        captured = type(self) is not CallbackModule or bool(os.environ.get("AWX_ISOLATED_DATA_DIR"))
+        self._screen = Screen(self._display, captured=captured)
         if not self.own:
             return
-        if screen and not os.environ.get("CI") and self._option("live", True):
-            self._live = LiveLine(sys.stdout, self._display._lock)
-            self._erase_before_display(self._live)
-            self._start_ticker(0.25, self._draw)
+        if self._screen.terminal and not os.environ.get("CI") and self._option("live", True):
+            self._screen.show_live(self._running_line, self.give_up)
         elif self._option("heartbeat_seconds", 60) > 0:
-            self._start_ticker(1.0, self._say_what_runs)
-
-    def _start_ticker(self, interval_seconds: float, beat: Callable[[], None]) -> None:
-        self._ticker = Ticker(interval_seconds, beat, self.give_up)
-        self._ticker.start()
-
-    def _erase_before_display(self, live: LiveLine) -> None:
-        display, process = self._display.display, os.getpid()
-
-        @functools.wraps(display)
-        def erase_first(*args: Any, **kwargs: Any) -> None:
-            if os.getpid() == process:  # a forked worker has no screen: it sends what it says to this process
-                live.erase()
-            display(*args, **kwargs)
-
-        self._display.display = erase_first
-
-    def _width(self) -> int:
-        if not self._terminal:
-            return PLAIN_WIDTH
-        return min(shutil.get_terminal_size((PLAIN_WIDTH, 24)).columns, WIDEST)
-
-    def _paint(self, line: Line) -> str:
-        painted = []
-        for text, paint in line:
-            if not text.strip() or not paint:
-                painted.append(text)
-            elif paint in STYLES:
-                painted.append(stringc(text, STYLES[paint]))
-            else:
-                painted.append(f"\x1b[{'1' if paint == 'bold' else '2'}m{text}\x1b[0m")
-        return "".join(painted).rstrip()
-
-    def _print(self, *lines: Line, stderr: bool = False) -> None:
-        for line in lines:
-            if self._color:
-                self._display.display(self._paint(line), screen_only=True, stderr=stderr)
-                self._display.display(plain(line), log_only=True)
-            else:
-                self._display.display(plain(line), stderr=stderr)
+            self._screen.beat(1.0, self._say_what_runs, self.give_up)
 
     def give_up(self, exc: Exception) -> None:
         """Say that this callback failed, and leave the rest of the run to Ansible's own output."""
         if self.own:
             self.own = False
-            self._stop_ticker()
+            self._screen.stop()
             where = traceback.extract_tb(exc.__traceback__)[-1:]
             place = f" ({Path(where[0].filename).name}, line {where[0].lineno})" if where else ""
             self._display.warning(
@@ -275,31 +221,21 @@ class CallbackModule(Default):
             self._display.warning(f"runbook.ops cannot read the checks of a task: {exc}")
         getattr(super(), method)(*args, **kwargs)
 
-    def _stop_ticker(self) -> None:
-        ticker, self._ticker = self._ticker, None
-        if ticker:
-            ticker.stop()
-        if self._live:
-            self._live.erase()
-
     # What is running
 
-    def _draw(self) -> None:
+    def _running_line(self) -> Line:
         running = list(self._running.items())
-        if self._live is None or not running or any(step.asks for _, (step, _) in running):
-            text = ""
-        else:
-            (_, uuid), (step, began) = running[-1]
-            hosts = [host for (host, task), _ in running if task == uuid]
-            who = joined(["" if len(self._batch) == 1 else ", ".join(hosts), self._attempts.get(running[-1][0], "")])
-            clock = took(time.monotonic() - began).replace(".0 s", " s") if time.monotonic() - began >= 59.5 else ""
-            clock = clock or f"{time.monotonic() - began:.0f} s"
-            room = self._width() - 8 - len(clock)
-            title = cut(joined([step.title, who]), max(room, 10))
-            line: Line = [("    ", ""), ("▸ ", "bold"), (title, ""), (f"  {clock}", "dim")]
-            text = self._paint(line) if self._color else plain(line)
-        if self._live:
-            self._live.draw(text)
+        if not running or any(step.asks for _, (step, _) in running):  # a question needs the terminal for itself
+            return []
+        key, (step, began) = running[-1]
+        waited = time.monotonic() - began
+        hosts = [host for (host, task), _ in running if task == key[1]]
+        who = "" if len(self._batch) == 1 else ", ".join(hosts)
+        clock = running_for(waited)
+        title = cut(
+            joined([step.title, who, self._attempts.get(key, "")]), max(self._screen.width - 9 - len(clock), 10)
+        )
+        return [("    ", ""), ("▸ ", "bold"), (title, ""), (f"  {clock}", "dim")]
 
     def _say_what_runs(self) -> None:
         now, first = time.monotonic(), float(self._option("heartbeat_seconds", 60))
@@ -310,7 +246,8 @@ class CallbackModule(Default):
                 late.setdefault(uuid, (step, now - began, []))[2].append(host)
         for step, waited, hosts in late.values():
             who = "" if len(self._batch) == 1 else f" on {', '.join(hosts)}"
-            self._print([("    ", ""), (f"… {step.title}: still running{who} after {took(round(waited))}", "dim")])
+            told = f"… {step.title}: still running{who} after {running_for(waited)}"
+            self._screen.print([(" " * (self._indent - 2), ""), (told, "dim")])
             sys.stdout.flush()
 
     def v2_runner_on_start(self, host: Any, task: Any) -> None:
@@ -351,7 +288,7 @@ class CallbackModule(Default):
             return
         self._headed = True
         title = role_title(step.role) if step.role else self._play_name
-        self._print([], [("  ", ""), (title, "bold")])
+        self._screen.print([], [("  ", ""), (title, "bold")])
 
     def _change_section(self, step: Step) -> None:
         if step.role == self._section:
@@ -362,7 +299,7 @@ class CallbackModule(Default):
         self._section, self._phase, self._phases = step.role, "", False
         self._headed = first and not step.role  # a play without roles needs no heading below its own
         if self._headed:
-            self._print([])
+            self._screen.print([])
 
     def _close_section(self) -> None:
         """Count what had nothing to say."""
@@ -376,9 +313,9 @@ class CallbackModule(Default):
         if not summary or self._section is None:
             return
         if self._headed or self._free:
-            self._print([("    ", ""), (f"{SIGNS['info']} {summary}", "dim")])
+            self._screen.print([("    ", ""), (f"{SIGNS['info']} {summary}", "dim")])
         else:
-            self._print(
+            self._screen.print(
                 [],
                 [
                     ("  ", ""),
@@ -407,15 +344,22 @@ class CallbackModule(Default):
             left = [("    ", "")]
         weight = paint if paint in ("failed", "warning") else "bold" if paint == "changed" else ""
         left += [(f"{sign} ", paint), (title, weight)]
-        self._print(*step_lines(left, right, seconds, self._width(), folds=self._terminal), stderr=stderr)
+        self._screen.print(
+            *step_lines(left, right, seconds, self._screen.width, folds=self._screen.terminal), stderr=stderr
+        )
+
+    @property
+    def _indent(self) -> int:
+        """Where a step's title begins, and all that stands below it."""
+        return 6 + (PHASE_COLUMN if self._phases else 0)
 
     def _print_under(self, lines: list[str], paint: str = "", *, stderr: bool = False) -> None:
-        indent = 6 + (PHASE_COLUMN if self._phases else 0)
-        width = self._width() - indent if self._terminal else None
+        indent = self._indent
+        width = self._screen.width - indent if self._screen.terminal else None
         for text in lines:
             # What continues a line that is too long stands further in.
             first, *more = fold(text, width)
-            self._print(
+            self._screen.print(
                 [(" " * indent, ""), (first, paint)],
                 *([(" " * indent + "  ", ""), (part, paint)] for part in more),
                 stderr=stderr,
@@ -520,14 +464,13 @@ class CallbackModule(Default):
             self._print_step(step, "ok", SIGNS["ok"], self._spread([(who, "dim"), (said, "dim")]), seconds)
 
     def _print_items(self, items: list[Line]) -> None:
-        indent = 6 + (PHASE_COLUMN if self._phases else 0)
         for item in items:
-            self._print([(" " * indent, ""), *item])
+            self._screen.print([(" " * self._indent, ""), *item])
 
     def _print_diff(self, diff: str) -> None:
         if diff:
-            indent = " " * (6 + (PHASE_COLUMN if self._phases else 0))
-            for text in (diff if self._color else clean(diff)).rstrip("\n").split("\n"):
+            indent = " " * self._indent
+            for text in (diff if self._screen.color else clean(diff)).rstrip("\n").split("\n"):
                 self._display.display(f"{indent}{text}".rstrip())
 
     @safely
@@ -654,7 +597,7 @@ class CallbackModule(Default):
         attempt = f"attempt {number} of {data['retries']} failed"
         self._attempts[self._key(result)] = attempt
         self._tries[self._key(result)] = number + 1
-        if self._live is None:
+        if not self._screen.live:
             step = self._step(result.task, result.task_name)
             self._enter(step)
             why = one_line(data.get("censored") or data.get("msg") or data.get("stderr") or "")
@@ -665,7 +608,7 @@ class CallbackModule(Default):
                 f"item {one_line(label)}" if label is not None else "",
                 why,
             ]
-            self._print([("    ", ""), (f"{SIGNS['info']} {joined(parts)}", "dim")])
+            self._screen.print([(" " * (self._indent - 2), ""), (f"{SIGNS['info']} {joined(parts)}", "dim")])
 
     @safely
     def v2_on_file_diff(self, result: Any) -> None:
@@ -739,7 +682,7 @@ class CallbackModule(Default):
         )
         mode = "check mode: nothing is changed" if play.check_mode or context.CLIARGS.get("check") else ""
         heading: Line = [(self._play_name, "bold"), (f"  {joined([where, mode])}", "dim")]
-        self._print([], heading, [("─" * min(max(columns(plain(heading)), 40), self._width()), "dim")])
+        self._screen.print([], heading, [("─" * min(max(columns(plain(heading)), 40), self._screen.width), "dim")])
 
     @staticmethod
     def _hosts_of(play: Any) -> list[str]:
@@ -750,7 +693,7 @@ class CallbackModule(Default):
     @safely
     def v2_playbook_on_no_hosts_matched(self) -> None:
         """Say that the play has no host."""
-        self._print(
+        self._screen.print(
             [],
             [("    ", ""), ("! No host of the inventory matches this play (look at hosts: and --limit).", "warning")],
         )
@@ -760,13 +703,13 @@ class CallbackModule(Default):
         """Say that the play ends because each host failed."""
         self._flush_waiting()
         self._close_section()
-        self._print([], [("    ", ""), ("✗ No host is left to go on with.", "failed")])
+        self._screen.print([], [("    ", ""), ("✗ No host is left to go on with.", "failed")])
 
     # The end
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
         """Print the tables and the verdicts."""
-        self._stop_ticker()
+        self._screen.stop()
         shown = self.own
         try:
             if shown:
@@ -785,18 +728,20 @@ class CallbackModule(Default):
 
     def _print_report(self, stats: Any) -> None:
         hosts, check_mode = sorted(stats.processed), bool(context.CLIARGS.get("check"))
-        several, width = len(hosts) > 1, self._width()
+        several, width = len(hosts) > 1, self._screen.width
         for host in [*hosts, *sorted(set(self._reports) - set(hosts))]:
             report = self._reports[host]
             where = f"  {host}" if several else ""
             if report.checks:
                 checks = list(report.checks.values())
-                self._print([], [("  ", ""), ("Checks", "bold"), (f"{where}  {tally(checks)}", "dim")])
-                self._print(*check_lines(checks, width, folds=self._terminal, only_bad=len(hosts) >= MANY_HOSTS))
+                self._screen.print([], [("  ", ""), ("Checks", "bold"), (f"{where}  {tally(checks)}", "dim")])
+                self._screen.print(
+                    *check_lines(checks, width, folds=self._screen.terminal, only_bad=len(hosts) >= MANY_HOSTS)
+                )
             if report.changes:
                 title = "Predicted changes" if check_mode else "Changes"
-                self._print([], [("  ", ""), (title, "bold"), (where, "dim")])
-                self._print(*change_lines(report.changes, width, folds=self._terminal))
+                self._screen.print([], [("  ", ""), (title, "bold"), (where, "dim")])
+                self._screen.print(*change_lines(report.changes, width, folds=self._screen.terminal))
         self._print_verdicts(stats, hosts, check_mode)
 
     def _print_verdicts(self, stats: Any, hosts: list[str], check_mode: bool) -> None:
@@ -804,29 +749,29 @@ class CallbackModule(Default):
         rows = [(host, self._reports[host], stats.summarize(host)) for host in hosts]
         host_width = max((columns(host) for host in hosts), default=0)
         word_width = max((len(verdict(report, counts)[0]) for _, report, counts in rows), default=0)
-        self._print([])
+        self._screen.print([])
         for host, report, counts in rows:
             seconds = total if len(hosts) == 1 else self._host_seconds[host]
             parts = verdict_parts(report, counts, seconds, check_mode=check_mode)
             word, paint = verdict(report, counts)
             sign = SIGNS["failed" if paint == "failed" else word]
             head = f"{sign} {pad(host, host_width)}  {pad(word.upper(), word_width)}  "
-            room = self._width() - columns(head) - 2 if self._terminal else None
+            room = self._screen.width - columns(head) - 2 if self._screen.terminal else None
             first, *more = fold(joined(parts), room)
-            self._print([("  ", ""), (head, paint), (first, "")])
-            self._print(*([(" " * (columns(head) + 2), ""), (part, "")] for part in more))
+            self._screen.print([("  ", ""), (head, paint), (first, "")])
+            self._screen.print(*([(" " * (columns(head) + 2), ""), (part, "")] for part in more))
         if len(hosts) > 1:
-            self._print([("  ", ""), (f"{len(hosts)} hosts in {took(total)}", "dim")])
+            self._screen.print([("  ", ""), (f"{len(hosts)} hosts in {took(total)}", "dim")])
         if check_mode:
-            self._print(
+            self._screen.print(
                 [("  ", ""), ("Check mode: this was a prediction. The same command without --check acts.", "dim")]
             )
-        self._print([])
+        self._screen.print([])
 
     def _print_custom_stats(self, stats: Any) -> None:
         if stats.custom and self._option("show_custom_stats", False):
             for name in sorted(stats.custom):
-                self._print(
+                self._screen.print(
                     [
                         ("  ", ""),
                         (f"{'run' if name == '_run' else name}: ", "dim"),

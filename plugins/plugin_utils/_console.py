@@ -96,6 +96,11 @@ def took(seconds: float | None) -> str:
     return f"{seconds:.1f} s" if seconds < 59.95 else human_duration(seconds)
 
 
+def running_for(seconds: float) -> str:
+    """Return a duration that still grows, in whole seconds."""
+    return f"{seconds:.0f} s" if seconds < 59.5 else human_duration(round(seconds))
+
+
 def count(number: int, singular: str, plural: str | None = None) -> str:
     """Return ``number`` with its noun."""
     return f"{number} {singular if number == 1 else plural or singular + 's'}"

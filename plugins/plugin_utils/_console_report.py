@@ -23,6 +23,7 @@ from ansible_collections.runbook.ops.plugins.plugin_utils._console import (
 )
 
 Record = dict[str, Any]
+Row = tuple[str, list[str], str, str]  # paint, cells, prose, note
 PAINT = {"critical": "failed", "warning": "warning", "unknown": "unknown", "ok": "ok"}
 NARROW = 70  # columns below which a table is written as a list
 MANY_HOSTS = 4  # from so many hosts on, the table leaves out the checks that are ok, and counts them
@@ -107,32 +108,36 @@ def change_lines(changes: list[Record], width: int, *, folds: bool) -> list[Line
     return table(rows, width, folds=folds)
 
 
-def table(rows: list[tuple[str, list[str], str, str]], width: int, *, folds: bool) -> list[Line]:
+def table(rows: list[Row], width: int, *, folds: bool) -> list[Line]:
     """Return rows of a paint, cells in columns, prose that takes the rest of the line, and a note below."""
     if not rows:
         return []
     widths = [max(columns(cells[n]) for _, cells, _, _ in rows) for n in range(len(rows[0][1]))]
     prose_at = 4 + sum(each + 2 for each in widths if each)
     stacked = folds and (width < NARROW or width - prose_at < 24)
-    indent = 6 if stacked else prose_at
-    lines: list[Line] = []
-    for paint, cells, prose, note in rows:
-        line: Line = [("    ", "")]
-        for n, (cell, each) in enumerate(zip(cells, widths)):
-            text = cell if stacked else pad(cell, each)
-            line += (
-                [(text, paint if n == 0 else ""), ("  ", "")] if each and text.strip(" ") + "x" * (not stacked) else []
-            )
-        parts = fold(prose, width - indent if folds else None) if prose else []
-        if parts and not stacked:
-            line.append((parts.pop(0), "dim"))
-        lines.append(line)
-        lines += [[(" " * indent, ""), (part, "dim")] for part in parts]
-        under = 6 if stacked else 6 + widths[0]
-        lines += [
-            [(" " * under, ""), (part, "bold")]
-            for part in (fold(note, width - under if folds else None) if note else [])
-        ]
+    return [line for row in rows for line in (stacked_row if stacked else wide_row)(row, widths, width, folds)]
+
+
+def wide_row(row: Row, widths: list[int], width: int, folds: bool) -> list[Line]:
+    """Return a row with its cells in columns."""
+    paint, cells, prose, note = row
+    line: Line = [("    ", "")]
+    for n, (cell, each) in enumerate(zip(cells, widths)):
+        line += [(pad(cell, each), paint if n == 0 else ""), ("  ", "")] if each else []
+    indent, under = columns("".join(text for text, _ in line)), 6 + widths[0]
+    first, *more = fold(prose, width - indent if folds else None)
+    lines: list[Line] = [[*line, (first, "dim")], *([(" " * indent, ""), (part, "dim")] for part in more)]
+    return lines + [
+        [(" " * under, ""), (part, "bold")] for part in (fold(note, width - under if folds else None) if note else [])
+    ]
+
+
+def stacked_row(row: Row, _widths: list[int], width: int, _folds: bool) -> list[Line]:
+    """Return a row for a narrow terminal: the first two cells, and the rest below them."""
+    paint, (first, second, *rest), prose, note = row
+    lines: list[Line] = [[("    ", ""), (first, paint), (f"  {second}", "")]]
+    for text, below in ((joined([*rest, prose]), "dim"), (note, "bold")):
+        lines += [[("      ", ""), (part, below)] for part in (fold(text, width - 6) if text else [])]
     return lines
 
 
