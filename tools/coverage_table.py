@@ -19,11 +19,11 @@ STATES = ("done", "human", "open")
 KEYS = {"done": {"steps", "playbook", "role", "test"}, "human": {"steps", "how"}, "open": {"steps"}}
 HEAD = """\
 <!-- SPDX-License-Identifier: GPL-3.0-or-later -->
-<!-- Written by tools/coverage_table.py from docs/coverage.yml and docs/catalogue_ids.yml: change those, then `make docs`. -->
+<!-- Written by tools/coverage_table.py from coverage.yml and catalogue_ids.yml: change those, then `make docs`. -->
 # Which runbook steps the collection covers
 
-The five example runbooks have {total} steps. A step is **done** where a playbook does it and a test has seen the effect,
-**human** where it is a person's work that the collection helps with today, and **open** otherwise.
+The five example runbooks have {total} steps. A step is **done** where a playbook does it and a test has seen the
+effect, **human** where it is a person's work that the collection helps with today, and **open** otherwise.
 What each id means stands in [catalogue_ids.yml](catalogue_ids.yml).
 """
 
