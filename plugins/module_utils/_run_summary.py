@@ -53,7 +53,7 @@ def _first(result: Mapping[str, Any]) -> str:
     """Return what a failed result says, with the reason that a program gave where there is one."""
     said = str(result.get("msg") or "").strip()
     more = str(result.get("stderr") or result.get("module_stderr") or "").strip()
-    if more and (not said or said == "non-zero return code"):
+    if more and (not said or "non-zero return code" in said):  # the words differ between versions of Ansible
         said = more.splitlines()[-1]
     return said or "no reason was given"
 

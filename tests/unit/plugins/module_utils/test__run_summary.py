@@ -65,6 +65,12 @@ FAILURES = [
     pytest.param(None, None, None, id="not in a rescue"),
     pytest.param(TASK, {"msg": "no connection"}, "no connection", id="message"),
     pytest.param(TASK, {"msg": "non-zero return code", "stderr": "a\nb: not found\n"}, "b: not found", id="program"),
+    pytest.param(
+        TASK,
+        {"msg": "The command exited with a non-zero return code.", "stderr": "b: not found"},
+        "b: not found",
+        id="program, Ansible 2.21",
+    ),
     pytest.param(TASK, {"msg": ""}, "no reason was given", id="silent"),
     pytest.param(
         TASK,
