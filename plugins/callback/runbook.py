@@ -212,13 +212,22 @@ class CallbackModule(Default):
             )
 
     def fall_back(self, method: str, *args: Any, **kwargs: Any) -> None:
-        """Show an event as Ansible does, and still collect what it brings."""
+        """Show an event as Ansible does, and still collect what the tables need."""
         try:
-            if method in ("v2_runner_on_ok", "v2_runner_on_failed", "v2_runner_on_skipped", "v2_runner_on_unreachable"):
+            if method == "v2_playbook_on_start":
+                self._set_up_screen()
+            elif method == "v2_runner_on_start":
+                self._take_time(*args)
+            elif method in (
+                "v2_runner_on_ok",
+                "v2_runner_on_failed",
+                "v2_runner_on_skipped",
+                "v2_runner_on_unreachable",
+            ):
                 self._finish(args[0])
                 self._collect(args[0])
-        except Exception as exc:  # without its checks the run still counts
-            self._display.warning(f"runbook.ops cannot read the checks of a task: {exc}")
+        except Exception as exc:  # the tables may lack something, the run goes on
+            self._display.warning(f"The console of runbook.ops could not follow {method}: {exc}")
         getattr(super(), method)(*args, **kwargs)
 
     # What is running
@@ -232,9 +241,8 @@ class CallbackModule(Default):
         hosts = [host for (host, task), _ in running if task == key[1]]
         who = "" if len(self._batch) == 1 else ", ".join(hosts)
         clock = running_for(waited)
-        title = cut(
-            joined([step.title, who, self._attempts.get(key, "")]), max(self._screen.width - 9 - len(clock), 10)
-        )
+        told = joined([step.title, who, self._attempts.get(key, "")])
+        title = cut(told, max(self._screen.width - 9 - len(clock), 10))
         return [("    ", ""), ("▸ ", "bold"), (title, ""), (f"  {clock}", "dim")]
 
     def _say_what_runs(self) -> None:
@@ -250,11 +258,13 @@ class CallbackModule(Default):
             self._screen.print([(" " * (self._indent - 2), ""), (told, "dim")])
             sys.stdout.flush()
 
+    @safely
     def v2_runner_on_start(self, host: Any, task: Any) -> None:
         """Take the time."""
+        self._take_time(host, task)
+
+    def _take_time(self, host: Any, task: Any) -> None:
         self._running[host.get_name(), task._uuid] = (self._step(task), time.monotonic())
-        if not self.own:
-            super().v2_runner_on_start(host, task)
 
     def _finish(self, result: Any) -> float | None:
         key = self._key(result)
@@ -315,14 +325,8 @@ class CallbackModule(Default):
         if self._headed or self._free:
             self._screen.print([("    ", ""), (f"{SIGNS['info']} {summary}", "dim")])
         else:
-            self._screen.print(
-                [],
-                [
-                    ("  ", ""),
-                    (role_title(self._section) if self._section else self._play_name, "bold"),
-                    (f"  {summary}", "dim"),
-                ],
-            )
+            title = role_title(self._section) if self._section else self._play_name
+            self._screen.print([], [("  ", ""), (title, "bold"), (f"  {summary}", "dim")])
 
     def _keep_quiet(self, kind: str, result: Any) -> None:
         self._change_section(self._step(result.task, result.task_name))
@@ -434,11 +438,8 @@ class CallbackModule(Default):
         elif changed or checks or changes or items or diff or messages or self._free or len(self._batch) == 1:
             paint = "changed" if changed else "ok"
             if changed or self._option("display_ok_hosts", True) or checks or changes or messages or items:
-                sign = (
-                    "○"
-                    if changed and result.task.check_mode
-                    else SIGNS["info" if messages or (items and not changed) else paint]
-                )
+                sign = SIGNS["info" if messages or (items and not changed) else paint]
+                sign = SIGNS["predicted"] if changed and result.task.check_mode else sign
                 self._print_step(step, paint, sign, words, None if messages and not changed else seconds)
                 self._print_under(messages)
                 self._print_items(items)
@@ -565,9 +566,8 @@ class CallbackModule(Default):
         label, key = self._item(result, "changed" if changed else "ok"), self._key(result)
         messages = self._messages(result)
         if changed:
-            self._items[key].append(
-                [(f"{'○' if result.task.check_mode else SIGNS['changed']} ", "changed"), (label, "")]
-            )
+            sign = SIGNS["predicted" if result.task.check_mode else "changed"]
+            self._items[key].append([(f"{sign} ", "changed"), (label, "")])
         if messages:
             self._items[key] += [
                 [(f"{label}: ", "dim"), (messages[0], "")],
@@ -673,13 +673,7 @@ class CallbackModule(Default):
         self._batch = self._hosts_of(play)
         self._play_name = one_line(play.get_name()) or "Play"
         self._section, self._phase, self._phases, self._headed = None, "", False, False
-        where = (
-            ", ".join(self._batch)
-            if 0 < len(self._batch) <= MANY_HOSTS
-            else count(len(self._batch), "host")
-            if self._batch
-            else ""
-        )
+        where = ", ".join(self._batch) if len(self._batch) <= MANY_HOSTS else count(len(self._batch), "host")
         mode = "check mode: nothing is changed" if play.check_mode or context.CLIARGS.get("check") else ""
         heading: Line = [(self._play_name, "bold"), (f"  {joined([where, mode])}", "dim")]
         self._screen.print([], heading, [("─" * min(max(columns(plain(heading)), 40), self._screen.width), "dim")])
@@ -741,7 +735,9 @@ class CallbackModule(Default):
             if report.changes:
                 title = "Predicted changes" if check_mode else "Changes"
                 self._screen.print([], [("  ", ""), (title, "bold"), (where, "dim")])
-                self._screen.print(*change_lines(report.changes, width, folds=self._screen.terminal))
+                self._screen.print(
+                    *change_lines(report.changes, width, folds=self._screen.terminal, predicted=check_mode)
+                )
         self._print_verdicts(stats, hosts, check_mode)
 
     def _print_verdicts(self, stats: Any, hosts: list[str], check_mode: bool) -> None:
@@ -771,10 +767,7 @@ class CallbackModule(Default):
     def _print_custom_stats(self, stats: Any) -> None:
         if stats.custom and self._option("show_custom_stats", False):
             for name in sorted(stats.custom):
+                who = "run" if name == "_run" else name
                 self._screen.print(
-                    [
-                        ("  ", ""),
-                        (f"{'run' if name == '_run' else name}: ", "dim"),
-                        (clean(self._dump_results(stats.custom[name])), ""),
-                    ]
+                    [("  ", ""), (f"{who}: ", "dim"), (clean(self._dump_results(stats.custom[name])), "")]
                 )

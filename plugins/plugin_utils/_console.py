@@ -17,7 +17,10 @@ from ansible_collections.runbook.ops.plugins.module_utils._units import human_du
 Piece = tuple[str, str]  # text, and how to paint it: "", bold, dim, ok, changed, warning, unknown, failed
 Line = list[Piece]
 
-SIGNS = {"ok": "✓", "changed": "●", "failed": "✗", "critical": "✗", "warning": "!", "unknown": "?", "info": "·"}
+SIGNS = {
+    **{"ok": "✓", "changed": "●", "predicted": "○", "info": "·"},
+    **{"failed": "✗", "critical": "✗", "warning": "!", "unknown": "?"},
+}
 ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 CONTROLS = {code: None for code in (*range(32), *range(127, 160)) if code not in (9, 10)}
 SECONDS_COLUMN = 10

@@ -10,6 +10,7 @@ from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils._checks import STATUSES, worst_status
 from ansible_collections.runbook.ops.plugins.plugin_utils._console import (
+    HUMAN,
     SIGNS,
     Line,
     columns,
@@ -95,17 +96,25 @@ def check_lines(checks: list[Record], width: int, *, folds: bool, only_bad: bool
     return [*lines, [("    ", ""), (f"✓ {count(hidden, 'check')} ok", "dim")]] if hidden else lines
 
 
-def change_lines(changes: list[Record], width: int, *, folds: bool) -> list[Line]:
+def change_lines(changes: list[Record], width: int, *, folds: bool, predicted: bool = False) -> list[Line]:
     """Return the table of changes: what, the action, before and after, how long, and why."""
-    rows = []
+    rows, sign = [], SIGNS["predicted" if predicted else "changed"]
     for change in changes:
         unit = change.get("unit")
-        before, after = quantity(change.get("before"), unit), quantity(change.get("after"), unit)
-        moved = f"{before or 'none'} → {after or 'none'}" if before or after else ""
+        moved = movement(change.get("before"), change.get("after"), unit)
         thing, action = one_line(change["thing"]), one_line(change["action"])
-        cells = [f"{SIGNS['changed']} {thing}", action, moved, took(change.get("seconds"))]
+        cells = [f"{sign} {thing}", action, moved, took(change.get("seconds"))]
         rows.append(("changed", cells, one_line(change.get("reason") or ""), ""))
     return table(rows, width, folds=folds)
+
+
+def movement(before: Any, after: Any, unit: str | None) -> str:
+    """Return from where to where something went, its unit once; nothing where neither is known."""
+    if before is None and after is None:
+        return ""
+    said_once = after is not None and unit not in HUMAN
+    left = quantity(before, None if said_once else unit)
+    return f"{left or 'none'} → {quantity(after, unit) or 'none'}"
 
 
 def table(rows: list[Row], width: int, *, folds: bool) -> list[Line]:

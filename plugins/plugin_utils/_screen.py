@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
 import os
 import shutil
@@ -81,9 +82,11 @@ class Screen:
         """Call ``beat`` every ``interval_seconds`` until :meth:`stop`."""
         self._ticker = Ticker(interval_seconds, beat, failed)
         self._ticker.start()
+        atexit.register(self.stop)  # an interrupted run does not come to its end
 
     def stop(self) -> None:
         """Leave the terminal as it was found."""
+        atexit.unregister(self.stop)
         ticker, self._ticker = self._ticker, None
         if ticker:
             ticker.stop()

@@ -133,7 +133,7 @@ def test_check_mode_speaks_of_predictions(tmp_path: Path) -> None:
     shown = play(tmp_path, "--check")
     assert "Weekly maintenance  web-1 · check mode: nothing is changed" in shown
     assert re.search(r"○ Write a file +would change", shown)
-    assert "Predicted changes" in shown
+    assert re.search(r"^  Predicted changes\n    ○ users  vacuumed", shown, re.MULTILINE)
     assert "The same command without --check acts." in shown
     assert not re.search(r"^ +\+b$", shown, re.MULTILINE)
 

@@ -14,6 +14,7 @@ from ansible_collections.runbook.ops.plugins.plugin_utils._console_report import
     change_lines,
     check_lines,
     find,
+    movement,
     tally,
     verdict,
     verdict_parts,
@@ -95,6 +96,21 @@ def test_a_change_says_what_from_where_to_where_how_long_and_why() -> None:
         "    ● users  vacuumed   300 MB → 100 MB  4.2 s  31 % dead rows",
         "    ● api    restarted                          node was upgraded",
     ]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "unit", "shown"),
+    [
+        (None, None, "bytes", ""),
+        (42, 1.2, "percent", "42 → 1.2 %"),
+        (2_000_000, 3_000, "bytes", "2 MB → 3 kB"),
+        (None, 3, "files", "none → 3 files"),
+        (3, None, "files", "3 files → none"),
+        ("1.0", "1.1", None, "1.0 → 1.1"),
+    ],
+)
+def test_a_unit_is_written_once(before: Any, after: Any, unit: str | None, shown: str) -> None:
+    assert movement(before, after, unit) == shown
 
 
 @pytest.mark.parametrize(
