@@ -10,7 +10,13 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.runbook.ops.plugins.action.system_description import OPTIONS
 from ansible_collections.runbook.ops.plugins.module_utils._contract import PREFIX, plain, secrets
 from ansible_collections.runbook.ops.plugins.module_utils._run_record import redact
-from ansible_collections.runbook.ops.plugins.module_utils._run_summary import failure_of, summarise
+from ansible_collections.runbook.ops.plugins.module_utils._run_summary import failure_of, summarise, verdict
+
+ARGUMENTS = {
+    "fail_on": {"type": "str", "choices": ["critical", "warning", "never"], "default": "never"},
+    "failed_task": {"type": "dict", "default": {}},
+    "failed_result": {"type": "dict", "default": {}},
+}
 
 
 class ActionModule(ActionBase):
@@ -18,7 +24,6 @@ class ActionModule(ActionBase):
 
     _requires_connection = False
     _supports_check_mode = True
-    _VALID_ARGS = frozenset(("failed_task", "failed_result"))
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result = super().run(tmp, task_vars)
@@ -26,6 +31,9 @@ class ActionModule(ActionBase):
         described = variables.get("system_description") or {}
         known = secrets({f"{PREFIX}{name}": value for name, value in described.items()}, OPTIONS)
         registered = {name: value for name, value in variables.items() if name.startswith("__")}
+        _, asked = self.validate_argument_spec(ARGUMENTS)
         summary = summarise(registered)
-        summary["failure"] = failure_of(self._task.args.get("failed_task"), self._task.args.get("failed_result"))
-        return {**result, "changed": False, **redact(plain(summary), known)}
+        summary["failure"] = failure_of(asked["failed_task"], asked["failed_result"])
+        bad = verdict(summary["checks"], asked["fail_on"])
+        said = {"failed": True, "msg": bad} if bad else {}
+        return {**result, "changed": False, **redact(plain({**summary, **said}), known)}

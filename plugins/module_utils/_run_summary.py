@@ -35,6 +35,22 @@ def summarise(registered: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def verdict(checks: list[dict[str, Any]], fail_on: str) -> str | None:
+    """Return one line that names the checks for which a run fails; None where there are none.
+
+    :param fail_on: the best status that is bad enough: warning, critical or never
+    """
+    if fail_on == "never":
+        return None
+    statuses = STATUSES[STATUSES.index(fail_on) :]
+    bad = [check for check in checks if check["status"] in statuses]
+    if not bad:
+        return None
+    verb = "is" if len(bad) == 1 else "are"
+    names = ", ".join(str(check["name"]) for check in bad)
+    return f"{len(bad)} of {len(checks)} checks {verb} {' or '.join(statuses)}: {names}"
+
+
 def failure_of(task: Any, result: Any) -> dict[str, Any] | None:
     """Return which task failed and what it said; None where none did."""
     if not isinstance(result, Mapping) or not result:

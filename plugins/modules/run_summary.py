@@ -21,6 +21,11 @@ description:
 extends_documentation_fragment:
   - runbook.ops.attributes.info
 options:
+  fail_on:
+    description: Status of a check from which on this task fails, and names the checks.
+    type: str
+    choices: [critical, warning, never]
+    default: never
   failed_task:
     description: The task that failed, as C(ansible_failed_task) holds it in a rescue.
     type: dict

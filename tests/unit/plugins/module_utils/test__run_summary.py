@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.runbook.ops.plugins.module_utils._checks import make_change, make_check
-from ansible_collections.runbook.ops.plugins.module_utils._run_summary import failure_of, summarise
+from ansible_collections.runbook.ops.plugins.module_utils._run_summary import failure_of, summarise, verdict
 
 
 def check(identity: str, status: str = "ok") -> dict[str, Any]:
@@ -97,3 +97,19 @@ def test_a_task_without_a_name_is_told_by_its_action() -> None:
     failure = failure_of({"name": "", "action": "ansible.builtin.command"}, {"msg": "x"})
     assert failure is not None
     assert failure["task"] == "ansible.builtin.command"
+
+
+BAD = [check("a"), check("b", "warning"), check("c", "critical"), check("d", "unknown"), check("e", "critical")]
+VERDICTS = [
+    pytest.param(BAD, "never", None, id="never"),
+    pytest.param(BAD, "critical", "2 of 5 checks are critical: c, e", id="critical"),
+    pytest.param(BAD, "warning", "3 of 5 checks are warning or critical: b, c, e", id="warning"),
+    pytest.param(BAD[:3], "critical", "1 of 3 checks is critical: c", id="one"),
+    pytest.param(BAD[:2], "critical", None, id="none so bad"),
+    pytest.param([], "warning", None, id="no checks"),
+]
+
+
+@pytest.mark.parametrize(("checks", "fail_on", "line"), VERDICTS)
+def test_the_verdict_names_the_checks_that_are_bad_enough(checks: Any, fail_on: str, line: str | None) -> None:
+    assert verdict(checks, fail_on) == line
