@@ -117,7 +117,7 @@ def table(coverage: Mapping[str, Any], catalogue: Mapping[str, Any]) -> str:
         "| --- | ---: | ---: | ---: | ---: |",
     ]
     for name in systems:
-        counts = Counter(state_of[step] for step, (system, _) in known.items() if system == name)
+        counts = Counter(state_of[step] for step, (system, _procedure) in known.items() if system == name)
         title = catalogue["systems"][name]["title"]
         lines.append(f"| {title} | {counts.total()} | {' | '.join(str(counts[state]) for state in STATES)} |")
     counts = Counter(state_of.values())

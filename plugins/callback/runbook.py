@@ -190,7 +190,7 @@ class CallbackModule(Default):
 
     def _set_up_screen(self) -> None:
         # ansible-runner and AWX capture a pseudo-terminal, and build their own callback on this one.
-        captured = type(self) is not CallbackModule or bool(os.environ.get("AWX_ISOLATED_DATA_DIR"))
+        captured = self.CALLBACK_NAME != CallbackModule.CALLBACK_NAME or bool(os.environ.get("AWX_ISOLATED_DATA_DIR"))
         self._screen = Screen(self._display, captured=captured)
         if not self.own:
             return
@@ -234,11 +234,13 @@ class CallbackModule(Default):
 
     def _running_line(self) -> Line:
         running = list(self._running.items())
-        if not running or any(step.asks for _, (step, _) in running):  # a question needs the terminal for itself
+        if not running or any(
+            step.asks for _key, (step, _began) in running
+        ):  # a question needs the terminal for itself
             return []
         key, (step, began) = running[-1]
         waited = time.monotonic() - began
-        hosts = [host for (host, task), _ in running if task == key[1]]
+        hosts = [host for (host, task), _step in running if task == key[1]]
         who = "" if len(self._batch) == 1 else ", ".join(hosts)
         clock = running_for(waited)
         told = joined([step.title, who, self._attempts.get(key, "")])
@@ -270,7 +272,7 @@ class CallbackModule(Default):
         key = self._key(result)
         self._next_beat.pop(key, None)
         self._attempts.pop(key, None)
-        _, began = self._running.pop(key, (None, None))
+        began = self._running.pop(key, (None, None))[1]
         if began is None:
             return None
         seconds = time.monotonic() - began
@@ -450,7 +452,7 @@ class CallbackModule(Default):
 
     def _wait(self, step: Step, result: Any, seconds: float | None, words: str) -> None:
         self._change_section(step)
-        _, hosts, longest, said = self._waiting.setdefault(result.task._uuid, (step, [], 0.0, words))
+        _step, hosts, longest, said = self._waiting.setdefault(result.task._uuid, (step, [], 0.0, words))
         longest = max(longest, seconds or 0.0)
         self._waiting[result.task._uuid] = (step, [*hosts, result.host.get_name()], longest, said)
 
@@ -744,7 +746,7 @@ class CallbackModule(Default):
         total = time.monotonic() - self._began
         rows = [(host, self._reports[host], stats.summarize(host)) for host in hosts]
         host_width = max((columns(host) for host in hosts), default=0)
-        word_width = max((len(verdict(report, counts)[0]) for _, report, counts in rows), default=0)
+        word_width = max((len(verdict(report, counts)[0]) for _host, report, counts in rows), default=0)
         self._screen.print([])
         for host, report, counts in rows:
             seconds = total if len(hosts) == 1 else self._host_seconds[host]

@@ -89,7 +89,7 @@ def fold(text: str, width: int | None) -> list[str]:
 
 def plain(line: Line) -> str:
     """Return ``line`` without paint."""
-    return "".join(text for text, _ in line).rstrip()
+    return "".join(text for text, _paint in line).rstrip()
 
 
 def took(seconds: float | None) -> str:
@@ -137,8 +137,8 @@ def split_name(name: str, role: str) -> tuple[str, str]:
     title = one_line(name)
     if role:
         title = title.removeprefix(f"{role} : ")
-    phase, bar, rest = title.partition(" | ")
-    return (phase, rest) if bar and re.fullmatch(r"[\w-]+", phase) else ("", title)
+    phase, found, rest = title.partition(" | ")
+    return (phase, rest) if found and re.fullmatch(r"[\w-]+", phase) else ("", title)
 
 
 def role_title(role: str) -> str:
@@ -156,11 +156,11 @@ def step_lines(left: Line, right: Line, seconds: float | None, width: int, *, fo
     tail: Line = [*right, (clock, "dim")]
     before = columns(plain([*left[:-1], ("|", "")])) - 1
     title, paint = left[-1]
-    room = width - before - columns("".join(text for text, _ in tail)) - 2
+    room = width - before - columns("".join(text for text, _paint in tail)) - 2
     parts = fold(title, max(room, 24)) if folds else [title]
     lines: list[Line] = [[*left[:-1], (parts[0], paint)]]
     lines += [[(" " * before, ""), (part, paint)] for part in parts[1:]]
-    gap = max(width - before - columns(parts[-1]) - columns("".join(text for text, _ in tail)), 2)
+    gap = max(width - before - columns(parts[-1]) - columns("".join(text for text, _paint in tail)), 2)
     lines[-1] += [(" " * gap, ""), *tail]
     return lines
 

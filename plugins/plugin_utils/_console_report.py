@@ -121,7 +121,7 @@ def table(rows: list[Row], width: int, *, folds: bool) -> list[Line]:
     """Return rows of a paint, cells in columns, prose that takes the rest of the line, and a note below."""
     if not rows:
         return []
-    widths = [max(columns(cells[n]) for _, cells, _, _ in rows) for n in range(len(rows[0][1]))]
+    widths = [max(columns(row[1][n]) for row in rows) for n in range(len(rows[0][1]))]
     prose_at = 4 + sum(each + 2 for each in widths if each)
     stacked = folds and (width < NARROW or width - prose_at < 24)
     return [line for row in rows for line in (stacked_row if stacked else wide_row)(row, widths, width, folds)]
@@ -133,7 +133,7 @@ def wide_row(row: Row, widths: list[int], width: int, folds: bool) -> list[Line]
     line: Line = [("    ", "")]
     for n, (cell, each) in enumerate(zip(cells, widths)):
         line += [(pad(cell, each), paint if n == 0 else ""), ("  ", "")] if each else []
-    indent, under = columns("".join(text for text, _ in line)), 6 + widths[0]
+    indent, under = columns("".join(text for text, _paint in line)), 6 + widths[0]
     first, *more = fold(prose, width - indent if folds else None)
     lines: list[Line] = [[*line, (first, "dim")], *([(" " * indent, ""), (part, "dim")] for part in more)]
     return lines + [
