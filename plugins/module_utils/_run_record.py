@@ -51,20 +51,21 @@ def closed(
     :param summary: the checks, changes and failure of ``host``
     :param lost: hosts that cannot be waited for any more: they failed or were unreachable
     """
-    entries = []
+    entries, missing = [], []
     for entry in record["hosts"]:
         if entry["host"] == host:
             entries.append({**entry, "status": status, "ended_at": at})
         elif entry["host"] in lost and entry["status"] in ("waiting", "running"):
             entries.append({**entry, "status": "failed", "ended_at": at})
+            missing.append({"host": entry["host"], "task": None, "message": "it failed early, or was unreachable"})
         else:
             entries.append(entry)
     told = {**record, "hosts": entries, "interruption": None}
     for part in ("checks", "changes"):
         others = [item for item in record[part] if item["host"] != host]
         told[part] = others + [{"host": host, **item} for item in summary[part]]
-    if summary.get("failure") and not record["failure"]:
-        told["failure"] = {"host": host, **summary["failure"]}
+    own = [{"host": host, **summary["failure"]}] if summary.get("failure") else []
+    told["failure"] = _first_known([record["failure"], *own, *missing])
     return _summed(told, at)
 
 
@@ -115,6 +116,12 @@ def redact(value: Any, secrets: Iterable[str] = ()) -> Any:
             value = value.replace(secret, HIDDEN)
     value = BEARER.sub(rf"\1{HIDDEN}", ASSIGNED.sub(rf"\1{HIDDEN}", value))
     return IN_URL.sub(rf"\1{HIDDEN}\2", value)
+
+
+def _first_known(failures: list[dict[str, Any] | None]) -> dict[str, Any] | None:
+    """Return the first failure of a known task, or else the first one."""
+    told = [failure for failure in failures if failure]
+    return next((failure for failure in told if failure["task"]), told[0] if told else None)
 
 
 def _blank(run: Mapping[str, Any], system: str) -> dict[str, Any]:

@@ -92,6 +92,12 @@ def test_lost_hosts_are_not_waited_for() -> None:
     record = close(open_for("a"), "a", lost=["b"])
     assert record["status"] == "failed"
     assert statuses(record) == {"a": "ok", "b": "failed"}
+    assert record["failure"] == {"host": "b", "task": None, "message": "it failed early, or was unreachable"}
+
+
+def test_the_failure_of_a_known_task_tells_more_than_a_lost_host() -> None:
+    record = close(open_for("a", "c", of=("a", "b", "c")), "a", lost=["b"])
+    assert close(record, "c", "failed", {**NOTHING, "failure": BROKEN})["failure"] == {"host": "c", **BROKEN}
 
 
 def test_a_host_that_has_closed_is_not_lost() -> None:
