@@ -121,12 +121,7 @@ unfinished:
   returned: always
   type: list
   elements: dict
-  sample:
-    - id: 0a1b2c3d4e5f
-      playbook: backup
-      started_at: '2026-11-23T03:58:10Z'
-      controller: laptop
-      process: 0274b355/pid:[4026531836]/12991/211829
+  sample: [{id: 0a1b2c3d4e5f, playbook: backup, started_at: '2026-11-23T03:58:10Z', controller: laptop}]
 checks:
   description: One warning for each earlier run that was found interrupted.
   returned: always
