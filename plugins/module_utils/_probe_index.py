@@ -1,0 +1,129 @@
+# Copyright: the runbook.ops authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where the probes are, one import a function. Private to this collection.
+
+What a run does not ask for is not loaded, and whoever packs a module for a host still finds it by reading.
+"""
+
+# ruff: noqa: PLC0415  # an import inside each function is what this file is for
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+
+def _backup_files() -> Any:
+    from ansible_collections.runbook.ops.plugins.module_utils.probes import backup_files
+
+    return backup_files
+
+
+def _backup_log() -> Any:
+    from ansible_collections.runbook.ops.plugins.module_utils.probes import backup_log
+
+    return backup_log
+
+
+def _certificate() -> Any:
+    from ansible_collections.runbook.ops.plugins.module_utils.probes import certificate
+
+    return certificate
+
+
+def _disk() -> Any:
+    from ansible_collections.runbook.ops.plugins.module_utils.probes import disk
+
+    return disk
+
+
+def _http() -> Any:
+    from ansible_collections.runbook.ops.plugins.module_utils.probes import http
+
+    return http
+
+
+def _load() -> Any:
+    from ansible_collections.runbook.ops.plugins.module_utils.probes import load
+
+    return load
+
+
+def _log_errors() -> Any:
+    from ansible_collections.runbook.ops.plugins.module_utils.probes import log_errors
+
+    return log_errors
+
+
+def _memory() -> Any:
+    from ansible_collections.runbook.ops.plugins.module_utils.probes import memory
+
+    return memory
+
+
+def _pm2() -> Any:
+    from ansible_collections.runbook.ops.plugins.module_utils.probes import pm2
+
+    return pm2
+
+
+def _port() -> Any:
+    from ansible_collections.runbook.ops.plugins.module_utils.probes import port
+
+    return port
+
+
+def _postgresql() -> Any:
+    from ansible_collections.runbook.ops.plugins.module_utils.probes import postgresql
+
+    return postgresql
+
+
+def _reboot() -> Any:
+    from ansible_collections.runbook.ops.plugins.module_utils.probes import reboot
+
+    return reboot
+
+
+def _swap() -> Any:
+    from ansible_collections.runbook.ops.plugins.module_utils.probes import swap
+
+    return swap
+
+
+def _systemd_failed() -> Any:
+    from ansible_collections.runbook.ops.plugins.module_utils.probes import systemd_failed
+
+    return systemd_failed
+
+
+def _systemd_unit() -> Any:
+    from ansible_collections.runbook.ops.plugins.module_utils.probes import systemd_unit
+
+    return systemd_unit
+
+
+def _updates() -> Any:
+    from ansible_collections.runbook.ops.plugins.module_utils.probes import updates
+
+    return updates
+
+
+# In this order they are started: what waits for another program or for the network first, so that the rest is free.
+PROBES: dict[str, Callable[[], Any]] = {
+    "updates": _updates,
+    "postgresql": _postgresql,
+    "systemd_unit": _systemd_unit,
+    "systemd_failed": _systemd_failed,
+    "certificate": _certificate,
+    "http": _http,
+    "pm2": _pm2,
+    "port": _port,
+    "log_errors": _log_errors,
+    "backup_log": _backup_log,
+    "backup_files": _backup_files,
+    "reboot": _reboot,
+    "disk": _disk,
+    "memory": _memory,
+    "swap": _swap,
+    "load": _load,
+}
