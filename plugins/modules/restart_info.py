@@ -199,10 +199,11 @@ ARGUMENTS = {
     "busy_programs": {"type": "list", "elements": "str", "default": BUSY},
 }
 PROPERTIES = "Id,ActiveState,MainPID,ControlGroup,NeedDaemonReload"
-# Sessions that do not show their query to others show their name all the same.
+# What the command line sets is marked as pending once a file that says otherwise is read again, and no restart changes that.
 SQL = """\
 SELECT json_build_object(
-  'pending', (SELECT coalesce(json_agg(name ORDER BY name), '[]') FROM pg_settings WHERE pending_restart),
+  'pending', (SELECT coalesce(json_agg(name ORDER BY name), '[]') FROM pg_settings
+    WHERE pending_restart AND source NOT IN ('command line', 'environment variable')),
   'sessions', (SELECT coalesce(json_agg(json_build_object('name', application_name, 'pid', pid,
       'seconds', round(extract(epoch FROM clock_timestamp() - backend_start)))), '[]')
     FROM pg_stat_activity WHERE application_name <> '' AND pid <> pg_backend_pid()));
