@@ -29,12 +29,9 @@ class Rotation:
     keep: Mapping[str, float | None]
     dated: Dated
     plan: Plan
+    found: int  # backups before
     deleted: list[str]  # as in Dated.backups
     bytes_freed: int
-
-    @property
-    def found(self) -> int:
-        return len(self.dated.backups)
 
 
 def refuse_too_many(deletions: int, found: int, *, limit: float, directory: str) -> None:

@@ -176,8 +176,10 @@ changes:
   elements: dict
 """
 
+import contextlib
 import os
 import stat
+import threading
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
@@ -247,30 +249,55 @@ class Folder:
     def beside(self, name: str) -> list[str]:
         return [name + suffix for suffix in SIDECARS if name + suffix in self.sidecars] if self.sidecars else []
 
-    def weigh(self, backups: list[str]) -> tuple[list[str], int]:
-        """Return those of ``backups`` that are regular files, and the bytes that they and their sidecars hold."""
-        regular, size = [], 0
-        for backup in backups:
-            found = self.look(backup[NAME])
-            if found is not None:
-                regular.append(backup)
-                size += found.st_size
-                size += sum(each.st_size for each in map(self.look, self.beside(backup[NAME])) if each)
-        return regular, size
+    def remove(self, backups: list[str], *, check_mode: bool) -> tuple[list[str], int]:
+        """Delete those of ``backups`` that are regular files, oldest first; return them and the bytes that they held.
 
-    def delete(self, backups: list[str]) -> None:
-        """Delete ``backups``, oldest first, each after its sidecars: what is left of a killed run is a backup still."""
-        for done, backup in enumerate(backups):
-            for name in (*self.beside(backup[NAME]), backup[NAME]):
-                try:
-                    os.unlink(name, dir_fd=self.descriptor)
-                except FileNotFoundError:
-                    continue
-                except OSError as exc:
-                    raise RotationError(
-                        f"cannot delete {self.path}/{name} ({exc.strerror}); {done} of {len(backups)} backups were "
-                        "deleted. Remove the cause and run again"
-                    ) from exc
+        In check mode the same, without deleting. The kernel frees the bytes of one file while another is looked at, so
+        many files are shared between two threads.
+        """
+        sizes: list[int | None] = [None] * len(backups)
+        errors: list[OSError] = []
+        threads = 2 if len(backups) > 1000 else 1
+
+        def work(first: int) -> None:
+            try:
+                for index in range(first, len(backups), threads):
+                    if errors:
+                        return
+                    with contextlib.suppress(FileNotFoundError):  # somebody else was quicker
+                        sizes[index] = self.remove_one(backups[index][NAME], check_mode=check_mode)
+            except OSError as exc:
+                errors.append(exc)
+
+        helpers = [threading.Thread(target=work, args=(first,), daemon=True) for first in range(1, threads)]
+        for helper in helpers:
+            helper.start()
+        work(0)
+        for helper in helpers:
+            helper.join()
+        removed = [backup for backup, size in zip(backups, sizes) if size is not None]
+        if errors:
+            raise RotationError(
+                f"cannot delete {errors[0].filename} in {self.path} ({errors[0].strerror}); {len(removed)} of "
+                f"{len(backups)} backups were deleted. Remove the cause and run again"
+            )
+        return removed, sum(size for size in sizes if size is not None)
+
+    def remove_one(self, name: str, *, check_mode: bool) -> int | None:
+        """Delete one backup, after its sidecars: what a killed run leaves is a backup still. Return their bytes."""
+        found = self.look(name)
+        if found is None:
+            return None
+        size = found.st_size
+        for beside in self.beside(name):
+            extra = self.look(beside)
+            if extra is not None:
+                size += extra.st_size
+                if not check_mode:
+                    os.unlink(beside, dir_fd=self.descriptor)
+        if not check_mode:
+            os.unlink(name, dir_fd=self.descriptor)
+        return size
 
 
 def run(options: dict[str, Any], *, now: datetime, check_mode: bool) -> dict[str, Any]:
@@ -288,13 +315,12 @@ def run(options: dict[str, Any], *, now: datetime, check_mode: bool) -> dict[str
         dated = read_dates(folder.names(), pattern=options["pattern"], date_format=options["date_format"])
         folder.sidecars = dated.sidecars
         plan = prune(dated.backups, keep=keep, now=now, minimum=options["minimum"], is_good=folder.is_good)
-        doomed, size = folder.weigh(plan.delete)
-        refuse_too_many(len(doomed), len(dated.backups), limit=limit, directory=directory)
-        if not check_mode:
-            folder.delete(doomed)
+        refuse_too_many(len(plan.delete), len(dated.backups), limit=limit, directory=directory)
+        removed, size = folder.remove(plan.delete, check_mode=check_mode)
     finally:
         os.close(folder.descriptor)
-    rotation = Rotation(directory, keep, dated, plan, doomed, size)
+    found = len(dated.backups) - len(plan.delete) + len(removed)  # what had the name of a backup and was none is none
+    rotation = Rotation(directory, keep, dated, plan, found, removed, size)
     checks = judge(rotation, now=now, max_age=max_age)
     return {**report(rotation, names_limit=options["names_limit"]), "checks": checks}
 
