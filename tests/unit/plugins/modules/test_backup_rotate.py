@@ -107,8 +107,11 @@ def test_a_checksum_file_goes_with_its_backup_and_where_there_are_some_a_good_ba
     for days_ago in range(2, 100):
         (folder / f"{name_of(days_ago)}.sha256").write_text("sum")
 
+    predicted = rotate(folder, keep={"last": 2}, minimum=1, max_delete_percent=100, check_mode=True)
+    assert len(names_in(folder)) == 198
     result = rotate(folder, keep={"last": 2}, minimum=1, max_delete_percent=100)
 
+    assert result == predicted
     assert result["newest_good"] == name_of(2)
     kept = [name_of(0), name_of(1), name_of(2), name_of(3)]
     assert names_in(folder) == sorted([*kept, f"{name_of(2)}.sha256", f"{name_of(3)}.sha256"])
