@@ -12,6 +12,8 @@ from dataclasses import replace
 from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils._pm2 import UP, App, Pm2Error, group
+from ansible_collections.runbook.ops.plugins.module_utils._pm2_plan import Wish, refuse
+from ansible_collections.runbook.ops.plugins.module_utils._units import parse_size
 
 # What `pm2 save` keeps of a process and `pm2 resurrect` needs. The rest are measurements, or follow from these.
 SAVED_KEYS = (
@@ -32,6 +34,32 @@ SAVED_KEYS = (
     "pm_err_log_path",
     "namespace",
 )
+
+
+def as_wish(params: Mapping[str, Any], user: str) -> Wish:
+    """Return what the module's options ask for.
+
+    :raises Pm2Error: an option cannot be.
+    """
+    refuse(params["name"])
+    if params["instances"] is not None and params["instances"] < 1:
+        raise Pm2Error(f"instances is {params['instances']}: write at least 1, or use state=stopped")
+    if params["ecosystem"] is not None and not params["ecosystem"].startswith("/"):
+        raise Pm2Error(f"ecosystem is {params['ecosystem']!r}: write an absolute path")
+    if params["max_memory_restart"] is not None:
+        try:
+            params = {**params, "max_memory_restart": parse_size(params["max_memory_restart"])}
+        except ValueError as exc:
+            raise Pm2Error(f"max_memory_restart: {exc}") from exc
+    return Wish(
+        name=params["name"],
+        state=params["state"],
+        user=user,
+        instances=params["instances"],
+        ecosystem=params["ecosystem"],
+        ecosystem_environment=params["ecosystem_environment"],
+        definition=as_definition(params),
+    )
 
 
 def as_definition(params: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -181,25 +181,12 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.runbook.ops.plugins.module_utils._checks import make_change
 from ansible_collections.runbook.ops.plugins.module_utils._command import CommandError
-from ansible_collections.runbook.ops.plugins.module_utils._pm2 import SECTION, App, Pm2Error, as_result, group
-from ansible_collections.runbook.ops.plugins.module_utils._pm2_definition import (
-    as_definition,
-    differences,
-    is_saved,
-    saved_apps,
-)
+from ansible_collections.runbook.ops.plugins.module_utils._pm2 import App, Pm2Error, as_result, group
+from ansible_collections.runbook.ops.plugins.module_utils._pm2_checks import SECTION
+from ansible_collections.runbook.ops.plugins.module_utils._pm2_definition import as_wish, is_saved
 from ansible_collections.runbook.ops.plugins.module_utils._pm2_host import Pm2Host
-from ansible_collections.runbook.ops.plugins.module_utils._pm2_plan import (
-    Seen,
-    Step,
-    Wish,
-    gave_up,
-    is_stable,
-    plan,
-    predict,
-    refuse,
-)
-from ansible_collections.runbook.ops.plugins.module_utils._units import parse_size
+from ansible_collections.runbook.ops.plugins.module_utils._pm2_plan import Step, Wish, plan, predict
+from ansible_collections.runbook.ops.plugins.module_utils._pm2_watch import look, settle
 
 STATES = ["started", "stopped", "restarted", "reloaded", "absent"]
 ARGUMENTS = {
@@ -229,45 +216,6 @@ DONE = {"start": "started", "stop": "stopped", "delete": "removed", "scale": "sc
 SAVED_CHANGE = make_change(
     "PM2's saved list", action="saved", section=SECTION, reason="it is not what runs, or others can read it"
 )
-POLL_SECONDS = 0.25
-
-
-def look(host: Any, wish: Wish) -> Seen:
-    """Return what PM2 and its saved list hold."""
-    processes = host.processes()
-    mine = [process for process in processes or [] if process.get("name") == wish.name]
-    apps = group(processes or [])
-    return Seen(
-        running=processes is not None,
-        apps=apps,
-        saved=saved_apps(host.dump()),
-        differs=differences(mine, wish.definition) if wish.definition is not None else (),
-        other_daemons=() if wish.name in apps else tuple(host.other_daemons()),
-    )
-
-
-def settle(
-    host: Any,
-    name: str,
-    *,
-    stable_seconds: float,
-    wait_timeout_seconds: float,
-    clock: Callable[[], float],
-    sleep: Callable[[float], None],
-) -> App:
-    """Wait until the application is online and stable, and return it.
-
-    :raises Pm2Error: PM2 gave it up, or it was not stable in time.
-    """
-    start, restarts = clock(), None
-    while True:
-        app = group(host.processes() or []).get(name, App(name))
-        restarts = app.restarts if restarts is None else restarts
-        if is_stable(app, now=clock(), stable_seconds=stable_seconds, restarts_before=restarts):
-            return app
-        if clock() - start >= wait_timeout_seconds:
-            raise gave_up(app, restarts_before=restarts, waited_seconds=wait_timeout_seconds)
-        sleep(POLL_SECONDS)
 
 
 def as_change(step: Step, before: App, after: App, reason: str | None) -> dict[str, Any]:
@@ -325,32 +273,6 @@ def run(
             host.command()("save", "--force")
             host.close_dump()
     return {**result, "app": as_result(after, clock())}
-
-
-def as_wish(params: dict[str, Any], user: str) -> Wish:
-    """Return what the module's options ask for.
-
-    :raises Pm2Error: an option cannot be.
-    """
-    refuse(params["name"])
-    if params["instances"] is not None and params["instances"] < 1:
-        raise Pm2Error(f"instances is {params['instances']}: write at least 1, or use state=stopped")
-    if params["ecosystem"] is not None and not params["ecosystem"].startswith("/"):
-        raise Pm2Error(f"ecosystem is {params['ecosystem']!r}: write an absolute path")
-    if params["max_memory_restart"] is not None:
-        try:
-            params = {**params, "max_memory_restart": parse_size(params["max_memory_restart"])}
-        except ValueError as exc:
-            raise Pm2Error(f"max_memory_restart: {exc}") from exc
-    return Wish(
-        name=params["name"],
-        state=params["state"],
-        user=user,
-        instances=params["instances"],
-        ecosystem=params["ecosystem"],
-        ecosystem_environment=params["ecosystem_environment"],
-        definition=as_definition(params),
-    )
 
 
 def main() -> None:

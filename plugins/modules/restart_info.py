@@ -156,26 +156,14 @@ checks:
   elements: dict
 """
 
-import json
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.runbook.ops.plugins.module_utils import _proc
-from ansible_collections.runbook.ops.plugins.module_utils._command import Command, CommandError
-from ansible_collections.runbook.ops.plugins.module_utils._pm2 import App, Pm2Error, group, version_checks
-from ansible_collections.runbook.ops.plugins.module_utils._pm2_host import Pm2Host
-from ansible_collections.runbook.ops.plugins.module_utils._restart import (
-    Findings,
-    check,
-    decide,
-    needed_by,
-    parse_units,
-    replaced_files,
-    worker_start,
-)
+from ansible_collections.runbook.ops.plugins.module_utils._proc import processes
+from ansible_collections.runbook.ops.plugins.module_utils._restart import Findings, check, decide, needed_by
+from ansible_collections.runbook.ops.plugins.module_utils._restart_host import Look, busy, find
 
 BUSY = ["pg_dump", "pg_dumpall", "pg_restore", "pg_basebackup", "pg_upgrade"]
 ARGUMENTS = {
@@ -198,131 +186,6 @@ ARGUMENTS = {
     "growth_percent": {"type": "float"},
     "busy_programs": {"type": "list", "elements": "str", "default": BUSY},
 }
-PROPERTIES = "Id,ActiveState,MainPID,ControlGroup,NeedDaemonReload"
-# What the command line sets is marked as pending once a file that says otherwise is read again, and no restart changes that.
-SQL = """\
-SELECT json_build_object(
-  'pending', (SELECT coalesce(json_agg(name ORDER BY name), '[]') FROM pg_settings
-    WHERE pending_restart AND source NOT IN ('command line', 'environment variable')),
-  'sessions', (SELECT coalesce(json_agg(json_build_object('name', application_name, 'pid', pid,
-      'seconds', round(extract(epoch FROM clock_timestamp() - backend_start)))), '[]')
-    FROM pg_stat_activity WHERE application_name <> '' AND pid <> pg_backend_pid()));
-"""
-
-
-class Look:
-    """One look at the host: everything that several services need is read once."""
-
-    def __init__(self, module: Any, params: Mapping[str, Any], processes: dict[int, _proc.Process]) -> None:
-        self.module, self.params, self.processes = module, params, processes
-        self.databases = {database["name"]: database for database in params["databases"]}
-        self.sessions: list[dict[str, Any]] = []
-        self.versions: dict[str, dict[str, Any]] = {}
-        self._pm2: dict[str, dict[str, App]] = {}
-
-    def units(self, service: Mapping[str, Any]) -> list[dict[str, str]]:
-        """Return the properties of the units of ``service`` that are loaded."""
-        unit = service.get("unit") or f"{service['name']}.service"
-        names = [unit, *(name for name in service.get("watch_units") or [] if name != unit)]
-        return parse_units(Command(self.module, "systemctl")("show", "-p", PROPERTIES, "--", *names))
-
-    def app(self, service: Mapping[str, Any]) -> App:
-        """Return what PM2 says of ``service``.
-
-        :raises Pm2Error: PM2 cannot be asked.
-        """
-        user = service.get("user") or ""
-        if user not in self._pm2:
-            host = Pm2Host(self.module, user or None, self.params["pm2_home"])
-            found = host.processes()
-            self._pm2[user] = group(found or [])
-            if found is not None:
-                checks = version_checks(host.daemon_version(), host.installed_version(), user=host.user)
-                self.versions.update({one["id"]: one for one in checks})
-        return self._pm2[user].get(service["name"], App(service["name"]))
-
-    def pending(self, database: Mapping[str, Any]) -> tuple[str, ...]:
-        """Return the settings that wait for a restart, and remember the sessions.
-
-        :raises CommandError: the database cannot be asked.
-        """
-        psql = Command(self.module, "psql", user=database["superuser"], environment={"PGCONNECT_TIMEOUT": "5"})
-        options = ["-X", "-qAtw", "-v", "ON_ERROR_STOP=1", "-p", str(database["port"]), "-d", database["name"]]
-        answer = json.loads(psql(*options, stdin=SQL))
-        self.sessions += answer["sessions"]
-        return tuple(answer["pending"])
-
-
-def find(service: Mapping[str, Any], look: Look) -> Findings:
-    """Return what is to be seen of ``service``."""
-    units: list[dict[str, str]] = []
-    main: list[int] = []
-    pids: set[int] = set()
-    pending: tuple[str, ...] = ()
-    problem = None
-    try:
-        if service["manager"] == "systemd":
-            units = [unit for unit in look.units(service) if unit.get("ActiveState") in ("active", "reloading")]
-            main = [int(unit.get("MainPID") or 0) for unit in units]
-            pids = {pid for unit in units for pid in _proc.in_cgroup(unit.get("ControlGroup", ""), look.processes)}
-        elif service["manager"] == "pm2":
-            main = list(look.app(service).pids)
-        pids |= set(_proc.with_descendants(main, look.processes))
-        database = look.databases.get((service.get("health") or {}).get("database"))
-        if database and pids:
-            pending = look.pending(database)
-    except (CommandError, Pm2Error) as exc:
-        problem = str(exc)
-    maps = [_proc.maps(pid) for pid in pids]
-    changed = _proc.newest_change(config_paths(service, look.params))
-    return Findings(
-        running=bool(pids),
-        pids=tuple(sorted(pids)),
-        memory_bytes=sum(look.processes[pid].memory_bytes for pid in pids),
-        replaced=tuple(sorted(set().union(*(replaced_files(text) for text in maps if text)))),
-        unreadable=sum(text is None for text in maps),
-        unit_changed=any(unit.get("NeedDaemonReload") == "yes" for unit in units),
-        pending_settings=pending,
-        problem=problem,
-        loaded_at=loaded_at(service, main, look.processes),
-        config_changed_at=changed[0] if changed else None,
-        config_changed=changed[1] if changed else None,
-    )
-
-
-def config_paths(service: Mapping[str, Any], params: Mapping[str, Any]) -> list[str]:
-    """Return what is read by ``service`` when it starts or reloads."""
-    paths = list(service.get("config") or [])
-    if paths and service.get("on_change") == "reload":
-        directory = params["certificate_directory"]
-        paths += [str(Path(directory, name, "fullchain.pem")) for name in params["certificates"]]
-    return paths
-
-
-def loaded_at(service: Mapping[str, Any], main: list[int], processes: dict[int, _proc.Process]) -> float | None:
-    """Return since when the configuration in use is loaded, or None where nothing runs."""
-    alive = [processes[pid] for pid in main if pid in processes]
-    if not alive:
-        return None
-    own_start = min(process.started_at for process in alive)
-    if service.get("on_change") != "reload":
-        return own_start
-    masters = {process.pid for process in alive}
-    children = [(one.title, one.started_at) for one in processes.values() if one.parent in masters]
-    return worker_start(children, own_start)
-
-
-def busy(look: Look, now: float) -> list[dict[str, Any]]:
-    """Return the programs during which a database must not be restarted; sessions where no process is seen here."""
-    names = look.params["busy_programs"]
-    here = [
-        {"name": process.name, "pid": process.pid, "seconds": round(now - process.started_at)}
-        for process in look.processes.values()
-        if process.name in {name[:15] for name in names}
-    ]
-    seen = {one["name"] for one in here}
-    found = here + [one for one in look.sessions if one["name"] in names and one["name"] not in seen]
-    return [{**one, "detail": f"{one['name']} (pid {one['pid']}) runs for {one['seconds']} s"} for one in found]
 
 
 def run(look: Look, *, now: float, find: Callable[[Mapping[str, Any], Look], Findings] = find) -> dict[str, Any]:
@@ -351,7 +214,7 @@ def run(look: Look, *, now: float, find: Callable[[Mapping[str, Any], Look], Fin
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    module.exit_json(**run(Look(module, module.params, _proc.processes()), now=time.time()))
+    module.exit_json(**run(Look(module, module.params, processes()), now=time.time()))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import pytest
 from ansible_collections.runbook.ops.plugins.module_utils._pm2 import Pm2Error
 from ansible_collections.runbook.ops.plugins.module_utils._pm2_definition import (
     as_definition,
+    as_wish,
     differences,
     is_saved,
     saved_apps,
@@ -113,3 +114,18 @@ def test_saved_applications_will_be_online():
     (app,) = saved_apps([running()["pm2_env"], running(status="errored")["pm2_env"]]).values()
     assert (app.name, app.status, app.instances, app.ids) == ("api", "online", 2, ())
     assert saved_apps({"not": "a list"}) == {}
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"instances": 0}, "at least 1"),
+        ({"ecosystem": "eco.js"}, "absolute"),
+        ({"max_memory_restart": "500M"}, "max_memory_restart: '500M' is not a size"),
+        ({"name": "all"}, "cannot be the name"),
+    ],
+)
+def test_an_option_that_cannot_be_is_refused(given, words):
+    params = {**OPTIONS, **dict.fromkeys(["script", "instances", "ecosystem", "ecosystem_environment"])}
+    with pytest.raises(Pm2Error, match=words):
+        as_wish({**params, "name": "api", "state": "started", **given}, "app")

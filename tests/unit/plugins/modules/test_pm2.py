@@ -146,18 +146,3 @@ def test_the_list_is_saved_only_where_it_differs(dump, is_open, saves):
 def test_no_result_holds_the_environment():
     host = FakeHost([process()])
     assert "s3cr3t" not in str(run(host)) + str(run(host, "started", definition={"script": "/x", "cwd": "/"}))
-
-
-@pytest.mark.parametrize(
-    ("given", "words"),
-    [
-        ({"instances": 0}, "at least 1"),
-        ({"ecosystem": "eco.js"}, "absolute"),
-        ({"max_memory_restart": "500M"}, "max_memory_restart: '500M' is not a size"),
-        ({"name": "all"}, "cannot be the name"),
-    ],
-)
-def test_an_option_that_cannot_be_is_refused(given, words):
-    params = dict.fromkeys(pm2.ARGUMENTS)
-    with pytest.raises(Pm2Error, match=words):
-        pm2.as_wish({**params, "name": "api", "state": "started", **given}, "app")

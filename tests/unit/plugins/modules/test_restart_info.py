@@ -1,160 +1,46 @@
 # Copyright: the runbook.ops authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The module asks the tools by argument list, and what it cannot see is a problem, not an answer."""
+"""The result names each service with what it needs, and checks those that run."""
 
 from __future__ import annotations
 
-import json
+from types import SimpleNamespace
 
-import pytest
-from ansible_collections.runbook.ops.plugins.module_utils._proc import Process
 from ansible_collections.runbook.ops.plugins.module_utils._restart import Findings
 from ansible_collections.runbook.ops.plugins.modules import restart_info
 
-UNITS = """\
-MainPID=0
-Id=postgresql.service
-ActiveState=active
-ControlGroup=
-NeedDaemonReload=no
-
-MainPID=48
-Id=postgresql@15-main.service
-ActiveState=active
-ControlGroup=/system.slice/postgresql@15-main.service
-NeedDaemonReload=yes
-"""
-SERVICE = {
-    "name": "postgresql",
-    "manager": "systemd",
-    "unit": "postgresql.service",
-    "watch_units": ["postgresql@*.service"],
-    "health": {"database": "sync"},
-}
-ANSWER = json.dumps({"pending": ["wal_level"], "sessions": []})
-GROUP = "/system.slice/postgresql@15-main.service"
-PROCESSES = {
-    48: Process(48, 1, "postgres", 100.0, 2000, (GROUP,), "postgres"),
-    52: Process(52, 48, "postgres", 101.0, 3000, (GROUP,), "postgres: walwriter"),
-    99: Process(99, 1, "pg_dump", 400.0, 10, ("/user.slice",), "pg_dump sync"),
-}
+SERVICES = [{"name": "db", "manager": "systemd"}, {"name": "web", "manager": "systemd", "after": ["db"]}]
 
 
-class FakeModule:
-    """Answers systemctl and psql, and remembers what was asked."""
-
-    def __init__(self, answer=(0, ANSWER, "")):
-        self.answer, self.calls = answer, []
-
-    def get_bin_path(self, program, **_options):
-        return f"/usr/bin/{program}"
-
-    def run_command(self, arguments, *, data=None, **_options):
-        self.calls.append((arguments, data))
-        return (0, UNITS, "") if "/usr/bin/systemctl" in arguments else self.answer
+def run(found, **params):
+    given = {"services": SERVICES, "baseline": {}, "growth_percent": None, "every_service": False, "busy_programs": []}
+    look = SimpleNamespace(params={**given, **params}, processes={}, sessions=[], versions={})
+    return restart_info.run(look, now=500.0, find=lambda service, _look: found[service["name"]])
 
 
-def look(module=None, **params):
-    databases = [{"name": "sync", "port": 5433, "superuser": "postgres"}]
-    defaults = {"baseline": {}, "growth_percent": None, "every_service": False, "certificates": []}
-    base = {"services": [SERVICE], "databases": databases, "busy_programs": restart_info.BUSY, "pm2_home": None}
-    return restart_info.Look(module or FakeModule(), {**defaults, **base, **params}, PROCESSES)
-
-
-@pytest.fixture(autouse=True)
-def maps(monkeypatch):
-    monkeypatch.setattr(restart_info._proc, "maps", lambda _pid: "")
-
-
-def test_the_units_that_are_watched_hold_the_processes():
-    found = restart_info.find(SERVICE, look())
-    assert (found.pids, found.memory_bytes) == ((48, 52), 5000)
-    assert found.unit_changed
-    assert found.pending_settings == ("wal_level",)
-    assert found.loaded_at == 100.0
-
-
-def test_the_tools_are_asked_by_argument_list():
-    module = FakeModule()
-    restart_info.find(SERVICE, look(module))
-    (units, _none), (query, sql) = module.calls
-    assert units[1:] == [
-        "show",
-        "-p",
-        "Id,ActiveState,MainPID,ControlGroup,NeedDaemonReload",
-        "--",
-        "postgresql.service",
-        "postgresql@*.service",
-    ]
-    assert query[:5] == ["runuser", "-u", "postgres", "--", "/usr/bin/psql"]
-    assert query[-4:] == ["-p", "5433", "-d", "sync"]
-    assert "pending_restart" in sql
-
-
-def test_a_database_that_cannot_be_asked_is_a_problem_and_the_rest_is_still_seen():
-    found = restart_info.find(SERVICE, look(FakeModule((2, "", "psql: error: no such file"))))
-    assert "psql" in (found.problem or "")
-    assert found.pids == (48, 52)
-
-
-def test_processes_that_may_not_be_looked_into_are_counted(monkeypatch):
-    monkeypatch.setattr(restart_info._proc, "maps", lambda _pid: None)
-    assert restart_info.find(SERVICE, look()).unreadable == 2
-
-
-@pytest.mark.parametrize("manager", ["compose", "vercel"])
-def test_other_managers_are_not_looked_at(manager):
-    module = FakeModule()
-    assert restart_info.find({"name": "x", "manager": manager}, look(module)) == Findings(running=False)
-    assert module.calls == []
-
-
-def test_certificates_count_for_those_that_reload():
-    params = {"certificate_directory": "/le", "certificates": ["a.example"]}
-    reloads = {"on_change": "reload", "config": ["/etc/nginx"]}
-    assert restart_info.config_paths(reloads, params) == ["/etc/nginx", "/le/a.example/fullchain.pem"]
-    assert restart_info.config_paths({**reloads, "on_change": "restart"}, params) == ["/etc/nginx"]
-    assert restart_info.config_paths({"on_change": "reload"}, params) == []
-
-
-def test_a_proxy_has_read_its_configuration_when_its_workers_started():
-    proxy = {"on_change": "reload"}
-    assert restart_info.loaded_at(proxy, [48], PROCESSES) == 101.0
-    assert restart_info.loaded_at(proxy, [7], PROCESSES) is None
-
-
-@pytest.mark.parametrize(
-    ("sessions", "programs", "expected"),
-    [
-        pytest.param([], restart_info.BUSY, ["pg_dump (pid 99) runs for 100 s"], id="a process here"),
-        pytest.param(
-            [{"name": "pg_restore", "pid": 5, "seconds": 9}],
-            restart_info.BUSY,
-            ["pg_dump (pid 99) runs for 100 s", "pg_restore (pid 5) runs for 9 s"],
-            id="a session from elsewhere",
-        ),
-        pytest.param(
-            [{"name": "pg_dump", "pid": 5, "seconds": 9}],
-            restart_info.BUSY,
-            ["pg_dump (pid 99) runs for 100 s"],
-            id="its own session is not counted twice",
-        ),
-        pytest.param([{"name": "psql", "pid": 5, "seconds": 9}], ["pg_restore"], [], id="nothing of that"),
-    ],
-)
-def test_what_runs_a_backup_is_found(sessions, programs, expected):
-    one = look(busy_programs=programs)
-    one.sessions = sessions
-    assert [found["detail"] for found in restart_info.busy(one, 500.0)] == expected
-
-
-def test_the_result_names_each_service_and_checks_those_that_run():
-    services = [SERVICE, {"name": "web", "manager": "systemd", "after": ["postgresql"]}]
-    found = {"postgresql": Findings(running=True, unit_changed=True), "web": Findings(running=False)}
-    result = restart_info.run(look(services=services), now=500.0, find=lambda service, _look: found[service["name"]])
-    assert [(one["name"], one["action"], one["needed_by"]) for one in result["services"]] == [
-        ("postgresql", "restart", []),
-        ("web", "none", []),
-    ]
-    assert [one["id"] for one in result["checks"]] == ["restart:postgresql"]
+def test_each_service_is_named_and_those_that_run_are_checked():
+    result = run({"db": Findings(running=True, unit_changed=True), "web": Findings(running=False)})
+    assert [(one["name"], one["action"]) for one in result["services"]] == [("db", "restart"), ("web", "none")]
+    assert [one["id"] for one in result["checks"]] == ["restart:db"]
     assert result["changed"] is False
+
+
+def test_who_needs_a_service_stands_beside_it():
+    result = run({"db": Findings(running=True), "web": Findings(running=True)})
+    assert [one["needed_by"] for one in result["services"]] == [["web"], []]
+
+
+def test_every_service_that_runs_is_due_when_all_are_asked_for():
+    result = run({"db": Findings(running=True), "web": Findings(running=False)}, every_service=True)
+    assert [one["action"] for one in result["services"]] == ["restart", "none"]
+
+
+def test_a_service_that_could_not_be_looked_at_is_checked_too():
+    result = run({"db": Findings(running=False, problem="PM2 is not installed"), "web": Findings(running=False)})
+    assert [(one["id"], one["status"]) for one in result["checks"]] == [("restart:db", "unknown")]
+
+
+def test_growth_is_judged_by_name():
+    found = {"db": Findings(running=True, memory_bytes=300), "web": Findings(running=True, memory_bytes=300)}
+    result = run(found, baseline={"db": 100}, growth_percent=100.0)
+    assert [one["action"] for one in result["services"]] == ["restart", "none"]

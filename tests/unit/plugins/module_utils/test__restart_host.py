@@ -1,0 +1,149 @@
+# Copyright: the runbook.ops authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Tools are asked by argument list, and what cannot be seen is a problem, not an answer."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from ansible_collections.runbook.ops.plugins.module_utils import _restart_host
+from ansible_collections.runbook.ops.plugins.module_utils._proc import Process
+from ansible_collections.runbook.ops.plugins.module_utils._restart import Findings
+
+BUSY = ["pg_dump", "pg_restore"]
+UNITS = """\
+MainPID=0
+Id=postgresql.service
+ActiveState=active
+ControlGroup=
+NeedDaemonReload=no
+
+MainPID=48
+Id=postgresql@15-main.service
+ActiveState=active
+ControlGroup=/system.slice/postgresql@15-main.service
+NeedDaemonReload=yes
+"""
+SERVICE = {
+    "name": "postgresql",
+    "manager": "systemd",
+    "unit": "postgresql.service",
+    "watch_units": ["postgresql@*.service"],
+    "health": {"database": "sync"},
+}
+ANSWER = json.dumps({"pending": ["wal_level"], "sessions": []})
+GROUP = "/system.slice/postgresql@15-main.service"
+PROCESSES = {
+    48: Process(48, 1, "postgres", 100.0, 2000, (GROUP,), "postgres"),
+    52: Process(52, 48, "postgres", 101.0, 3000, (GROUP,), "postgres: walwriter"),
+    99: Process(99, 1, "pg_dump", 400.0, 10, ("/user.slice",), "pg_dump sync"),
+}
+
+
+class FakeModule:
+    """Answers systemctl and psql, and remembers what was asked."""
+
+    def __init__(self, answer=(0, ANSWER, "")):
+        self.answer, self.calls = answer, []
+
+    def get_bin_path(self, program, **_options):
+        return f"/usr/bin/{program}"
+
+    def run_command(self, arguments, *, data=None, **_options):
+        self.calls.append((arguments, data))
+        return (0, UNITS, "") if "/usr/bin/systemctl" in arguments else self.answer
+
+
+def look(module=None, **params):
+    databases = [{"name": "sync", "port": 5433, "superuser": "postgres"}]
+    defaults = {"baseline": {}, "growth_percent": None, "every_service": False, "certificates": []}
+    base = {"services": [SERVICE], "databases": databases, "busy_programs": BUSY, "pm2_home": None}
+    return _restart_host.Look(module or FakeModule(), {**defaults, **base, **params}, PROCESSES)
+
+
+@pytest.fixture(autouse=True)
+def maps(monkeypatch):
+    monkeypatch.setattr(_restart_host._proc, "maps", lambda _pid: "")
+
+
+def test_the_units_that_are_watched_hold_the_processes():
+    found = _restart_host.find(SERVICE, look())
+    assert (found.pids, found.memory_bytes) == ((48, 52), 5000)
+    assert found.unit_changed
+    assert found.pending_settings == ("wal_level",)
+    assert found.loaded_at == 100.0
+
+
+def test_the_tools_are_asked_by_argument_list():
+    module = FakeModule()
+    _restart_host.find(SERVICE, look(module))
+    (units, _none), (query, sql) = module.calls
+    assert units[1:] == [
+        "show",
+        "-p",
+        "Id,ActiveState,MainPID,ControlGroup,NeedDaemonReload",
+        "--",
+        "postgresql.service",
+        "postgresql@*.service",
+    ]
+    assert query[:5] == ["runuser", "-u", "postgres", "--", "/usr/bin/psql"]
+    assert query[-4:] == ["-p", "5433", "-d", "sync"]
+    assert "pending_restart" in sql
+
+
+def test_a_database_that_cannot_be_asked_is_a_problem_and_the_rest_is_still_seen():
+    found = _restart_host.find(SERVICE, look(FakeModule((2, "", "psql: error: no such file"))))
+    assert "psql" in (found.problem or "")
+    assert found.pids == (48, 52)
+
+
+def test_processes_that_may_not_be_looked_into_are_counted(monkeypatch):
+    monkeypatch.setattr(_restart_host._proc, "maps", lambda _pid: None)
+    assert _restart_host.find(SERVICE, look()).unreadable == 2
+
+
+@pytest.mark.parametrize("manager", ["compose", "vercel"])
+def test_other_managers_are_not_looked_at(manager):
+    module = FakeModule()
+    assert _restart_host.find({"name": "x", "manager": manager}, look(module)) == Findings(running=False)
+    assert module.calls == []
+
+
+def test_certificates_count_for_those_that_reload():
+    params = {"certificate_directory": "/le", "certificates": ["a.example"]}
+    reloads = {"on_change": "reload", "config": ["/etc/nginx"]}
+    assert _restart_host.config_paths(reloads, params) == ["/etc/nginx", "/le/a.example/fullchain.pem"]
+    assert _restart_host.config_paths({**reloads, "on_change": "restart"}, params) == ["/etc/nginx"]
+    assert _restart_host.config_paths({"on_change": "reload"}, params) == []
+
+
+def test_a_proxy_has_read_its_configuration_when_its_workers_started():
+    proxy = {"on_change": "reload"}
+    assert _restart_host.loaded_at(proxy, [48], PROCESSES) == 101.0
+    assert _restart_host.loaded_at(proxy, [7], PROCESSES) is None
+
+
+@pytest.mark.parametrize(
+    ("sessions", "programs", "expected"),
+    [
+        pytest.param([], BUSY, ["pg_dump (pid 99) runs for 100 s"], id="a process here"),
+        pytest.param(
+            [{"name": "pg_restore", "pid": 5, "seconds": 9}],
+            BUSY,
+            ["pg_dump (pid 99) runs for 100 s", "pg_restore (pid 5) runs for 9 s"],
+            id="a session from elsewhere",
+        ),
+        pytest.param(
+            [{"name": "pg_dump", "pid": 5, "seconds": 9}],
+            BUSY,
+            ["pg_dump (pid 99) runs for 100 s"],
+            id="its own session is not counted twice",
+        ),
+        pytest.param([{"name": "psql", "pid": 5, "seconds": 9}], ["pg_restore"], [], id="nothing of that"),
+    ],
+)
+def test_what_runs_a_backup_is_found(sessions, programs, expected):
+    one = look(busy_programs=programs)
+    one.sessions = sessions
+    assert [found["detail"] for found in _restart_host.busy(one, 500.0)] == expected
