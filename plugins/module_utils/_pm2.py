@@ -14,7 +14,12 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from typing import Any
 
+from ansible_collections.runbook.ops.plugins.module_utils._checks import make_check
+from ansible_collections.runbook.ops.plugins.module_utils._units import human_duration
+
 UP = ("online", "launching")
+SECTION = "Services"
+RECOVERED_SECONDS = 60  # PM2 goes on counting unstable restarts of an application that has long recovered
 
 
 class Pm2Error(Exception):
@@ -137,3 +142,25 @@ def as_result(app: App, now: float) -> dict[str, Any]:
         "uptime_seconds": app.uptime_seconds(now),
         "started_at": at.strftime("%Y-%m-%dT%H:%M:%SZ") if at else None,
     }
+
+
+def app_check(app: App, now: float) -> dict[str, Any]:
+    """Return the check of one application: all instances online, and none of them in a crash loop."""
+    up = app.uptime_seconds(now)
+    status, detail = "critical", f"{app.name} is {app.status}"
+    if app.status == "mixed":
+        detail = f"{len(app.down_ids)} of {app.instances} instances do not run"
+    if app.status == "online":
+        status, detail = "ok", f"instances {app.instances}, up {human_duration(up or 0)}, restarts {app.restarts}"
+        if app.unstable_restarts and (up or 0) < RECOVERED_SECONDS:
+            status, detail = "critical", f"{detail}; crash loop: {app.unstable_restarts} unstable restarts in a row"
+    return make_check(
+        f"pm2:{app.name}",
+        name=app.name,
+        section=SECTION,
+        status=status,
+        value=app.status,
+        limit="online",
+        detail=detail,
+        remedy=f"Read the end of {app.error_log}, then start it with runbook.ops.pm2",
+    )

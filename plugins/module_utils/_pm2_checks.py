@@ -1,6 +1,6 @@
 # Copyright: the runbook.ops authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether PM2's applications are well, and PM2 itself is current. Private to this collection."""
+"""Whether PM2 itself is current. Private to this collection."""
 
 from __future__ import annotations
 
@@ -8,39 +8,14 @@ import re
 from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils._checks import make_check
-from ansible_collections.runbook.ops.plugins.module_utils._pm2 import App
-from ansible_collections.runbook.ops.plugins.module_utils._units import human_duration
+from ansible_collections.runbook.ops.plugins.module_utils._pm2 import SECTION
 
-SECTION = "Services"
-RECOVERED_SECONDS = 60  # PM2 goes on counting unstable restarts of an application that has long recovered
 NUMBERS = re.compile(r"\d+")
 
 
 def version_key(version: str) -> tuple[int, ...]:
     """Return ``version`` for comparison by its numbers: ``7.0.10`` comes after ``7.0.9``."""
     return tuple(int(number) for number in NUMBERS.findall(version.partition("-")[0])[:3])
-
-
-def app_check(app: App, now: float) -> dict[str, Any]:
-    """Return the check of one application: all instances online, and none of them in a crash loop."""
-    up = app.uptime_seconds(now)
-    status, detail = "critical", f"{app.name} is {app.status}"
-    if app.status == "mixed":
-        detail = f"{len(app.down_ids)} of {app.instances} instances do not run"
-    if app.status == "online":
-        status, detail = "ok", f"instances {app.instances}, up {human_duration(up or 0)}, restarts {app.restarts}"
-        if app.unstable_restarts and (up or 0) < RECOVERED_SECONDS:
-            status, detail = "critical", f"{detail}; crash loop: {app.unstable_restarts} unstable restarts in a row"
-    return make_check(
-        f"pm2:{app.name}",
-        name=app.name,
-        section=SECTION,
-        status=status,
-        value=app.status,
-        limit="online",
-        detail=detail,
-        remedy=f"Read the end of {app.error_log}, then start it with runbook.ops.pm2",
-    )
 
 
 def version_checks(

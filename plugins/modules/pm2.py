@@ -181,8 +181,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.runbook.ops.plugins.module_utils._checks import make_change
 from ansible_collections.runbook.ops.plugins.module_utils._command import CommandError
-from ansible_collections.runbook.ops.plugins.module_utils._pm2 import App, Pm2Error, as_result, group
-from ansible_collections.runbook.ops.plugins.module_utils._pm2_checks import SECTION
+from ansible_collections.runbook.ops.plugins.module_utils._pm2 import SECTION, App, Pm2Error, as_result, group
 from ansible_collections.runbook.ops.plugins.module_utils._pm2_definition import as_wish, is_saved
 from ansible_collections.runbook.ops.plugins.module_utils._pm2_host import Pm2Host
 from ansible_collections.runbook.ops.plugins.module_utils._pm2_plan import Step, Wish, plan, predict

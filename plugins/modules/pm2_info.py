@@ -161,8 +161,8 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.runbook.ops.plugins.module_utils._command import CommandError
-from ansible_collections.runbook.ops.plugins.module_utils._pm2 import Pm2Error, as_result, group
-from ansible_collections.runbook.ops.plugins.module_utils._pm2_checks import app_check, version_checks
+from ansible_collections.runbook.ops.plugins.module_utils._pm2 import Pm2Error, app_check, as_result, group
+from ansible_collections.runbook.ops.plugins.module_utils._pm2_checks import version_checks
 from ansible_collections.runbook.ops.plugins.module_utils._pm2_host import Pm2Host
 
 ARGUMENTS = {

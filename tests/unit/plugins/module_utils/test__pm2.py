@@ -5,9 +5,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
-from ansible_collections.runbook.ops.plugins.module_utils._pm2 import Pm2Error, as_result, group, parse_jlist
+from ansible_collections.runbook.ops.plugins.module_utils._pm2 import (
+    App,
+    Pm2Error,
+    app_check,
+    as_result,
+    group,
+    parse_jlist,
+)
 
 NOW = 1_795_248_600.0
 
@@ -114,3 +122,27 @@ def test_what_does_not_run_has_no_uptime():
 
 def test_an_answer_with_nothing_but_a_name_is_read():
     assert group([{"name": "odd", "pm_id": 3}])["odd"].status == "None"
+
+
+WELL = App("api", status="online", instances=1, ids=(0,), started_at_ms=970_900, error_log="/logs/api-error.log")
+
+
+@pytest.mark.parametrize(
+    ("app", "status", "words"),
+    [
+        pytest.param(WELL, "ok", "up 29s", id="online"),
+        pytest.param(replace(WELL, status="errored"), "critical", "is errored", id="errored"),
+        pytest.param(replace(WELL, unstable_restarts=3), "critical", "crash loop", id="online between two crashes"),
+        pytest.param(replace(WELL, unstable_restarts=3, started_at_ms=1), "ok", "up", id="recovered long ago"),
+    ],
+)
+def test_online_is_not_enough_to_be_well(app, status, words):
+    check = app_check(app, 1000.0)
+    assert check["status"] == status
+    assert words in check["detail"]
+    assert (check["remedy"] is None) == (status == "ok")
+
+
+def test_the_check_counts_the_instances_that_do_not_run():
+    check = app_check(App("api", status="mixed", instances=3, down_ids=(1, 2)), 1000.0)
+    assert check["detail"] == "2 of 3 instances do not run"
