@@ -1,0 +1,343 @@
+# Copyright: the runbook.ops authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a database needs, decided from what was observed. Private to this collection.
+
+``database`` is the document of :func:`_pg_sql.observe`; ``measures`` are pgstatindex's figures by the index's oid.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ansible_collections.runbook.ops.plugins.module_utils._checks import judge_high, make_check
+from ansible_collections.runbook.ops.plugins.module_utils._pg_bloat import measured_waste, smallest_bytes
+from ansible_collections.runbook.ops.plugins.module_utils._units import human_size
+
+ORDER = ("drop_index", "vacuum_full", "vacuum", "analyze", "reindex")
+LEFTOVER = re.compile(r"_cc(?:new|old)\d*$")
+# An index is measured where the estimate says that it may have this part of the waste that is allowed.
+SCREENING = 0.7
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """From where on something is done. The defaults stand in the module's documentation, with their sources."""
+
+    dead_rows_percent: float = 10
+    dead_rows_min: int = 1000
+    modified_rows_percent: float = 10
+    modified_rows_min: int = 1000
+    freeze_percent: float = 80
+    index_waste_percent: float = 40
+    index_waste_min_bytes: int = 1_000_000
+    full_vacuum: bool = False
+    full_vacuum_percent: float = 50
+    full_vacuum_min_bytes: int = 16_000_000
+
+
+@dataclass(frozen=True)
+class Action:
+    """One thing to do to one relation, and what became of it."""
+
+    action: str  # one of ORDER
+    database: str
+    relation: str
+    reason: str
+    bytes_before: int
+    oid: int
+    waste_bytes: int | None = None
+    measured: bool | None = None
+    status: str = "planned"  # planned | done | skipped | failed
+    bytes_after: int | None = None
+    seconds: float | None = None
+    message: str | None = None
+    code: str = ""  # the server's code for what went wrong
+    tablespace: int = 0
+
+    @property
+    def sql(self) -> str:
+        return {
+            "drop_index": f"DROP INDEX CONCURRENTLY IF EXISTS {self.relation}",
+            "vacuum_full": f"VACUUM (FULL, ANALYZE) {self.relation}",
+            "vacuum": f"VACUUM (ANALYZE{', FREEZE' if 'freeze' in self.reason else ''}) {self.relation}",
+            "analyze": f"ANALYZE {self.relation}",
+            "reindex": f"REINDEX INDEX CONCURRENTLY {self.relation}",
+        }[self.action]
+
+
+def percent(part: float, whole: float) -> float:
+    return 100 * part / whole if whole > 0 else 0
+
+
+def dead_share(table: Mapping[str, Any] | None) -> float:
+    """Return the part of the index entries that lead to dead rows: updates of the HOT kind made none."""
+    if table is None:
+        return 0
+    return float(table["cold_share"]) * percent(table["dead_rows"], table["live_rows"] + table["dead_rows"]) / 100
+
+
+def holder(database: Mapping[str, Any], table: Mapping[str, Any]) -> str | None:
+    """Return who keeps the dead rows of ``table``: somebody older than its last vacuum, which could not remove them."""
+    vacuumed = table["vacuumed_at"]
+    for one in database["holders"]:
+        if vacuumed is not None and (one["since"] is None or one["since"] < vacuumed):
+            return str(one["what"])
+    return None
+
+
+def vacuum_reason(table: Mapping[str, Any], database: Mapping[str, Any], limits: Thresholds) -> str | None:
+    """Return why ``table`` is to be vacuumed, None where nothing asks for it."""
+    for kind in ("xid", "multixact"):
+        limit = database["freeze_max_age" if kind == "xid" else "multixact_freeze_max_age"]
+        age = percent(table[f"{kind}_age"], limit)
+        if age >= limits.freeze_percent:
+            return f"freeze age is {age:.0f} % of autovacuum_freeze_max_age (limit {limits.freeze_percent:g} %)"
+    for prefix, name in (("", "dead rows"), ("toast_", "dead rows in its TOAST table")):
+        dead, live = table[f"{prefix}dead_rows"], table[f"{prefix}live_rows"]
+        share = percent(dead, dead + live)
+        if dead >= limits.dead_rows_min and share >= limits.dead_rows_percent:
+            return f"{dead} {name}, {share:.0f} % (limit {limits.dead_rows_percent:g} %)"
+    return None
+
+
+def analyze_reason(table: Mapping[str, Any], limits: Thresholds) -> str | None:
+    """Return why the statistics of ``table`` are to be refreshed."""
+    share = percent(table["modified_rows"], table["live_rows"])
+    if table["modified_rows"] < limits.modified_rows_min:
+        return None
+    if not table["analyzed"]:
+        return f"{table['modified_rows']} rows written and never analyzed"
+    if share >= limits.modified_rows_percent:
+        return f"{table['modified_rows']} rows changed since the last analyze, {share:.0f} % (limit {limits.modified_rows_percent:g} %)"
+    return None
+
+
+def candidates(database: Mapping[str, Any], limits: Thresholds) -> list[int]:
+    """Return the indexes (oid) that are worth measuring: the estimate errs on the side of measuring."""
+    tables = {table["oid"]: table for table in database["tables"]}
+    return [
+        index["oid"]
+        for index in database["indexes"]
+        if rebuildable(index)
+        and index["bytes"] >= limits.index_waste_min_bytes
+        and estimated_waste(index, tables.get(index["table"]), database) >= SCREENING * limits.index_waste_percent
+    ]
+
+
+def rebuildable(index: Mapping[str, Any]) -> bool:
+    """Return whether ``index`` can be measured and rebuilt beside its users."""
+    in_toast = index["relation"].startswith("pg_toast.")  # a rebuild that breaks off there could not be cleaned up
+    return bool(index["valid"] and index["method"] == "btree" and not index["exclusion"] and not in_toast)
+
+
+def estimated_waste(index: Mapping[str, Any], table: Mapping[str, Any] | None, database: Mapping[str, Any]) -> float:
+    """Return the estimated waste in percent, 100 where nothing is known."""
+    live = {**index, "rows": index["rows"] * (1 - dead_share(table))}
+    smallest = smallest_bytes(live, database["block_size"])
+    return 100 if smallest is None else percent(index["bytes"] - smallest, index["bytes"])
+
+
+def plan(
+    name: str, database: Mapping[str, Any], measures: Mapping[int, Mapping[str, Any]] | None, limits: Thresholds
+) -> list[Action]:
+    """Return what to do in the database ``name``, in order.
+
+    :param measures: None where nothing can be measured: then the estimate decides, with a stricter limit
+    """
+    actions = [*index_repairs(name, database), *table_actions(name, database, limits)]
+    vacuumed = {action.oid for action in actions if action.action.startswith("vacuum")}
+    actions += index_rebuilds(name, database, measures, limits, vacuumed)
+    return sorted(actions, key=lambda action: (ORDER.index(action.action), -action.bytes_before, action.relation))
+
+
+def index_repairs(name: str, database: Mapping[str, Any]) -> Iterator[Action]:
+    """Yield what to do about invalid indexes: leftovers of a broken rebuild go, others are rebuilt."""
+    valid = {index["definition"] for index in database["indexes"] if index["valid"]}
+    for index in database["indexes"]:
+        if index["valid"] or index["builder"] is not None:
+            continue
+        leftover = bool(LEFTOVER.search(index["name"])) and index["definition"] in valid
+        reason = "left by a rebuild that was interrupted" if leftover else "invalid: it costs writes and serves no query"
+        wanted = Action(
+            "drop_index" if leftover else "reindex",
+            name,
+            index["relation"],
+            reason,
+            index["bytes"],
+            index["oid"],
+            waste_bytes=index["bytes"] if leftover else None,
+            tablespace=index["tablespace"],
+        )
+        yield unless(wanted, obstacle(index, drop=leftover))
+
+
+def obstacle(index: Mapping[str, Any], *, drop: bool) -> str | None:
+    """Return what keeps an index from being repaired."""
+    if not index["may_drop" if drop else "may_reindex"]:
+        return "the role owns neither it nor its table: run as the owner or a superuser"
+    if index["exclusion"] and not drop:
+        return "it belongs to an exclusion constraint, which cannot be rebuilt beside its users: plan a REINDEX in a window"
+    return None
+
+
+def unless(action: Action, message: str | None) -> Action:
+    return action if message is None else replace(action, status="skipped", message=message)
+
+
+def table_actions(name: str, database: Mapping[str, Any], limits: Thresholds) -> Iterator[Action]:
+    """Yield the vacuums and analyzes that are due."""
+    for table in database["tables"]:
+        if table["kind"] == "p":  # no rows of its own: its partitions are looked at
+            continue
+        reason, verb = vacuum_reason(table, database, limits), "vacuum"
+        if limits.full_vacuum and table.get("waste_bytes") is not None:
+            share = percent(table["waste_bytes"], table["bytes"])
+            if share >= limits.full_vacuum_percent and table["bytes"] >= limits.full_vacuum_min_bytes:
+                reason, verb = f"{share:.0f} % of the table is waste (limit {limits.full_vacuum_percent:g} %)", "vacuum_full"
+        if reason is None:
+            reason, verb = analyze_reason(table, limits), "analyze"
+        if reason is None:
+            continue
+        wanted = Action(
+            verb,
+            name,
+            table["relation"],
+            reason,
+            table["bytes"],
+            table["oid"],
+            waste_bytes=table.get("waste_bytes"),
+            tablespace=table["tablespace"],
+        )
+        held = holder(database, table) if verb == "vacuum" and "dead rows" in reason else None
+        message = None
+        if not table["may_vacuum"]:
+            message = "the role owns neither the table nor the database: run as the owner or a superuser"
+        elif held:
+            message = f"the last vacuum could not remove them, they are kept by {held}: end it first"
+        yield unless(wanted, message)
+
+
+def index_rebuilds(
+    name: str,
+    database: Mapping[str, Any],
+    measures: Mapping[int, Mapping[str, Any]] | None,
+    limits: Thresholds,
+    vacuumed: set[int],
+) -> Iterator[Action]:
+    """Yield the rebuilds of the indexes whose waste is beyond the limits once the vacuums before them are done."""
+    tables = {table["oid"]: table for table in database["tables"]}
+    wanted = set(candidates(database, limits))
+    for index in database["indexes"]:
+        if index["oid"] not in wanted:
+            continue
+        table = tables.get(index["table"])
+        measured = measures is not None
+        if measures is not None:
+            if index["oid"] not in measures:
+                continue
+            share = dead_share(table) if index["table"] in vacuumed else 0
+            waste = measured_waste(index, measures[index["oid"]], database["block_size"], dead_share=share)
+            limit = limits.index_waste_percent
+        else:
+            waste = round(estimated_waste(index, table, database) * index["bytes"] / 100)
+            limit = (limits.index_waste_percent + 100) / 2  # an estimate must be surer than a measure
+        found = percent(waste, index["bytes"])
+        if found < limit or waste < limits.index_waste_min_bytes:
+            continue
+        how = "" if measured else " by estimate"
+        reason = f"{found:.0f} % of {human_size(index['bytes'])} is waste{how} (limit {limit:g} %)"
+        action = Action(
+            "reindex",
+            name,
+            index["relation"],
+            reason,
+            index["bytes"],
+            index["oid"],
+            waste_bytes=waste,
+            measured=measured,
+            tablespace=index["tablespace"],
+        )
+        yield unless(action, obstacle(index, drop=False))
+
+
+def room_missing(actions: Sequence[Action], free: Mapping[int, int]) -> str | None:
+    """Return one line for the rebuild that does not fit on its disk, None where all fit one after the other.
+
+    :param free: free bytes by tablespace (oid); a tablespace that is not in it cannot be judged
+    """
+    for action in actions:
+        if action.action not in ("reindex", "vacuum_full") or action.status != "planned" or action.tablespace not in free:
+            continue
+        needed = round(1.1 * (action.bytes_before - (action.waste_bytes or 0)))
+        if free[action.tablespace] < needed:
+            return (
+                f"rebuilding {action.relation} in {action.database} needs {human_size(needed)} of disk, "
+                f"{human_size(free[action.tablespace])} are free: make room, or raise index_waste_percent for this run"
+            )
+    return None
+
+
+def checks(name: str, database: Mapping[str, Any], actions: Sequence[Action], limits: Thresholds) -> list[dict[str, Any]]:
+    """Return what people should know of the database ``name`` once ``actions`` are behind it."""
+    age = percent(database["database_freeze_age"], database["freeze_max_age"])
+    status, limit = judge_high(round(age, 1), limits.freeze_percent, 100)
+    broken = [index["relation"] for index in database["indexes"] if not index["valid"] and index["builder"] is None]
+    held = [action for action in actions if action.status == "skipped"]
+    failed = [action for action in actions if action.status == "failed"]
+    return [
+        make_check(
+            f"pg_freeze_age:{name}",
+            name=f"Freeze age of {name}",
+            section="Database",
+            status=status,
+            value=round(age, 1),
+            unit="%",
+            limit=limit,
+            detail=f"{database['database_freeze_age']} transactions, autovacuum forces a vacuum at {database['freeze_max_age']}",
+            remedy="See what keeps vacuum from freezing: open transactions, prepared transactions, replication slots",
+        ),
+        make_check(
+            f"pg_invalid_indexes:{name}",
+            name=f"Invalid indexes in {name}",
+            section="Database",
+            status="warning" if broken else "ok",
+            value=len(broken),
+            limit=0,
+            detail=", ".join(broken[:3]),
+            remedy="Run the database maintenance again; it removes or rebuilds them",
+        ),
+        make_check(
+            f"pg_maintenance:{name}",
+            name=f"Maintenance of {name}",
+            section="Database",
+            status="critical" if failed else "warning" if held else "ok",
+            value=len(held) + len(failed),
+            unit="left out",
+            limit=0,
+            detail=(f"{(failed or held)[0].relation}: {(failed or held)[0].message}" if failed or held else ""),
+            remedy="Clear what stood in the way, then run the database maintenance again",
+        ),
+    ]
+
+
+def parse_window(text: str) -> tuple[int, int]:
+    """Return first and last minute of the day of a window such as ``22:00-04:30``.
+
+    :raises ValueError: ``text`` is not one.
+    """
+    found = re.fullmatch(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)", text.strip())
+    if not found:
+        raise ValueError(f"window is {text!r}: write it as HH:MM-HH:MM, such as 02:00-05:00")
+    first_hour, first_minute, last_hour, last_minute = map(int, found.groups())
+    return first_hour * 60 + first_minute, last_hour * 60 + last_minute
+
+
+def in_window(text: str, now: time.struct_time) -> bool:
+    """Return whether ``now`` lies in the window, which may cross midnight."""
+    first, last = parse_window(text)
+    minute = now.tm_hour * 60 + now.tm_min
+    return first <= minute < last if first <= last else minute >= first or minute < last
