@@ -43,8 +43,10 @@ def version_checks(
         )
     if asked and installed:
         status, detail = "ok", f"{installed} is the newest"
+        remedy = f"Read its changes, then install pm2@{latest} with npm and run `pm2 update`"
         if latest is None:
             status, detail = "unknown", f"{installed} is installed; the package registry could not be asked"
+            remedy = "See by hand what is published (npm view pm2 version), or let this host reach the registry"
         elif version_key(latest) > version_key(installed):
             status, detail = "warning", f"{installed} is installed, {latest} is published"
         checks.append(
@@ -56,7 +58,7 @@ def version_checks(
                 value=installed,
                 limit=latest,
                 detail=detail,
-                remedy=f"Read its changes, then install pm2@{latest or 'latest'} with npm and run `pm2 update`",
+                remedy=remedy,
             )
         )
     return checks

@@ -145,7 +145,9 @@ class Pm2Host:
                 raise CommandError("npm is not installed")
             asked = Command(self._module, npm, within=["timeout", str(timeout_seconds)])("view", "pm2", "version")
         except CommandError as exc:
-            self._module.warn(f"the newest version of PM2 is not known: {exc}")
+            late = exc.details.get("rc") == 124  # what `timeout` ends with
+            why = f"the package registry did not answer within {timeout_seconds} s" if late else str(exc)
+            self._module.warn(f"the newest version of PM2 is not known: {why}")
             return None
         return asked.strip() or None
 

@@ -39,7 +39,7 @@ options:
       - How many seconds the registry may take.
       - One that does not answer is a warning; RV(latest_version) is then V(null).
     type: int
-    default: 20
+    default: 10
 seealso:
   - module: runbook.ops.pm2
 """
@@ -169,7 +169,7 @@ ARGUMENTS = {
     "user": {"type": "str"},
     "pm2_home": {"type": "path"},
     "check_latest": {"type": "bool", "default": False},
-    "registry_timeout_seconds": {"type": "int", "default": 20},
+    "registry_timeout_seconds": {"type": "int", "default": 10},
 }
 
 
