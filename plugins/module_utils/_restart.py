@@ -140,8 +140,7 @@ def check(decision: Mapping[str, Any], seen: Findings) -> dict[str, Any]:
         name=f"{name} is current",
         section=SECTION,
         status=status,
-        value=decision["action"],
-        limit="none",
+        value={"ok": "yes", "unknown": None}.get(status, f"{decision['action']} due"),
         detail=detail,
         remedy=remedy,
     )

@@ -109,11 +109,10 @@ def change_lines(changes: list[Record], width: int, *, folds: bool, predicted: b
 
 
 def movement(before: Any, after: Any, unit: str | None) -> str:
-    """Return from where to where something went, its unit once; nothing where neither is known."""
-    if before is None and after is None:
-        return ""
-    said_once = after is not None and unit not in HUMAN
-    left = quantity(before, None if said_once else unit)
+    """Return from where to where something went, its unit once; only from where, as long as the rest is not known."""
+    if after is None:
+        return "" if before is None else quantity(before, unit)
+    left = quantity(before, unit if unit in HUMAN else None)
     return f"{left or 'none'} → {quantity(after, unit) or 'none'}"
 
 

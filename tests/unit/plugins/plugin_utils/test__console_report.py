@@ -105,7 +105,7 @@ def test_a_change_says_what_from_where_to_where_how_long_and_why() -> None:
         (42, 1.2, "percent", "42 → 1.2 %"),
         (2_000_000, 3_000, "bytes", "2 MB → 3 kB"),
         (None, 3, "files", "none → 3 files"),
-        (3, None, "files", "3 files → none"),
+        (3, None, "files", "3 files"),
         ("1.0", "1.1", None, "1.0 → 1.1"),
     ],
 )
