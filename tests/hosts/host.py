@@ -1,0 +1,111 @@
+# Copyright: the runbook.ops authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A host: which image it runs, how it gets its contents, when it counts as up."""
+
+from __future__ import annotations
+
+import socket
+import time
+from dataclasses import dataclass
+
+import images
+from engine import PREFIX, Engine, HostsError
+from images import Image
+from workplace import Workplace
+
+BOOT_SECONDS = 60
+# Written as the last act of the creation: a host without it was left half-made and is made anew.
+COMPLETE = "/etc/host-is-complete"
+
+
+@dataclass(frozen=True)
+class Host:
+    """One host that can be brought up by name. ``system`` is the inventory host it stands for, if any."""
+
+    name: str
+    image: Image
+    system: str | None
+    names: tuple[str, ...] = ()
+    provision: tuple[str, ...] = ()
+
+    @classmethod
+    def named(cls, name: str) -> Host:
+        return HOSTS[name]
+
+    @property
+    def container(self) -> str:
+        return f"{PREFIX}-{self.name}"
+
+    def up(self, engine: Engine, workplace: Workplace, *, fresh: bool) -> str:
+        """Bring the host up and return what was done: ``up already``, ``started`` or ``created``."""
+        tag = images.ensure(self.image, engine, workplace)
+        with workplace.lock(f"host-{self.name}"):
+            found = None if fresh else engine.inspect(self.container)
+            if found and found["label"] == self.image.fingerprint:
+                if not found["running"]:
+                    engine("start", self.container)
+                self._wait_for_boot(engine)
+                if self._exec(engine, "test", "-e", COMPLETE, check=False) == 0:
+                    return "up already" if found["running"] else "started"
+            self._create(tag, engine, workplace)
+            return "created"
+
+    def down(self, engine: Engine, workplace: Workplace) -> None:
+        """Throw the host away."""
+        with workplace.lock(f"host-{self.name}"):
+            engine.remove(self.container)
+
+    def _create(self, tag: str, engine: Engine, workplace: Workplace) -> None:
+        engine.remove(self.container)
+        engine.start(self.container, tag, self.image.fingerprint, hosts=[f"{name}:127.0.0.1" for name in self.names])
+        self._wait_for_boot(engine)
+        public_key = workplace.key.with_suffix(".pub").read_text(encoding="ascii")
+        for account, home in (("root", "/root"), ("owlivion", "/home/owlivion")):
+            owner = ("-o", account, "-g", account)
+            self._exec(engine, "install", "-d", "-m", "0700", *owner, f"{home}/.ssh")
+            install = ("install", "-m", "0600", *owner, "/dev/stdin", f"{home}/.ssh/authorized_keys")
+            engine("exec", "--interactive", self.container, *install, stdin=public_key)
+        if self.provision:
+            self._exec(engine, *self.provision, timeout=180)
+        self._exec(engine, "touch", COMPLETE)
+
+    def _exec(self, engine: Engine, *argv: str, timeout: float = 60, check: bool = True) -> int:
+        return engine("exec", self.container, *argv, timeout=timeout, check=check).returncode
+
+    def _wait_for_boot(self, engine: Engine) -> None:
+        """Wait until systemd has settled and SSH answers.
+
+        :raises HostsError: it did not within BOOT_SECONDS.
+        """
+        deadline = time.monotonic() + BOOT_SECONDS
+        state = "unknown"
+        while time.monotonic() < deadline:
+            asked = engine("exec", self.container, "systemctl", "is-system-running", check=False)
+            state = asked.stdout.strip() or "unknown"
+            found = engine.inspect(self.container)
+            if state in ("running", "degraded") and found and ssh_answers(int(str(found["port"]))):
+                return
+            time.sleep(0.1)
+        raise HostsError(f"{self.name} did not boot within {BOOT_SECONDS} s (systemd says {state}): try 'up --fresh'")
+
+
+def ssh_answers(port: int) -> bool:
+    """Return whether an SSH server greets on ``port`` of the loopback address."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=2) as connection:
+            return connection.recv(4) == b"SSH-"
+    except OSError:
+        return False
+
+
+PROVISION = ("python3", "/usr/local/share/owlivion/provision.py")
+HOSTS = {
+    host.name: host
+    for host in (
+        Host("owlivion-12", Image("owlivion", "bookworm"), "owlivion-1", ("owlivion.com",), PROVISION),
+        Host("owlivion-13", Image("owlivion", "trixie"), "owlivion-1", ("owlivion.com",), PROVISION),
+        # The same programs with nothing set up: for tests that bring their own private servers.
+        Host("tools-12", Image("owlivion", "bookworm"), None),
+        Host("tools-13", Image("owlivion", "trixie"), None),
+    )
+}

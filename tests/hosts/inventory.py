@@ -1,0 +1,99 @@
+# Copyright: the runbook.ops authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How to reach the hosts: inventories and known host keys, written anew whenever hosts come and go."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from engine import Engine, HostsError
+from host import HOSTS, Host
+from workplace import Workplace
+
+
+def write_inventories(engine: Engine, workplace: Workplace) -> None:
+    """Write, for every host that runs, two inventories and its line among the known hosts.
+
+    ``<name>.yml`` lays the host over the one it stands for in its system's own inventory; ``connect/<name>.yml``
+    says how to reach it under its own name.
+    """
+    with workplace.lock("inventory"):
+        known = []
+        for host in HOSTS.values():
+            found = engine.inspect(host.container)
+            connect = workplace.inventory / "connect" / f"{host.name}.yml"
+            overlay = workplace.inventory / f"{host.name}.yml"
+            if not found or not found["running"]:
+                connect.unlink(missing_ok=True)
+                overlay.unlink(missing_ok=True)
+                continue
+            port = int(str(found["port"]))
+            known.append(f"[127.0.0.1]:{port} {_host_key(host, engine)}\n")
+            variables = connection(port, workplace)
+            _write(connect, {"all": {"hosts": {host.name: variables}}})
+            if host.system:
+                _write(overlay, {"all": {"hosts": {host.system: variables}}})
+        _replace(workplace.ssh / "known_hosts", "".join(known))
+
+
+def connection(port: int, workplace: Workplace) -> dict[str, object]:
+    """Return the variables by which Ansible reaches a host: they replace those of the real one."""
+    options = {
+        "UserKnownHostsFile": workplace.ssh / "known_hosts",
+        "StrictHostKeyChecking": "yes",
+        "IdentitiesOnly": "yes",
+    }
+    return {
+        "ansible_host": "127.0.0.1",
+        "ansible_port": port,
+        "ansible_user": "owlivion",
+        "ansible_ssh_private_key_file": str(workplace.key),
+        "ansible_ssh_common_args": " ".join(f"-o {key}={value}" for key, value in options.items()),
+        "ansible_python_interpreter": "/usr/bin/python3",
+    }
+
+
+def overlay(name: str, workplace: Workplace) -> Path:
+    """Return the inventory that lays the host ``name`` over the system's own.
+
+    :raises HostsError: it does not run.
+    """
+    path = workplace.inventory / f"{name}.yml"
+    if not path.exists():
+        raise HostsError(f"{name} is not up: run 'python3 tests/hosts/hosts.py up {name}'")
+    return path
+
+
+def ssh_arguments(name: str, workplace: Workplace) -> list[str]:
+    """Return the command line that logs in to the host ``name`` as its application's user.
+
+    :raises HostsError: it does not run.
+    """
+    path = workplace.inventory / "connect" / f"{name}.yml"
+    if not path.exists():
+        raise HostsError(f"{name} is not up: run 'python3 tests/hosts/hosts.py up {name}'")
+    variables = json.loads(path.read_text(encoding="utf-8").split("---\n")[1])["all"]["hosts"][name]
+    return [
+        *("ssh", "-i", variables["ansible_ssh_private_key_file"], "-p", str(variables["ansible_port"])),
+        *variables["ansible_ssh_common_args"].split(),
+        f"{variables['ansible_user']}@{variables['ansible_host']}",
+    ]
+
+
+def _host_key(host: Host, engine: Engine) -> str:
+    return " ".join(engine("exec", host.container, "cat", "/etc/ssh/ssh_host_ed25519_key.pub").stdout.split()[:2])
+
+
+def _write(path: Path, inventory: dict[str, object]) -> None:
+    """Write ``inventory``: JSON is YAML, and the standard library writes it."""
+    text = "# Written by tests/hosts/hosts.py: where this test host is.\n---\n" + json.dumps(inventory, indent=2) + "\n"
+    _replace(path, text)
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a file in one instant: other processes read it meanwhile."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(path.name + ".new")
+    aside.write_text(text, encoding="utf-8")
+    aside.replace(path)
