@@ -48,6 +48,7 @@ class Host:
                 if self._exec(engine, "test", "-e", COMPLETE, check=False) == 0:
                     return "up already" if found["running"] else "started"
             self._create(tag, engine, workplace)
+            images.prune_older(self.image, engine)
             return "created"
 
     def down(self, engine: Engine, workplace: Workplace) -> None:

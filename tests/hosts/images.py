@@ -94,7 +94,7 @@ def ensure(image: Image, engine: Engine, workplace: Workplace) -> str:
         else:
             engine.build(image.tag, image.context, {"BASE": below, "SUITE": image.suite}, log)
         say(f"image {image.kind} ({SUITES[image.suite]}): ready after {time.monotonic() - started:.0f} s")
-        _prune_older(image, engine)
+        prune_older(image, engine)
         return image.tag
 
 
@@ -114,8 +114,8 @@ def _build_base(image: Image, engine: Engine, log: Path) -> None:
         engine.build(image.tag, context, {}, log)
 
 
-def _prune_older(image: Image, engine: Engine) -> None:
-    """Remove what earlier states of the tree left; an image that a host still runs on stays until the host goes."""
+def prune_older(image: Image, engine: Engine) -> None:
+    """Remove what earlier states of the tree left; an image that a host still runs on stays."""
     for name in list(engine.images()):
         if name.startswith(image.family) and name != image.tag:
             engine("rmi", name, check=False, timeout=120)

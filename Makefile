@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# `make help` says what there is. Everything that is installed or built lies in the cache, nothing in the tree.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-print-directory
+
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/runbook-ops
+PYTHON ?= python3
+export PATH := $(CACHE)/venv/bin:$(PATH)
+export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
+
+HOST := $(PYTHON) tests/hosts/hosts.py
+HOSTS := owlivion-12 owlivion-13
+DEMO := owlivion-12
+PLAY = ansible-playbook -i inventories/owlivion -i "$$($(HOST) inventory $(DEMO))"
+SAY = @printf '\n\033[1m== %s\033[0m\n'
+
+.PHONY: help setup demo demo-clean test static lint types unit sanity artefact hosts integration molecule faults system \
+	controller docs requirements benchmark campaign clean
+
+help: ## say what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
+
+setup: ## install what the other targets need, once
+	@$(PYTHON) tools/setup.py
+
+demo: setup ## bring a real Owlivion host up and run its weekly maintenance
+	$(SAY) 'A real host: systemd, PostgreSQL, PM2, nginx, certbot. The first time it takes two minutes.'
+	@$(HOST) up $(DEMO)
+	$(SAY) 'Weekly maintenance of Owlivion Mail'
+	@$(PLAY) playbooks/weekly_maintenance.yml
+	$(SAY) 'What you can do now'
+	@overlay="$$($(HOST) inventory $(DEMO))"; path='PATH=$(CACHE)/venv/bin:$$PATH'; cat <<-END
+		Again (nothing is left to do)  make demo
+		Predict instead of act         $$path ansible-playbook playbooks/weekly_maintenance.yml -i inventories/owlivion -i $$overlay --check --diff
+		The morning checklist          $$path ansible-playbook playbooks/health_check.yml -i inventories/owlivion -i $$overlay
+		Look around on the host        $(HOST) ssh $(DEMO)
+		Read the record of the run     $(HOST) ssh $(DEMO) sudo sh -c "'cat /var/lib/runbook-ops/runs/*.json'"
+		Throw it all away              make demo-clean
+	END
+
+.ONESHELL: demo
+
+demo-clean: ## throw the demo host away
+	@$(HOST) down $(DEMO)
+
+test: setup static hosts integration molecule faults system controller ## everything that CI runs
+	$(SAY) 'All passed'
+	@[ -n "$${KEEP:-}" ] || $(HOST) down
+
+static: lint types unit sanity artefact
+
+lint: ## style of Python, YAML and Ansible, and generated pages that are up to date
+	$(SAY) 'Lint'
+	@ruff check . && ruff format --check --quiet .
+	@yamllint .
+	@ansible-lint --quiet
+	@antsibull-changelog lint
+	@python tools/role_readmes.py --check && python tools/coverage_table.py --check
+
+types: ## mypy over everything
+	$(SAY) 'Types'
+	@MYPYPATH=collections mypy -p ansible_collections.runbook.ops.plugins
+	@MYPYPATH=tests/hosts mypy tests/hosts tools
+
+unit: ## unit tests, without any host
+	$(SAY) 'Unit tests'
+	@PYTHONPATH=collections python -m pytest -q -n 2 tests/unit
+
+sanity: ## ansible-test sanity
+	$(SAY) 'ansible-test sanity'
+	@python tools/sanity.py >$(CACHE)/sanity.log 2>&1 || { tail -n 60 $(CACHE)/sanity.log; exit 1; }
+
+artefact: ## build the collection into the cache
+	$(SAY) 'Artefact'
+	@ansible-galaxy collection build --force --output-path $(CACHE)/artefact
+
+hosts: ## bring the hosts up that the tests share
+	$(SAY) 'Hosts'
+	@$(HOST) up $(HOSTS) tools-12
+
+integration: ## every module against the real tools, in private directories of a host
+	$(SAY) 'Integration targets'
+	@ansible-playbook tests/integration/run.yml -i "$(CACHE)/inventory/connect/tools-12.yml"
+
+molecule: ## roles and playbooks on the hosts: check, converge, idempotence, testinfra
+	$(SAY) 'Molecule'
+	@molecule test --all --destroy never
+
+faults: ## wrong values and sick hosts
+	$(SAY) 'Faults'
+	@RUNBOOK_TEST_HOSTS="$(HOSTS)" python -m pytest -q tests/faults
+
+system: ## the three ways to run the collection
+	$(SAY) 'Ways to run'
+	@RUNBOOK_TEST_INVENTORY="$$($(HOST) inventory owlivion-12)" python -m pytest -q tests/system
+
+controller: artefact ## the artefact under the newest ansible-core, on Debian 13
+	$(SAY) 'Controller with the newest ansible-core'
+	@$(HOST) run-controller tests/hosts/controller/prove.sh $(CACHE)/artefact
+
+docs: ## renew the generated pages
+	@python tools/role_readmes.py && python tools/coverage_table.py
+
+requirements: ## renew the pinned requirements
+	@$(PYTHON) tools/pin.py
+
+benchmark: setup ## measure against what is replaced; nothing is judged
+	@for one in tests/benchmark/maintenance.py tests/benchmark/rotation.py tests/benchmark/checklist.py; do \
+		printf '\n== %s\n' "$$one"; python "$$one"; done
+
+campaign: setup ## long campaigns of kills and damages
+	@python tests/campaign/maintenance_kills.py --kills 60
+
+clean: ## throw hosts, images and the cache away
+	@$(HOST) clean
+	@rm -rf $(CACHE)
