@@ -63,6 +63,11 @@ def verdict(checks: Sequence[Mapping[str, Any]], summary: Mapping[str, int]) -> 
     return f"{counts}; {worst}: {', '.join(named[:3])}{more}"
 
 
+def fails(status: str, fail_on: str) -> bool:
+    """Return whether ``status`` is as bad as ``fail_on``, one of the statuses or ``never``."""
+    return fail_on != "never" and STATUSES.index(status) >= STATUSES.index(fail_on)
+
+
 class _Job:
     """One probe, what it was told, and the thread it runs in."""
 

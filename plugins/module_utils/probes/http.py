@@ -20,7 +20,8 @@ OPTIONS = {
     "seconds": Option("limits", "time until the whole answer is there", limits(5)),
     "address": Option("str", "address or name to connect to instead of the URL's host"),
     "method": Option("str", "method of the request", "GET", choices=("GET", "HEAD")),
-    "headers": Option("dict", "headers to send", {}),
+    "headers": Option("dict", "headers to send; for what is secret there is token", {}),
+    "token": Option("secret", "name, among the secrets, of a token to send as Authorization: Bearer"),
     "body_limit_bytes": Option("int", "how much of an answer is read", 1 << 20),
     "verify": Option("bool", "check the server's certificate", True),
     "ca_path": Option("str", "file of certificates to trust instead of the system's store"),
@@ -33,9 +34,11 @@ def measure(options: dict[str, Any]) -> dict[str, Any]:
         split_url(options["url"])
     except ValueError as exc:
         raise ProbeError(str(exc), "correct url") from exc
-    keys = ("timeout_seconds", "method", "headers", "address", "body_limit_bytes", "verify", "ca_path")
+    keys = ("timeout_seconds", "method", "address", "body_limit_bytes", "verify", "ca_path")
+    authorization = {"Authorization": f"Bearer {options['token']}"} if options["token"] else {}
+    headers = {**options["headers"], **authorization}
     try:
-        answer = ask(options["url"], **{key: options[key] for key in keys})
+        answer = ask(options["url"], headers=headers, **{key: options[key] for key in keys})
     except HttpError as exc:
         return {"error": str(exc), "status": None, "seconds": None, "wrong": None, "location": None}
     return {

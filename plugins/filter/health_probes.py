@@ -1,0 +1,66 @@
+# Copyright: the runbook.ops authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The filter health_probes: a thin door into module_utils."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: health_probes
+short_description: Turn a system's description into the probes that look at it
+version_added: 0.1.0
+author:
+  - The runbook.ops founders (@runbook-ops)
+description:
+  - So the inventory alone says what is looked at, with which limits.
+  - Returns what O(runbook.ops.health#module:probes) takes. No secret is in it, only its name.
+options:
+  _input:
+    description: The description, as the role P(runbook.ops.system#role) registers it.
+    type: dict
+    required: true
+  topics:
+    description:
+      - Which parts to look at, of V(services), V(endpoints), V(databases), V(certificates), V(host), V(logs), V(backups)
+        and V(updates). Without it all of them.
+    type: list
+    elements: str
+"""
+
+EXAMPLES = r"""
+- name: Look at services and endpoints only
+  runbook.ops.health:
+    probes: "{{ system_description | runbook.ops.health_probes(['services', 'endpoints']) }}"
+"""
+
+RETURN = r"""
+_value:
+  description: The probes, in the order of a morning checklist.
+  type: list
+  elements: dict
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ansible.errors import AnsibleFilterError
+from ansible_collections.runbook.ops.plugins.module_utils._health_plan import plan_probes
+
+
+def health_probes(description: Mapping[str, Any], topics: list[str] | None = None) -> list[dict[str, Any]]:
+    """Return the probes for ``description``."""
+    try:
+        return plan_probes(description, topics)
+    except ValueError as exc:
+        raise AnsibleFilterError(f"runbook.ops.health_probes: {exc}") from exc
+    except (AttributeError, KeyError, TypeError) as exc:
+        raise AnsibleFilterError(
+            f"runbook.ops.health_probes: takes the description that the role system registers ({type(exc).__name__}: {exc})"
+        ) from exc
+
+
+class FilterModule:
+    """What Ansible looks for."""
+
+    def filters(self) -> dict[str, Callable[..., object]]:
+        """Return the filters of this file by name."""
+        return {"health_probes": health_probes}
