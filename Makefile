@@ -16,7 +16,7 @@ PLAY = ansible-playbook -i inventories/owlivion -i "$$($(HOST) inventory $(DEMO)
 SAY = @printf '\n\033[1m== %s\033[0m\n'
 
 .PHONY: help setup demo demo-clean test static lint types unit sanity artefact hosts integration molecule faults system \
-	controller docs requirements benchmark campaign clean
+	controller docs benchmark campaign clean
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -101,9 +101,6 @@ controller: artefact ## the artefact under the newest ansible-core, on Debian 13
 
 docs: ## renew the generated pages
 	@python tools/role_readmes.py && python tools/coverage_table.py
-
-requirements: ## renew the pinned requirements
-	@$(PYTHON) tools/pin.py
 
 benchmark: setup ## measure against what is replaced; nothing is judged
 	@for one in tests/benchmark/maintenance.py tests/benchmark/rotation.py tests/benchmark/checklist.py; do \

@@ -85,7 +85,7 @@ def make_environment() -> None:
     say(f"making the virtual environment {environment} (about half a minute)")
     shutil.rmtree(environment, ignore_errors=True)
     subprocess.run([sys.executable, "-m", "venv", str(environment)], check=True)
-    pip = [str(environment / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check"]
+    pip = [str(environment / "bin" / "pip"), "install", "-qq", "--disable-pip-version-check"]
     subprocess.run([*pip, "--requirement", str(REQUIREMENTS)], check=True)
     stamp.write_text(wanted, encoding="ascii")
 
