@@ -134,6 +134,8 @@ class Engine:
         """Create and start a host: systemd as process 1, SSH published on a free port of the loopback address."""
         argv = ["run", "--detach", "--name", name, "--hostname", name.removeprefix(f"{PREFIX}-")]
         argv += ["--label", f"{PREFIX}={label}", "--publish", "127.0.0.1::22", "--cap-add", "NET_ADMIN,NET_RAW"]
+        # As root of a real host: it may see which libraries the processes of others have loaded.
+        argv += ["--cap-add", "SYS_PTRACE", "--tmpfs", "/srv/small:size=64m,mode=1777"]
         argv += [f"--add-host={host}" for host in hosts]
         if self.is_podman:
             argv += ["--systemd=always"]
