@@ -24,7 +24,12 @@ SIGNS = {
 ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 CONTROLS = {code: None for code in (*range(32), *range(127, 160)) if code not in (9, 10)}
 SECONDS_COLUMN = 10
-HUMAN: dict[str | None, Callable[[float], str]] = {"bytes": human_size, "seconds": human_duration}
+HUMAN: dict[str | None, Callable[[float], str]] = {
+    "bytes": human_size,
+    "B": human_size,
+    "seconds": human_duration,
+    "s": human_duration,
+}
 
 # Of a failed result, what is shown in its own way, repeats something shown, or says nothing about the failure.
 SHOWN_APART = ("msg", "cmd", "rc", "stdout", "stderr", "module_stdout", "module_stderr", "exception", "censored")
