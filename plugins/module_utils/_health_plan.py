@@ -52,8 +52,11 @@ def _host(system: System) -> Probes:
 
 def _services(system: System) -> Probes:
     services = system.get("services") or []
-    units = [unit for service in services if service["manager"] == "systemd" for unit in service["watch_units"]]
-    probes: Probes = [{"probe": "systemd_unit", "units": units}] if units else []
+    units: dict[str, list[str]] = {"units": [], "optional": []}
+    for service in services:
+        if service["manager"] == "systemd":
+            units["optional" if service.get("optional") else "units"] += service["watch_units"]
+    probes: Probes = [{"probe": "systemd_unit", **units}] if any(units.values()) else []
     public = {endpoint["url"] for endpoint in system.get("endpoints") or []}
     for service in services:
         if service["manager"] == "pm2":
