@@ -140,7 +140,7 @@ class Engine:
         if self.is_podman:
             argv += ["--systemd=always"]
         else:  # docker gives no systemd of its own: a private cgroup tree and the mounts systemd asks for
-            argv += ["--privileged", "--cgroupns=private", "--tmpfs=/run", "--tmpfs=/run/lock", "--tmpfs=/tmp"]  # noqa: S108  # in the host
+            argv += ["--privileged", "--cgroupns=private", "--tmpfs=/run", "--tmpfs=/run/lock", "--tmpfs=/tmp"]
         self(*argv, image, timeout=120)
 
     def inspect(self, name: str) -> dict[str, object] | None:
