@@ -147,8 +147,8 @@ def split_name(name: str, role: str) -> tuple[str, str]:
 
 
 def role_title(role: str) -> str:
-    """Return a role's name as a heading: ``runbook.ops.backup_review`` gives ``Backup review``."""
-    words = role.rpartition(".")[2].replace("_", " ")
+    """Return a role's name, or the end of its path, as a heading: ``runbook.ops.backup_review`` gives ``Backup review``."""
+    words = role.rpartition("/")[2].rpartition(".")[2].replace("_", " ")
     return words[:1].upper() + words[1:]
 
 

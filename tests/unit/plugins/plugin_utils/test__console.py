@@ -70,6 +70,7 @@ def test_a_task_is_shown_by_phase_and_title(name: str, role: str, shown: tuple[s
 
 def test_a_role_is_a_heading() -> None:
     assert role_title("runbook.ops.backup_review") == "Backup review"
+    assert role_title("/srv/roles.d/backup_review") == "Backup review"
 
 
 @pytest.mark.parametrize(
