@@ -103,6 +103,8 @@ PROVISION = ("python3", "/usr/local/share/owlivion/provision.py")
 HOSTS = {
     host.name: host
     for host in (
+        # One host for the demonstration, which no test touches; two for the tests.
+        Host("demo", Image("owlivion", "bookworm"), "owlivion-1", ("owlivion.com",), PROVISION),
         Host("owlivion-12", Image("owlivion", "bookworm"), "owlivion-1", ("owlivion.com",), PROVISION),
         Host("owlivion-13", Image("owlivion", "trixie"), "owlivion-1", ("owlivion.com",), PROVISION),
         # The same programs with nothing set up: for tests that bring their own private servers.

@@ -11,7 +11,7 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -68,11 +68,33 @@ def status(engine: Engine) -> None:
 def run_controller(argv: Sequence[str], engine: Engine, workplace: Workplace) -> None:
     """Run a program in the controller image, with the repository (read-only), the key and the inventories at hand."""
     tag = images.ensure(CONTROLLER, engine, workplace)
-    mounts = [f"--volume={path}:{path}:ro" for path in (REPOSITORY, workplace.ssh, workplace.inventory)]
+    mounts = [
+        f"--volume={path}:{path}:ro" for path in (REPOSITORY, workplace.ssh, workplace.inventory, workplace.artefact)
+    ]
     terminal = ["--interactive", "--tty"] if sys.stdin.isatty() and sys.stdout.isatty() else []
     # The network of this machine: the hosts' SSH ports are published on its loopback address.
-    common = ["run", "--rm", "--network=host", f"--workdir={REPOSITORY}", *mounts, *terminal]
+    common = [
+        "run",
+        "--rm",
+        "--network=host",
+        f"--env=RUNBOOK_OPS_CACHE={workplace.root}",
+        f"--workdir={REPOSITORY}",
+        *mounts,
+        *terminal,
+    ]
     engine.replace_process(*common, tag, *argv)
+
+
+def log_in(name: str, argv: Sequence[str], workplace: Workplace) -> None:
+    """Become an SSH client that is logged in to the host ``name``, or that runs ``argv`` there."""
+    command = ssh_arguments(name, workplace)
+    os.execvp(command[0], [*command, *argv])  # noqa: S606  # a program with its arguments, no shell of ours
+
+
+def clean(engine: Engine, workplace: Workplace) -> None:
+    """Throw all hosts and images of ours away."""
+    down([], engine, workplace)
+    say(f"{images.remove_all(engine)} images removed")
 
 
 def allow_more_watches() -> None:
@@ -111,30 +133,32 @@ def arguments() -> argparse.ArgumentParser:
     return parser
 
 
+def perform(chosen: argparse.Namespace, engine: Engine, workplace: Workplace) -> None:
+    """Do what the command line asks for."""
+    actions: dict[str, Callable[[], object]] = {
+        "build": lambda: build(chosen.hosts, engine, workplace),
+        "up": lambda: up(chosen.hosts, engine, workplace, fresh=chosen.fresh),
+        "down": lambda: down(chosen.hosts, engine, workplace),
+        "status": lambda: status(engine),
+        "inventory": lambda: print(overlay(chosen.host, workplace)),
+        "ssh": lambda: log_in(chosen.host, program(chosen.argv), workplace),
+        "run-controller": lambda: run_controller(program(chosen.argv), engine, workplace),
+        "clean": lambda: clean(engine, workplace),
+    }
+    actions[chosen.command]()
+
+
+def program(argv: Sequence[str]) -> Sequence[str]:
+    """Return ``argv`` without the two hyphens that may stand before it."""
+    return argv[1:] if argv[:1] == ["--"] else argv
+
+
 def main(argv: Sequence[str]) -> int:
     chosen = arguments().parse_args(argv)
     workplace = Workplace.find()
     try:
         engine = Engine.find(workplace.root)
-        match chosen.command:
-            case "build":
-                build(chosen.hosts, engine, workplace)
-            case "up":
-                up(chosen.hosts, engine, workplace, fresh=chosen.fresh)
-            case "down":
-                down(chosen.hosts, engine, workplace)
-            case "status":
-                status(engine)
-            case "inventory":
-                print(overlay(chosen.host, workplace))
-            case "ssh":
-                program = ssh_arguments(chosen.host, workplace)
-                os.execvp(program[0], [*program, *chosen.argv])  # noqa: S606  # becomes ssh, no shell of ours
-            case "run-controller":
-                run_controller(chosen.argv, engine, workplace)
-            case "clean":
-                down([], engine, workplace)
-                say(f"{images.remove_all(engine)} images removed")
+        perform(chosen, engine, workplace)
     except HostsError as exc:
         say(f"hosts: {exc}")
         return 1

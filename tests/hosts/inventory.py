@@ -13,13 +13,13 @@ from workplace import Workplace
 
 
 def write_inventories(engine: Engine, workplace: Workplace) -> None:
-    """Write, for every host that runs, two inventories and its line among the known hosts.
+    """Write, for every host that runs, two inventories, its SSH settings and its line among the known hosts.
 
     ``<name>.yml`` lays the host over the one it stands for in its system's own inventory; ``connect/<name>.yml``
-    says how to reach it under its own name.
+    says how to reach it under its own name; ``ssh/config`` says the same to SSH clients.
     """
     with workplace.lock("inventory"):
-        known = []
+        known, settings = [], ["# Written by tests/hosts/hosts.py: ssh -F this-file HOST\n"]
         for host in HOSTS.values():
             found = engine.inspect(host.container)
             connect = workplace.inventory / "connect" / f"{host.name}.yml"
@@ -31,27 +31,38 @@ def write_inventories(engine: Engine, workplace: Workplace) -> None:
             port = int(str(found["port"]))
             known.append(f"[127.0.0.1]:{port} {_host_key(host, engine)}\n")
             variables = connection(port, workplace)
+            settings.append(_ssh_settings(host.name, port, workplace))
             _write(connect, {"all": {"hosts": {host.name: variables}}})
             if host.system:
                 _write(overlay, {"all": {"hosts": {host.system: variables}}})
         _replace(workplace.ssh / "known_hosts", "".join(known))
+        _replace(workplace.ssh / "config", "".join(settings))
 
 
 def connection(port: int, workplace: Workplace) -> dict[str, object]:
     """Return the variables by which Ansible reaches a host: they replace those of the real one."""
-    options = {
-        "UserKnownHostsFile": workplace.ssh / "known_hosts",
-        "StrictHostKeyChecking": "yes",
-        "IdentitiesOnly": "yes",
-    }
+    options = (f"-o {key}={value}" for key, value in _options(workplace).items())
     return {
         "ansible_host": "127.0.0.1",
         "ansible_port": port,
         "ansible_user": "owlivion",
         "ansible_ssh_private_key_file": str(workplace.key),
-        "ansible_ssh_common_args": " ".join(f"-o {key}={value}" for key, value in options.items()),
+        "ansible_ssh_common_args": " ".join(options),
         "ansible_python_interpreter": "/usr/bin/python3",
     }
+
+
+def _options(workplace: Workplace) -> dict[str, str]:
+    return {
+        "UserKnownHostsFile": str(workplace.ssh / "known_hosts"),
+        "StrictHostKeyChecking": "yes",
+        "IdentitiesOnly": "yes",
+    }
+
+
+def _ssh_settings(name: str, port: int, workplace: Workplace) -> str:
+    address = {"HostName": "127.0.0.1", "Port": str(port), "User": "owlivion", "IdentityFile": str(workplace.key)}
+    return f"Host {name}\n" + "".join(f"  {key} {value}\n" for key, value in {**address, **_options(workplace)}.items())
 
 
 def overlay(name: str, workplace: Workplace) -> Path:
@@ -73,12 +84,7 @@ def ssh_arguments(name: str, workplace: Workplace) -> list[str]:
     path = workplace.inventory / "connect" / f"{name}.yml"
     if not path.exists():
         raise HostsError(f"{name} is not up: run 'python3 tests/hosts/hosts.py up {name}'")
-    variables = json.loads(path.read_text(encoding="utf-8").split("---\n")[1])["all"]["hosts"][name]
-    return [
-        *("ssh", "-i", variables["ansible_ssh_private_key_file"], "-p", str(variables["ansible_port"])),
-        *variables["ansible_ssh_common_args"].split(),
-        f"{variables['ansible_user']}@{variables['ansible_host']}",
-    ]
+    return ["ssh", "-F", str(workplace.ssh / "config"), name]
 
 
 def _host_key(host: Host, engine: Engine) -> str:

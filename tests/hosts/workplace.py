@@ -29,7 +29,7 @@ class Workplace:
     def find(cls) -> Workplace:
         caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
         workplace = cls(Path(os.environ.get("RUNBOOK_OPS_CACHE") or caches / "runbook-ops"))
-        for directory in (workplace.logs, workplace.inventory, workplace.locks, workplace.ssh):
+        for directory in (workplace.logs, workplace.inventory, workplace.locks, workplace.ssh, workplace.artefact):
             directory.mkdir(parents=True, exist_ok=True)
         return workplace
 
@@ -40,6 +40,10 @@ class Workplace:
     @property
     def inventory(self) -> Path:
         return self.root / "inventory"
+
+    @property
+    def artefact(self) -> Path:
+        return self.root / "artefact"
 
     @property
     def locks(self) -> Path:
