@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-URL = re.compile(r"(https?)://(\[[0-9A-Fa-f:.]+\]|[^\s/:?#@\[\]]+)(?::(\d{1,5}))?([/?][!-~]*)?(?:#.*)?", re.ASCII)
+URL = re.compile(r'(https?)://(\[[0-9A-Fa-f:.]+\]|[^\s/:?#@\[\]]+)(?::(\d{1,5}))?([/?][!-"$-~]*)?(?:#.*)?', re.ASCII)
 HEAD_LIMIT_BYTES = 64 * 1024
 
 
