@@ -115,9 +115,9 @@ class _Job:
 def _prepare(
     spec: Mapping[str, Any], index: int, secrets: Mapping[str, str], probes: Mapping[str, Callable[[], Any]]
 ) -> _Job:
-    name = spec.get("probe")
+    name = str(spec.get("probe") or "")
     if name not in probes:
-        wrong = f"there is no probe {name!r}{nearest(str(name), probes)}" if name else "probe is missing"
+        wrong = f"there is no probe {name!r}{nearest(name, probes)}" if name else "probe is missing"
         raise ValueError(f"probes[{index}]: {wrong}; allowed are {', '.join(sorted(probes))}")
     where = f"probes[{index}] ({name})"
     probe = probes[name]()

@@ -165,7 +165,8 @@ class _Stream:
 
 
 def _read(stream: _Stream, method: str, limit: int) -> tuple[int, dict[str, str], bytes, bool]:
-    status, head = 100, {}
+    status = 100
+    head: dict[str, str] = {}
     while 100 <= status < 200:  # 100 Continue and 103 Early Hints come before the answer
         first = re.fullmatch(rb"HTTP/\d(?:\.\d)? (\d{3})(?: .*)?", stream.line())
         if not first:

@@ -46,8 +46,9 @@ def line_time(line: bytes, now: float) -> float | None:
 
 
 def _moment(*civil: int, zone: bytes | None) -> float:
-    moment = datetime(*civil[:5], min(civil[5], 59))  # a leap second is none to Python; without a zone: the host's
-    if zone is None:
+    year, month, day, hour, minute, second = civil
+    moment = datetime(year, month, day, hour, minute, min(second, 59))  # a leap second is none to Python
+    if zone is None:  # the host's own
         return moment.timestamp()
     offset = timedelta()
     if zone != b"Z":

@@ -86,7 +86,8 @@ def human_duration(seconds: float) -> str:
         return f"{seconds * 1000:.0f}ms"
     if seconds < 10 and seconds != int(seconds):
         return f"{seconds:.1f}s"
-    rest, parts = round(seconds), []
+    rest = round(seconds)
+    parts: list[str] = []
     for unit, size in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
         count, rest = divmod(rest, size)
         if count or parts:
