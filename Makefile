@@ -5,13 +5,19 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/runbook-ops
-PYTHON ?= python3
+# The first Python on PATH that is new enough, as a path: below, python3 is the one of the virtual environment, which setup replaces.
+# Where there is none, python3 itself, so that setup says what is missing.
+PYTHON := $(or $(shell for one in python3 python3.14 python3.13 python3.12 python3.11; do \
+	path="$$("$$one" -c 'import sys; sys.version_info >= (3, 11) or sys.exit(1); print(getattr(sys, "_base_executable", sys.executable))' \
+	2>/dev/null)" && echo "$$path" && break; done),python3)
 export PATH := $(CACHE)/venv/bin:$(PATH)
+export RUNBOOK_OPS_CACHE := $(CACHE)
+export MOLECULE_GLOB := molecule/*/molecule.yml
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
 HOST := $(PYTHON) tests/hosts/hosts.py
 HOSTS := owlivion-12 owlivion-13
-DEMO := owlivion-12
+DEMO := demo
 PLAY = ansible-playbook -i inventories/owlivion -i "$$($(HOST) inventory $(DEMO))"
 SAY = @printf '\n\033[1m== %s\033[0m\n'
 
@@ -34,8 +40,8 @@ demo: setup ## bring a real Owlivion host up and run its weekly maintenance
 		Again (nothing is left to do)  make demo
 		Predict instead of act         $$path ansible-playbook playbooks/weekly_maintenance.yml -i inventories/owlivion -i $$overlay --check --diff
 		The morning checklist          $$path ansible-playbook playbooks/health_check.yml -i inventories/owlivion -i $$overlay
-		Look around on the host        $(HOST) ssh $(DEMO)
-		Read the record of the run     $(HOST) ssh $(DEMO) sudo sh -c "'cat /var/lib/runbook-ops/runs/*.json'"
+		Look around on the host        python3 tests/hosts/hosts.py ssh $(DEMO)
+		Read the record of the run     python3 tests/hosts/hosts.py ssh $(DEMO) sudo sh -c "'cat /var/lib/runbook-ops/runs/*.json'"
 		Throw it all away              make demo-clean
 	END
 
@@ -44,9 +50,9 @@ demo: setup ## bring a real Owlivion host up and run its weekly maintenance
 demo-clean: ## throw the demo host away
 	@$(HOST) down $(DEMO)
 
-test: setup static hosts integration molecule faults system controller ## everything that CI runs
+test: setup static integration molecule faults system controller ## everything that CI runs
 	$(SAY) 'All passed'
-	@[ -n "$${KEEP:-}" ] || $(HOST) down
+	@[ -n "$${KEEP:-}" ] || $(HOST) down $(HOSTS) tools-12
 
 static: lint types unit sanity artefact
 
@@ -81,6 +87,7 @@ hosts: ## bring the hosts up that the tests share
 
 integration: ## every module against the real tools, in private directories of a host
 	$(SAY) 'Integration targets'
+	@$(HOST) up tools-12
 	@ansible-playbook tests/integration/run.yml -i "$(CACHE)/inventory/connect/tools-12.yml"
 
 molecule: ## roles and playbooks on the hosts: check, converge, idempotence, testinfra
@@ -93,10 +100,12 @@ faults: ## wrong values and sick hosts
 
 system: ## the three ways to run the collection
 	$(SAY) 'Ways to run'
+	@$(HOST) up owlivion-12
 	@RUNBOOK_TEST_INVENTORY="$$($(HOST) inventory owlivion-12)" python -m pytest -q tests/system
 
 controller: artefact ## the artefact under the newest ansible-core, on Debian 13
 	$(SAY) 'Controller with the newest ansible-core'
+	@$(HOST) up owlivion-13
 	@$(HOST) run-controller tests/hosts/controller/prove.sh $(CACHE)/artefact
 
 docs: ## renew the generated pages
