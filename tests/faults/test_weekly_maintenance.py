@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 import yaml
-from conftest import ROOT, Host
+from .conftest import ROOT, Host
 
 DESCRIPTION = yaml.safe_load((ROOT / "inventories/owlivion/group_vars/owlivion/main.yml").read_text(encoding="utf-8"))
 DATABASE = DESCRIPTION["ops_databases"][0]
@@ -73,12 +73,12 @@ def no_pm2(host: Host) -> Iterator[None]:
 def test_a_missing_pm2_is_named(host: Host) -> None:
     outcome = host.play("weekly_maintenance")
     assert outcome.code != 0
-    assert outcome.lines_with("pm2", "not installed"), outcome.text
+    assert outcome.lines_with("PM2 is not installed", "npm install"), outcome.text
 
 
 @pytest.fixture
 def no_postgresql(host: Host) -> Iterator[None]:
-    host("systemctl stop postgresql")
+    host("systemctl stop postgresql 'postgresql@*.service'")
     yield
     host("systemctl start postgresql; until runuser -u postgres -- pg_isready -q; do sleep 0.2; done")
 
@@ -88,7 +88,7 @@ def test_a_stopped_postgresql_is_named_and_nothing_is_started(host: Host) -> Non
     before = host.fingerprint()
     outcome = host.play("weekly_maintenance")
     assert outcome.code != 0
-    assert outcome.lines_with("owlivion_sync", "PostgreSQL"), outcome.text
+    assert outcome.lines_with("owlivion_sync", "is the server running"), outcome.text
     assert host.fingerprint() == before
 
 
