@@ -269,7 +269,7 @@ def table(results: dict[str, dict[str, Any]]) -> None:
     for label, form, figure in figures:
         first, *others = (figure(results[way.name]) for way in WAYS)
         cells = [f"{first:{form}}"]
-        cells += [f"{one:{form}} ({one / first:.1f} ×)" if first > 0.0005 else f"{one:{form}}" for one in others]
+        cells += [f"{one:{form}} ({one / first:.1f} x)" if first > 0.0005 else f"{one:{form}}" for one in others]
         print(f"| {label} |", " | ".join(cells), "|")
 
 

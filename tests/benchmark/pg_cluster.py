@@ -45,12 +45,12 @@ class Cluster:
         self.directory = Path()
         self.port = 5432
 
-    def _as_user(self, *argv: str) -> list[str]:
+    def as_user(self, *argv: str) -> list[str]:
         return ["runuser", "-u", self.user, "--", *argv] if os.geteuid() == 0 else list(argv)
 
     def run(self, program: str, *arguments: str, stdin: str | None = None) -> str:
         """Return what one of the server's programs printed."""
-        argv = self._as_user(str(self.binaries / program), *arguments)
+        argv = self.as_user(str(self.binaries / program), *arguments)
         done = subprocess.run(argv, input=stdin, capture_output=True, text=True, check=False, cwd="/")
         if done.returncode:
             raise RuntimeError(f"{program} failed ({done.returncode}): {done.stderr.strip() or done.stdout.strip()}")
@@ -76,7 +76,9 @@ class Cluster:
     def stop(self) -> None:
         self.run("pg_ctl", "-D", str(self.directory / "data"), "-m", "immediate", "-w", "-s", "stop")
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         try:
             self.stop()
         finally:

@@ -1,0 +1,28 @@
+# Copyright: the runbook.ops authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A small sample of the campaign of kills, on a private cluster of this machine."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CAMPAIGN = Path(__file__).resolve().parents[1] / "campaign" / "maintenance_kills.py"
+
+
+@pytest.mark.skipif(
+    not list(Path("/usr/lib/postgresql").glob("*/bin/initdb")),
+    reason="needs the programs of a PostgreSQL server (Debian: apt-get install postgresql)",
+)
+def test_a_maintenance_killed_at_any_moment_leaves_nothing_that_the_next_run_does_not_clear() -> None:
+    argv = [sys.executable, str(CAMPAIGN), "--kills", "3", "--seed", "1"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=300)
+    summary = done.stdout.strip().splitlines()[-1] if done.stdout else ""
+    assert re.match(r"kills: 3 \(1 module, 1 tree, 1 psql\); .*; violations: 0; seed: 1$", summary), (
+        done.stdout + done.stderr
+    )
+    assert done.returncode == 0
