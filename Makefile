@@ -92,6 +92,7 @@ integration: ## every module against the real tools, in private directories of a
 
 molecule: ## roles and playbooks on the hosts: check, converge, idempotence, testinfra
 	$(SAY) 'Molecule'
+	@molecule reset -s default >$(CACHE)/logs/molecule-reset.log 2>&1  # forget hosts of an earlier run: these are made anew
 	@molecule test --all --destroy never
 
 faults: ## wrong values and sick hosts

@@ -33,6 +33,11 @@ class Host:
         return HOSTS[name]
 
     @property
+    def user(self) -> str:
+        """Return the account to log in as: a server has its application's, a host for private servers root's."""
+        return "owlivion" if self.system else "root"
+
+    @property
     def container(self) -> str:
         return f"{PREFIX}-{self.name}"
 

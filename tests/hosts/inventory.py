@@ -30,8 +30,8 @@ def write_inventories(engine: Engine, workplace: Workplace) -> None:
                 continue
             port = int(str(found["port"]))
             known.append(f"[127.0.0.1]:{port} {_host_key(host, engine)}\n")
-            variables = connection(port, workplace)
-            settings.append(_ssh_settings(host.name, port, workplace))
+            variables = connection(port, host.user, workplace)
+            settings.append(_ssh_settings(host.name, port, host.user, workplace))
             _write(connect, {"all": {"hosts": {host.name: variables}}})
             if host.system:
                 _write(overlay, {"all": {"hosts": {host.system: variables}}})
@@ -39,13 +39,13 @@ def write_inventories(engine: Engine, workplace: Workplace) -> None:
         _replace(workplace.ssh / "config", "".join(settings))
 
 
-def connection(port: int, workplace: Workplace) -> dict[str, object]:
+def connection(port: int, user: str, workplace: Workplace) -> dict[str, object]:
     """Return the variables by which Ansible reaches a host: they replace those of the real one."""
     options = (f"-o {key}={value}" for key, value in _options(workplace).items())
     return {
         "ansible_host": "127.0.0.1",
         "ansible_port": port,
-        "ansible_user": "owlivion",
+        "ansible_user": user,
         "ansible_ssh_private_key_file": str(workplace.key),
         "ansible_ssh_common_args": " ".join(options),
         "ansible_python_interpreter": "/usr/bin/python3",
@@ -60,8 +60,8 @@ def _options(workplace: Workplace) -> dict[str, str]:
     }
 
 
-def _ssh_settings(name: str, port: int, workplace: Workplace) -> str:
-    address = {"HostName": "127.0.0.1", "Port": str(port), "User": "owlivion", "IdentityFile": str(workplace.key)}
+def _ssh_settings(name: str, port: int, user: str, workplace: Workplace) -> str:
+    address = {"HostName": "127.0.0.1", "Port": str(port), "User": user, "IdentityFile": str(workplace.key)}
     return f"Host {name}\n" + "".join(f"  {key} {value}\n" for key, value in {**address, **_options(workplace)}.items())
 
 
@@ -77,7 +77,7 @@ def overlay(name: str, workplace: Workplace) -> Path:
 
 
 def ssh_arguments(name: str, workplace: Workplace) -> list[str]:
-    """Return the command line that logs in to the host ``name`` as its application's user.
+    """Return the command line that logs in to the host ``name``.
 
     :raises HostsError: it does not run.
     """

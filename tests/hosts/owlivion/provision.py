@@ -74,7 +74,7 @@ def database(now: dt.datetime) -> None:
 def application(database_url: str) -> None:
     """Start the application under PM2, and let systemd bring it back after a reboot: the unit runs it from now on."""
     pm2 = "/usr/local/bin/pm2"
-    run(pm2, "start", str(APPLICATION / "server.js"), "--name", "owlivion-sync-server", "--cwd", str(APPLICATION),
+    run(pm2, "start", str(APPLICATION / "server.js"), "--name", "owlivion-sync-server", "--cwd", str(APPLICATION), "--time",
         user="owlivion", DATABASE_URL=database_url, PORT="3000")  # fmt: skip
     run(pm2, "save", user="owlivion")
     run(pm2, "kill", user="owlivion")
