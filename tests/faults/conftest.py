@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -37,6 +38,12 @@ class Outcome:
     code: int
     text: str
 
+    def table(self, heading: str) -> set[tuple[str, str]]:
+        """Return thing and action of each row of the console's table of changes below ``heading``."""
+        _before, found, rest = self.text.partition(f"\n  {heading}\n")
+        rows = rest.split("\n\n")[0].splitlines() if found else []
+        return {(cells[0], cells[1]) for row in rows if len(cells := re.split(r"\s{2,}", row.strip("●○ "))) > 1}
+
     def lines_with(self, *words: str) -> list[str]:
         return [line for line in self.text.splitlines() if all(word in line for word in words)]
 
@@ -59,11 +66,15 @@ class Host:
     def fingerprint(self) -> str:
         return self(FINGERPRINT)
 
+    def command(self, playbook: str) -> list[str]:
+        """Return the command that runs a playbook against the host, through the inventory that users copy."""
+        return ["ansible-playbook", f"playbooks/{playbook}.yml", "-i", "inventories/owlivion", "-i", str(self.inventory)]
+
     def play(self, playbook: str, *options: str, variables: dict[str, Any] | None = None) -> Outcome:
-        """Run a playbook against the host through the inventory that users copy."""
+        """Run a playbook to its end."""
         extra = ["-e", json.dumps(variables)] if variables else []
         done = subprocess.run(
-            ["ansible-playbook", f"playbooks/{playbook}.yml", "-i", "inventories/owlivion", "-i", self.inventory, *extra, *options],
+            [*self.command(playbook), *extra, *options],
             cwd=ROOT,
             env=os.environ | {"NO_COLOR": "1"},
             capture_output=True,
@@ -72,6 +83,14 @@ class Host:
             check=False,
         )
         return Outcome(done.returncode, done.stdout + done.stderr)
+
+    def sql(self, sql: str, database: str = "owlivion_sync") -> str:
+        """Return what ``sql`` prints in a database of the host."""
+        return self(f"runuser -u postgres -- psql -XqAt -v ON_ERROR_STOP=1 -d {database} <<'END'\n{sql}\nEND").strip()
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return the records of the runs on this host, the oldest first."""
+        return [json.loads(line) for line in self("cat /var/lib/runbook-ops/runs/*.json").splitlines()]
 
 
 @pytest.fixture(scope="session", params=os.environ.get("RUNBOOK_TEST_HOSTS", "owlivion-12").split())
