@@ -73,7 +73,7 @@ def judge(measured: dict[str, Any], options: dict[str, Any]) -> list[dict[str, A
         detail += f", at most {human_duration(most)}" if age > most else ""
     if measured["errors"]:
         status = "warning" if status in ("ok", "unknown") else status
-        detail += f"; {measured['errors']} errors since, last: {measured['last_error']}"
+        detail += f"; {measured['errors']} lines tell of errors since, last: {measured['last_error']}"
     name = options["name"] or options["path"]
     return [
         make_check(

@@ -10,7 +10,7 @@ from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils._checks import judge_high, make_check
 from ansible_collections.runbook.ops.plugins.module_utils._probe_options import Option, ProbeError, limits
-from ansible_collections.runbook.ops.plugins.module_utils._probe_program import last_line, run_program
+from ansible_collections.runbook.ops.plugins.module_utils._probe_program import run_program
 from ansible_collections.runbook.ops.plugins.module_utils._units import human_duration
 
 SECTION = "Databases"
@@ -66,7 +66,8 @@ def measure(options: dict[str, Any]) -> dict[str, Any]:
         timeout_seconds=timeout,
     )
     if done.code != 0:
-        said = last_line(done.err).replace("psql: error: ", "")
+        # The first line says what happened; psql goes on with questions that do not help here.
+        said = (done.err.strip() or "psql said nothing").splitlines()[0].replace("psql: error: ", "")
         if done.code != 2 or NOT_FOR_US.search(done.err):
             raise ProbeError(f"PostgreSQL did not tell: {said}", "correct user, superuser or password")
         return {"error": said}

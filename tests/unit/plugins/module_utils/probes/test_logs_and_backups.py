@@ -146,7 +146,7 @@ def job(tmp_path, text, **raw):
         pytest.param(
             [(20, "daily backup completed"), (2, "No space left on device")],
             "warning",
-            "1 errors since",
+            "1 lines tell of errors since",
             id="one since",
         ),
         pytest.param([], "critical", "no line says", id="an empty log is not success"),

@@ -266,7 +266,10 @@ def test_over_the_local_socket_the_superusers_account_asks(monkeypatch):
 
 
 def test_a_server_that_is_down_is_measured_and_one_that_refuses_us_is_not(monkeypatch):
-    psql(monkeypatch, Done(2, "", 'psql: error: connection to server on socket "/x" failed: Connection refused\n'))
+    psql(
+        monkeypatch,
+        Done(2, "", 'psql: error: connection to server on socket "/x" failed: Connection refused\n\tIs it?\n'),
+    )
     assert "Connection refused" in postgresql.measure(options(postgresql, database="shop"))["error"]
     psql(monkeypatch, Done(2, "", 'psql: error: FATAL:  Peer authentication failed for user "postgres"\n'))
     with pytest.raises(ProbeError, match="Peer authentication failed"):
