@@ -170,7 +170,9 @@ def is_root() -> bool:
     return os.geteuid() == 0
 
 
-def reach(params: Mapping[str, Any], *, is_root: bool) -> tuple[str | None, dict[str, str], dict[str, str | int | None]]:
+def reach(
+    params: Mapping[str, Any], *, is_root: bool
+) -> tuple[str | None, dict[str, str], dict[str, str | int | None]]:
     """Return for psql the account to run as, its environment, and the connection's parts.
 
     Through the local socket root becomes ``run_as``, so that peer authentication lets it in; over TCP nothing changes.

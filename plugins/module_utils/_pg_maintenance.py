@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils import _pg_sql
@@ -114,7 +115,9 @@ class Maintenance:
         schema = _pg_sql.temporary_schema(self.run) if how == "borrow" else how.split(" ", 1)[1]
         sql = _pg_sql.measure(indexes, tables, schema=schema)
         found = self.psql.json(
-            name, _pg_sql.borrow(sql, schema) if how == "borrow" else sql, self.session(statement_timeout=self.seconds_left)
+            name,
+            _pg_sql.borrow(sql, schema) if how == "borrow" else sql,
+            self.session(statement_timeout=self.seconds_left),
         )
         waste = {row["oid"]: row["waste_bytes"] for row in found["tables"]}
         for table in database["tables"]:
@@ -165,7 +168,9 @@ class Maintenance:
         """Return ``action`` as skipped where one before it found the disk full or lost the server."""
         for before in done:
             if before.code in (DISK_FULL, *CONNECTION_LOST):
-                return replace(action, status="skipped", message=f"not tried after {before.action} of {before.relation} failed")
+                return replace(
+                    action, status="skipped", message=f"not tried after {before.action} of {before.relation} failed"
+                )
         return None
 
     def expected_seconds(self, action: Action) -> float:
@@ -195,11 +200,11 @@ class Maintenance:
             try:
                 return self.execute(action)
             except PgError as exc:
-                self.clean_up(action, exc)
+                left = self.clean_up(action, exc)
                 again = exc.code in (LOCK_NOT_AVAILABLE, DEADLOCK) and attempt < self.budget.lock_attempts
-                if not again or self.seconds_left <= 0:
-                    message = f"{exc} (the time budget was used up)" if exc.code == CANCELED and self.seconds_left <= 0 else str(exc)
-                    return replace(action, status="failed", message=message, code=exc.code)
+                if not again or left or self.seconds_left <= 0:
+                    late = " (the time budget was used up)" if exc.code == CANCELED and self.seconds_left <= 0 else ""
+                    return replace(action, status="failed", message=f"{exc}{late}{left}", code=exc.code)
         raise AssertionError("there is at least one attempt")
 
     def execute(self, action: Action) -> Action:
@@ -211,25 +216,31 @@ class Maintenance:
             sql = _pg_sql.unless_held(sql, seconds=self.budget.held_limit)
         lines = self.psql(action.database, sql, session)
         if lines and lines[0].startswith("held: "):
-            return replace(action, status="skipped", message=f"it would wait for {lines[0][6:]}: end it, then run this again")
+            return replace(
+                action, status="skipped", message=f"it would wait for {lines[0][6:]}: end it, then run this again"
+            )
         if action.action == "drop_index":
             return replace(action, status="done", bytes_after=0)
         return replace(action, status="done", bytes_before=int(lines[0]), bytes_after=int(lines[-1]))
 
-    def clean_up(self, action: Action, cause: PgError) -> None:
-        """Drop what a rebuild that broke off left; where even that fails, the next run finds it."""
+    def clean_up(self, action: Action, cause: PgError) -> str:
+        """Drop what a rebuild that broke off left, and return what to add to its message where that failed."""
         if action.action != "reindex" or cause.code in CONNECTION_LOST:
-            return
-        for repair in index_repairs(action.database, self.observe(action.database)):
-            if repair.action == "drop_index" and repair.status == "planned":
-                self.psql(action.database, f"{repair.sql};\n", self.session())
+            return ""
+        try:
+            for repair in index_repairs(action.database, self.observe(action.database)):
+                if repair.action == "drop_index" and repair.status == "planned":
+                    self.psql(action.database, f"{repair.sql};\n", self.session())
+        except PgError as exc:
+            return f"; what it left could not be removed ({exc}), the next run will try again"
+        return ""
 
 
 def free_bytes(directories: Mapping[str, str | None]) -> dict[int, int]:
     """Return the free bytes of the disks under the server's tablespaces, where this host sees them."""
     free = {}
     for oid, path in directories.items():
-        if path and os.path.isdir(path):
+        if path and Path(path).is_dir():
             disk = os.statvfs(path)
             free[int(oid)] = disk.f_bavail * disk.f_frsize
     return free
@@ -243,4 +254,3 @@ def gave_up(actions: Sequence[Action]) -> str | None:
     first = failed[0]
     others = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
     return f"{first.action} of {first.relation} in {first.database} failed: {first.message}{others}"
-

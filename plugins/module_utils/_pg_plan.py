@@ -95,7 +95,8 @@ def vacuum_reason(table: Mapping[str, Any], database: Mapping[str, Any], limits:
         limit = database["freeze_max_age" if kind == "xid" else "multixact_freeze_max_age"]
         age = percent(table[f"{kind}_age"], limit)
         if age >= limits.freeze_percent:
-            return f"freeze age is {age:.0f} % of autovacuum_freeze_max_age (limit {limits.freeze_percent:g} %)"
+            setting = "autovacuum_freeze_max_age" if kind == "xid" else "autovacuum_multixact_freeze_max_age"
+            return f"freeze age is {age:.0f} % of {setting} (limit {limits.freeze_percent:g} %)"
     for prefix, name in (("", "dead rows"), ("toast_", "dead rows in its TOAST table")):
         dead, live = table[f"{prefix}dead_rows"], table[f"{prefix}live_rows"]
         share = percent(dead, dead + live)
@@ -156,12 +157,14 @@ def plan(
 
 def index_repairs(name: str, database: Mapping[str, Any]) -> Iterator[Action]:
     """Yield what to do about invalid indexes: leftovers of a broken rebuild go, others are rebuilt."""
-    valid = {index["definition"] for index in database["indexes"] if index["valid"]}
+    originals = {one["definition"] for one in database["indexes"] if one["valid"] or not LEFTOVER.search(one["name"])}
     for index in database["indexes"]:
         if index["valid"] or index["builder"] is not None:
             continue
-        leftover = bool(LEFTOVER.search(index["name"])) and index["definition"] in valid
-        reason = "left by a rebuild that was interrupted" if leftover else "invalid: it costs writes and serves no query"
+        leftover = bool(LEFTOVER.search(index["name"])) and index["definition"] in originals
+        reason = (
+            "left by a rebuild that was interrupted" if leftover else "invalid: it costs writes and serves no query"
+        )
         wanted = Action(
             "drop_index" if leftover else "reindex",
             name,
@@ -197,7 +200,10 @@ def table_actions(name: str, database: Mapping[str, Any], limits: Thresholds) ->
         if limits.full_vacuum and table.get("waste_bytes") is not None:
             share = percent(table["waste_bytes"], table["bytes"])
             if share >= limits.full_vacuum_percent and table["bytes"] >= limits.full_vacuum_min_bytes:
-                reason, verb = f"{share:.0f} % of the table is waste (limit {limits.full_vacuum_percent:g} %)", "vacuum_full"
+                reason, verb = (
+                    f"{share:.0f} % of the table is waste (limit {limits.full_vacuum_percent:g} %)",
+                    "vacuum_full",
+                )
         if reason is None:
             reason, verb = analyze_reason(table, limits), "analyze"
         if reason is None:
@@ -270,7 +276,11 @@ def room_missing(actions: Sequence[Action], free: Mapping[int, int]) -> str | No
     :param free: free bytes by tablespace (oid); a tablespace that is not in it cannot be judged
     """
     for action in actions:
-        if action.action not in ("reindex", "vacuum_full") or action.status != "planned" or action.tablespace not in free:
+        if (
+            action.action not in ("reindex", "vacuum_full")
+            or action.status != "planned"
+            or action.tablespace not in free
+        ):
             continue
         needed = round(1.1 * (action.bytes_before - (action.waste_bytes or 0)))
         if free[action.tablespace] < needed:
@@ -281,7 +291,9 @@ def room_missing(actions: Sequence[Action], free: Mapping[int, int]) -> str | No
     return None
 
 
-def checks(name: str, database: Mapping[str, Any], actions: Sequence[Action], limits: Thresholds) -> list[dict[str, Any]]:
+def checks(
+    name: str, database: Mapping[str, Any], actions: Sequence[Action], limits: Thresholds
+) -> list[dict[str, Any]]:
     """Return what people should know of the database ``name`` once ``actions`` are behind it."""
     age = percent(database["database_freeze_age"], database["freeze_max_age"])
     status, limit = judge_high(round(age, 1), limits.freeze_percent, 100)

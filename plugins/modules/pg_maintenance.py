@@ -182,12 +182,17 @@ from dataclasses import asdict
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.runbook.ops.plugins.module_utils._checks import make_change
 from ansible_collections.runbook.ops.plugins.module_utils._command import Command, CommandError
 from ansible_collections.runbook.ops.plugins.module_utils._pg import ARGUMENTS, PgError, Psql, is_root, reach
 from ansible_collections.runbook.ops.plugins.module_utils._pg_maintenance import Budget, Maintenance, gave_up
-from ansible_collections.runbook.ops.plugins.module_utils._pg_plan import Action, Thresholds, checks, in_window, parse_window
+from ansible_collections.runbook.ops.plugins.module_utils._pg_plan import (
+    Action,
+    Thresholds,
+    checks,
+    in_window,
+    parse_window,
+)
 
 OPTIONS: dict[str, Any] = {
     **ARGUMENTS,
@@ -260,22 +265,35 @@ def run(maintenance: Maintenance, databases: list[str], *, check_mode: bool) -> 
         "actions": [f"{action.database}: {action.sql}" for action in acted],
         "plan": [asdict(action) for action in results],
         "changes": [as_change(action) for action in acted if action.status != "failed"],
-        "checks": [one for name, (database, actions) in seen.items() for one in checks(name, database, actions, maintenance.limits)],
+        "checks": [
+            one
+            for name, (database, actions) in seen.items()
+            for one in checks(name, database, actions, maintenance.limits)
+        ],
         "reclaimed_bytes": sum(
             max(0, action.bytes_before - action.bytes_after) for action in results if action.bytes_after is not None
         ),
-        "diff": {"before": "", "after": "".join(f"{action.database}: {action.sql}\n" for action in planned if action in acted or not check_mode)},
+        "diff": {
+            "before": "",
+            "after": "".join(
+                f"{action.database}: {action.sql}\n" for action in planned if action in acted or not check_mode
+            ),
+        },
         "msg": gave_up(results) or "",
     }
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True, required_if=[("full_vacuum", True, ["window"])])
+    module = AnsibleModule(
+        argument_spec=OPTIONS, supports_check_mode=True, required_if=[("full_vacuum", True, ["window"])]
+    )
     params = module.params
     try:
         validate(params)
         if params["full_vacuum"] and not in_window(params["window"], time.localtime()):
-            raise ValueError(f"full_vacuum is asked for outside its window {params['window']}: run this inside it, or without full_vacuum")
+            raise ValueError(
+                f"full_vacuum is asked for outside its window {params['window']}: run this inside it, or without full_vacuum"
+            )
         account, environment, parts = reach(params, is_root=is_root())
         psql = Psql(Command(module, "psql", user=account, environment=environment), parts)
         budget = Budget(
