@@ -36,6 +36,11 @@ options:
     description: Seconds for all probes together. What has no answer by then is V(unknown).
     type: float
     default: 30
+  report_path:
+    description:
+      - File on the controller that gets the result as JSON, also when the task fails. Its directory must exist.
+      - With several hosts it has to hold C(inventory_hostname). In check mode, and without it, no file is written.
+    type: path
   fail_on:
     description:
       - Fail when the worst status is this one or a worse one; everything is returned all the same.
@@ -139,6 +144,7 @@ ARGUMENTS = {
     "probes": {"type": "list", "elements": "dict", "required": True},
     "secrets": {"type": "dict", "default": {}, "no_log": True},
     "timeout_seconds": {"type": "float", "default": 30},
+    "report_path": {"type": "path"},  # the action of the same name takes it: it is a path of the controller
     "fail_on": {"type": "str", "choices": ["critical", "warning", "unknown", "never"], "default": "never"},
 }
 
