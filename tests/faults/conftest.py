@@ -68,7 +68,14 @@ class Host:
 
     def command(self, playbook: str) -> list[str]:
         """Return the command that runs a playbook against the host, through the inventory that users copy."""
-        return ["ansible-playbook", f"playbooks/{playbook}.yml", "-i", "inventories/owlivion", "-i", str(self.inventory)]
+        return [
+            "ansible-playbook",
+            f"playbooks/{playbook}.yml",
+            "-i",
+            "inventories/owlivion",
+            "-i",
+            str(self.inventory),
+        ]
 
     def play(self, playbook: str, *options: str, variables: dict[str, Any] | None = None) -> Outcome:
         """Run a playbook to its end."""

@@ -65,10 +65,12 @@ def test_every_run_leaves_one_record_that_says_what_it_did(worn: Host) -> None:
     record = records[-1]
     assert (record["status"], record["playbook"], record["system"]) == ("ok", "weekly_maintenance", "owlivion")
     assert {(change["thing"], change["action"]) for change in record["changes"]} == outcome.table("Changes")
-    assert {check["id"] for check in record["checks"]} >= {"backup_files:daily", "pg_freeze_age:owlivion_sync"}
+    assert {check["id"] for check in record["checks"]} >= {"backup-log:weekly", "pg_freeze_age:owlivion_sync"}
 
 
-@pytest.mark.parametrize("moment", ["Measure the databases", "Vacuum, analyze and reindex", "See what asks for a restart"])
+@pytest.mark.parametrize(
+    "moment", ["Measure the databases", "Vacuum, analyze and reindex", "See what asks for a restart"]
+)
 def test_a_killed_run_is_recorded_and_the_next_one_converges(worn: Host, moment: str) -> None:
     rows = worn.sql("SELECT count(*), sum(id) FROM worn_table")
     environment = os.environ | {"NO_COLOR": "1", "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default"}

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 import yaml
+
 from .conftest import ROOT, Host
 
 DESCRIPTION = yaml.safe_load((ROOT / "inventories/owlivion/group_vars/owlivion/main.yml").read_text(encoding="utf-8"))
