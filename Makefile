@@ -21,7 +21,7 @@ DEMO := demo
 PLAY = ansible-playbook -i inventories/owlivion -i "$$($(HOST) inventory $(DEMO))"
 SAY = @printf '\n\033[1m== %s\033[0m\n'
 
-.PHONY: help setup demo demo-clean test static lint types unit sanity artefact hosts integration molecule faults system \
+.PHONY: help setup demo demo-clean test static lint types unit local sanity artefact hosts integration molecule faults system \
 	controller docs benchmark campaign clean
 
 help: ## say what there is
@@ -50,7 +50,9 @@ demo: setup ## bring a real Owlivion host up and run its weekly maintenance
 demo-clean: ## throw the demo host away
 	@$(HOST) down $(DEMO)
 
-test: setup static integration molecule faults system controller ## everything that CI runs
+test: setup static local integration molecule ## everything that CI runs
+	@$(MAKE) --jobs 2 --output-sync faults
+	@$(MAKE) system controller
 	$(SAY) 'All passed'
 	@[ -n "$${KEEP:-}" ] || $(HOST) down $(HOSTS) tools-12
 
@@ -72,6 +74,10 @@ types: ## mypy over everything
 unit: ## unit tests, without any host
 	$(SAY) 'Unit tests'
 	@PYTHONPATH=collections python -m pytest -q -n 2 tests/unit
+
+local: ## a small sample of the long campaigns, on a private PostgreSQL
+	$(SAY) 'Small sample of the campaigns'
+	@python -m pytest -q tests/local
 
 sanity: ## ansible-test sanity
 	$(SAY) 'ansible-test sanity'
@@ -95,9 +101,11 @@ molecule: ## roles and playbooks on the hosts: check, converge, idempotence, tes
 	@molecule reset -s default >$(CACHE)/logs/molecule-reset.log 2>&1  # forget hosts of an earlier run: these are made anew
 	@molecule test --all --destroy never
 
-faults: ## wrong values and sick hosts
-	$(SAY) 'Faults'
-	@RUNBOOK_TEST_HOSTS="$(HOSTS)" python -m pytest -q tests/faults
+faults: $(HOSTS:%=faults-%) ## wrong values, sick hosts and killed runs
+
+faults-%:
+	$(SAY) 'Faults on $*'
+	@RUNBOOK_TEST_HOSTS="$*" python -m pytest -q tests/faults
 
 system: ## the three ways to run the collection
 	$(SAY) 'Ways to run'
