@@ -18,7 +18,7 @@ class FakePsql:
     def __init__(self) -> None:
         self.asked: list[str] = []
 
-    def __call__(self, database: str, sql: str, _session: object) -> list[str]:
+    def __call__(self, database: str, _sql: str, _session: object) -> list[str]:
         self.asked.append(database)
         if database == "gone":
             raise PgError("cannot work on database gone")
