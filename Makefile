@@ -62,14 +62,14 @@ lint: ## style of Python, YAML and Ansible, and generated pages that are up to d
 	$(SAY) 'Lint'
 	@ruff check . && ruff format --check --quiet .
 	@yamllint .
-	@ansible-lint --quiet
+	@ansible-lint -q
 	@antsibull-changelog lint
 	@python tools/role_readmes.py --check && python tools/coverage_table.py --check
 
 types: ## mypy over everything
 	$(SAY) 'Types'
-	@MYPYPATH=collections mypy -p ansible_collections.runbook.ops.plugins
-	@MYPYPATH=tests/hosts mypy tests/hosts tools
+	@MYPYPATH=collections mypy --cache-dir /dev/null -p ansible_collections.runbook.ops.plugins
+	@MYPYPATH=collections:tests/hosts mypy --cache-dir /dev/null tests/hosts tools
 
 unit: ## unit tests, without any host
 	$(SAY) 'Unit tests'

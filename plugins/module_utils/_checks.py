@@ -7,7 +7,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-STATUSES = ("ok", "unknown", "warning", "critical")  # from good to bad: not knowing is worse than ok, better than warned
+# From good to bad: not knowing is worse than ok, better than warned.
+STATUSES = ("ok", "unknown", "warning", "critical")
 
 
 def make_check(

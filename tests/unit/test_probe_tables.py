@@ -13,6 +13,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def test_the_tables_of_the_probes_are_up_to_date():
     done = subprocess.run(
-        [sys.executable, str(ROOT / "tools" / "probe_tables.py"), "--check"], capture_output=True, text=True, check=False
+        [sys.executable, str(ROOT / "tools" / "probe_tables.py"), "--check"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stdout
