@@ -22,8 +22,8 @@ extends_documentation_fragment:
 options:
   probes:
     description:
-      - What to look at. Each has O(probes[].probe), the options of that probe, and where wanted O(probes[].name),
-        O(probes[].section) and O(probes[].timeout_seconds).
+      - What to look at. Each has C(probe), the options of that probe, and where wanted C(name), C(section)
+        and C(timeout_seconds).
       - The filter P(runbook.ops.health_probes#filter) makes them from a system's description.
     type: list
     elements: dict
