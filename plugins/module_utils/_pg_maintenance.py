@@ -27,8 +27,9 @@ from ansible_collections.runbook.ops.plugins.module_utils._pg_plan import (
     Thresholds,
     candidates,
     index_repairs,
+    lack_of_room,
     plan,
-    room_missing,
+    unless,
 )
 
 FIRST_RATE = 20_000_000  # bytes a second: what an action is expected to reach before one of its kind was timed
@@ -131,8 +132,8 @@ class Maintenance:
         """
         database = self.alone(name)
         actions = plan(name, database, self.measure(name, database), self.limits)
-        missing = room_missing(actions, free_bytes(database["directories"] or {}))
-        if missing:
+        free = free_bytes(database["directories"] or {})
+        for missing in filter(None, (lack_of_room(action, free) for action in actions)):
             raise PgError(missing)
         return database, actions
 
@@ -157,7 +158,12 @@ class Maintenance:
             known = {(action.action, action.oid) for action in done}
             measures = self.measure(name, after)
             late = [action for action in plan(name, after, measures, self.limits) if action.action == "reindex"]
-            late = [action for action in late if (action.action, action.oid) not in known]
+            free = free_bytes(after["directories"] or {})
+            late = [
+                unless(action, lack_of_room(action, free))
+                for action in late
+                if (action.action, action.oid) not in known
+            ]
             if late:
                 done += self.carry_out(late)
                 after = self.observe(name)

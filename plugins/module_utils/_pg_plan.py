@@ -120,12 +120,15 @@ def analyze_reason(table: Mapping[str, Any], limits: Thresholds) -> str | None:
 def candidates(database: Mapping[str, Any], limits: Thresholds) -> list[int]:
     """Return the indexes (oid) that are worth measuring: the estimate errs on the side of measuring."""
     tables = {table["oid"]: table for table in database["tables"]}
+
+    def suspicious(index: Mapping[str, Any]) -> bool:
+        waste = estimated_waste(index, tables.get(index["table"]), database)
+        return waste is None or waste >= SCREENING * limits.index_waste_percent
+
     return [
         index["oid"]
         for index in database["indexes"]
-        if rebuildable(index)
-        and index["bytes"] >= limits.index_waste_min_bytes
-        and estimated_waste(index, tables.get(index["table"]), database) >= SCREENING * limits.index_waste_percent
+        if rebuildable(index) and index["bytes"] >= limits.index_waste_min_bytes and suspicious(index)
     ]
 
 
@@ -135,11 +138,13 @@ def rebuildable(index: Mapping[str, Any]) -> bool:
     return bool(index["valid"] and index["method"] == "btree" and not index["exclusion"] and not in_toast)
 
 
-def estimated_waste(index: Mapping[str, Any], table: Mapping[str, Any] | None, database: Mapping[str, Any]) -> float:
-    """Return the estimated waste in percent, 100 where nothing is known."""
+def estimated_waste(
+    index: Mapping[str, Any], table: Mapping[str, Any] | None, database: Mapping[str, Any]
+) -> float | None:
+    """Return the estimated waste in percent, None where there are no statistics, or none that the role may see."""
     live = {**index, "rows": index["rows"] * (1 - dead_share(table))}
     smallest = smallest_bytes(live, database["block_size"])
-    return 100 if smallest is None else percent(index["bytes"] - smallest, index["bytes"])
+    return None if smallest is None else percent(index["bytes"] - smallest, index["bytes"])
 
 
 def plan(
@@ -237,20 +242,22 @@ def index_rebuilds(
     """Yield the rebuilds of the indexes whose waste is beyond the limits once the vacuums before them are done."""
     tables = {table["oid"]: table for table in database["tables"]}
     wanted = set(candidates(database, limits))
+    measured = measures is not None
+    # An estimate must be surer than a measure.
+    limit = limits.index_waste_percent if measured else (limits.index_waste_percent + 100) / 2
     for index in database["indexes"]:
         if index["oid"] not in wanted:
             continue
         table = tables.get(index["table"])
-        measured = measures is not None
-        if measures is not None:
-            if index["oid"] not in measures:
-                continue
-            share = dead_share(table) if index["table"] in vacuumed else 0
-            waste = measured_waste(index, measures[index["oid"]], database["block_size"], dead_share=share)
-            limit = limits.index_waste_percent
+        if measures is None:
+            share = estimated_waste(index, table, database)
+            waste = None if share is None else round(share * index["bytes"] / 100)
         else:
-            waste = round(estimated_waste(index, table, database) * index["bytes"] / 100)
-            limit = (limits.index_waste_percent + 100) / 2  # an estimate must be surer than a measure
+            dead = dead_share(table) if index["table"] in vacuumed else 0
+            measure = measures.get(index["oid"])
+            waste = measure and measured_waste(index, measure, database["block_size"], dead_share=dead)
+        if waste is None:
+            continue
         found = percent(waste, index["bytes"])
         if found < limit or waste < limits.index_waste_min_bytes:
             continue
@@ -270,25 +277,20 @@ def index_rebuilds(
         yield unless(action, obstacle(index, drop=False))
 
 
-def room_missing(actions: Sequence[Action], free: Mapping[int, int]) -> str | None:
-    """Return one line for the rebuild that does not fit on its disk, None where all fit one after the other.
+def lack_of_room(action: Action, free: Mapping[int, int]) -> str | None:
+    """Return one line where ``action`` rebuilds something that does not fit on its disk beside the old one.
 
     :param free: free bytes by tablespace (oid); a tablespace that is not in it cannot be judged
     """
-    for action in actions:
-        if (
-            action.action not in ("reindex", "vacuum_full")
-            or action.status != "planned"
-            or action.tablespace not in free
-        ):
-            continue
-        needed = round(1.1 * (action.bytes_before - (action.waste_bytes or 0)))
-        if free[action.tablespace] < needed:
-            return (
-                f"rebuilding {action.relation} in {action.database} needs {human_size(needed)} of disk, "
-                f"{human_size(free[action.tablespace])} are free: make room, or raise index_waste_percent for this run"
-            )
-    return None
+    if action.action not in ("reindex", "vacuum_full") or action.status != "planned" or action.tablespace not in free:
+        return None
+    needed = round(1.1 * (action.bytes_before - (action.waste_bytes or 0)))
+    if free[action.tablespace] >= needed:
+        return None
+    return (
+        f"rebuilding {action.relation} in {action.database} needs {human_size(needed)} of disk, "
+        f"{human_size(free[action.tablespace])} are free: make room, or raise index_waste_percent for this run"
+    )
 
 
 def checks(

@@ -30,6 +30,7 @@ holders AS (
 )"""
 
 # Sizes are asked from the files, but for relations that somebody has locked completely: that question would wait for them.
+# An oid would become text in JSON: it is cast to a number.
 OBSERVE = f"""
 WITH server AS MATERIALIZED (
   SELECT current_setting('server_version_num')::int AS version, current_setting('block_size')::int AS block_size,
@@ -87,7 +88,7 @@ SELECT json_build_object(
     SELECT json_object_agg(oid, coalesce(nullif(pg_tablespace_location(oid), ''), current_setting('data_directory', true)))
     FROM pg_tablespace WHERE spcname <> 'pg_global') END,
   'tables', (SELECT coalesce(json_agg(json_build_object(
-      'oid', t.oid, 'relation', t.relation, 'kind', t.relkind, 'bytes', t.bytes + t.toast_bytes, 'tablespace', t.tablespace,
+      'oid', t.oid::bigint, 'relation', t.relation, 'kind', t.relkind, 'bytes', t.bytes + t.toast_bytes, 'tablespace', t.tablespace::bigint,
       'live_rows', coalesce(a.n_live_tup, 0), 'dead_rows', coalesce(a.n_dead_tup, 0),
       'toast_live_rows', coalesce(b.n_live_tup, 0), 'toast_dead_rows', coalesce(b.n_dead_tup, 0),
       'modified_rows', coalesce(a.n_mod_since_analyze, 0),
@@ -97,13 +98,13 @@ SELECT json_build_object(
       'vacuumed_at', extract(epoch FROM greatest(a.last_vacuum, a.last_autovacuum)),
       'xid_age', t.oldest_xid, 'multixact_age', t.oldest_multixact,
       'parent', CASE WHEN t.relkind <> 'p' THEN (SELECT relid FROM pg_partition_ancestors(t.oid) WITH ORDINALITY AS p(relid, n)
-         WHERE EXISTS (SELECT FROM pg_inherits h WHERE h.inhrelid = t.oid) ORDER BY n DESC LIMIT 1)::oid END,
+         WHERE EXISTS (SELECT FROM pg_inherits h WHERE h.inhrelid = t.oid) ORDER BY n DESC LIMIT 1)::bigint END,
       'partition', t.relkind = 'p' AND EXISTS (SELECT FROM pg_inherits h WHERE h.inhrelid = t.oid),
       'may_vacuum', t.maintains OR pg_has_role(s.owner, 'USAGE'), 'owned', t.owned) ORDER BY t.oid), '[]')
     FROM tables t LEFT JOIN pg_stat_all_tables a ON a.relid = t.oid LEFT JOIN pg_stat_all_tables b ON b.relid = t.reltoastrelid),
   'indexes', (SELECT coalesce(json_agg(json_build_object(
-      'oid', x.oid, 'table', x.table_oid, 'relation', x.relation, 'name', x.relname, 'method', x.amname, 'bytes', x.bytes,
-      'tablespace', x.tablespace, 'rows', greatest(x.reltuples, 0), 'valid', x.indisvalid, 'exclusion', x.indisexclusion,
+      'oid', x.oid::bigint, 'table', x.table_oid::bigint, 'relation', x.relation, 'name', x.relname, 'method', x.amname, 'bytes', x.bytes,
+      'tablespace', x.tablespace::bigint, 'rows', greatest(x.reltuples, 0), 'valid', x.indisvalid, 'exclusion', x.indisexclusion,
       'may_reindex', CASE WHEN s.version >= 170000 THEN x.maintains ELSE x.owned END, 'may_drop', x.owned,
       'fillfactor', coalesce((SELECT option_value FROM pg_options_to_table(x.reloptions) WHERE option_name = 'fillfactor'), '90')::int,
       'deduplicates', s.version >= 130000 AND NOT x.indisunique AND x.indnatts = x.indnkeyatts
@@ -146,10 +147,10 @@ def measure(indexes: Sequence[int], tables: Sequence[int], *, schema: str) -> st
 
     return f"""
 SELECT json_build_object(
-  'indexes', (SELECT coalesce(json_agg(json_build_object('oid', c.oid, 'bytes', p.index_size, 'leaf_pages', p.leaf_pages,
+  'indexes', (SELECT coalesce(json_agg(json_build_object('oid', c.oid::bigint, 'bytes', p.index_size, 'leaf_pages', p.leaf_pages,
       'idle_pages', p.empty_pages + p.deleted_pages, 'density', nullif(p.avg_leaf_density, 'NaN'))), '[]')
     FROM {values(indexes)} AS o(oid) JOIN pg_class c ON c.oid = o.oid, {schema}.pgstatindex(c.oid::regclass) p),
-  'tables', (SELECT coalesce(json_agg(json_build_object('oid', c.oid, 'bytes', p.table_len,
+  'tables', (SELECT coalesce(json_agg(json_build_object('oid', c.oid::bigint, 'bytes', p.table_len,
       'waste_bytes', round(p.dead_tuple_len + p.approx_free_space))), '[]')
     FROM {values(tables)} AS o(oid) JOIN pg_class c ON c.oid = o.oid, {schema}.pgstattuple_approx(c.oid::regclass) p)
 );

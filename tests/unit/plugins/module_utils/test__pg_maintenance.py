@@ -176,6 +176,23 @@ def test_an_index_whose_waste_only_the_vacuum_shows_is_rebuilt_in_the_same_run(p
     assert [action for action, *_ in carry_out(server)] == ["vacuum", "reindex"]
 
 
+def test_such_a_late_rebuild_without_room_on_the_disk_is_left_out(sick, monkeypatch):
+    index, measures = sick.one("public.i"), dict(sick.measures)
+    sick.measures.clear()
+    one = maintenance(sick)
+    _database, actions = one.plan("shop")
+    sick.measures.update(measures)
+    monkeypatch.setattr("os.statvfs", lambda _path: type("Disk", (), {"f_bavail": 1, "f_frsize": 4096}))
+    sick.database["directories"] = {str(index["tablespace"]): "/"}
+    _after, done = one.maintain("shop", actions)
+    assert [(action.action, action.status) for action in done] == [
+        ("vacuum", "done"),
+        ("vacuum", "done"),
+        ("reindex", "skipped"),
+    ]
+    assert done[-1].message.startswith("rebuilding public.i in shop needs 8.8 MB of disk, 4.1 kB are free")
+
+
 def test_a_rewrite_waits_for_its_lock_much_shorter_than_anything_else(pg):
     table = pg.table()
     server = pg.server(pg.database([table]))

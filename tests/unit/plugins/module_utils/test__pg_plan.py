@@ -16,9 +16,9 @@ from ansible_collections.runbook.ops.plugins.module_utils._pg_plan import (
     candidates,
     checks,
     in_window,
+    lack_of_room,
     parse_window,
     plan,
-    room_missing,
 )
 
 LIMITS = Thresholds()
@@ -95,6 +95,15 @@ def test_without_a_measure_the_estimate_must_be_surer(pg, size, rebuilt):
     table = pg.table()
     actions = planned([table], [pg.index(table, bytes=size)], None)
     assert [(one.action, one.measured) for one in actions] == ([("reindex", False)] if rebuilt else [])
+
+
+def test_an_index_of_which_nothing_is_known_is_measured_or_left_alone(pg):
+    table = pg.table()
+    index = pg.index(
+        table, bytes=BIG, columns=[{"width": None, "fixed": False, "distinct": None, "null_fraction": 0, "align": 4}]
+    )
+    assert candidates(pg.database([table], [index]), LIMITS) == [index["oid"]]
+    assert decide([table], [index], None) == []
 
 
 def test_an_index_that_was_not_measured_although_others_were_is_left_alone(pg):
@@ -198,10 +207,10 @@ def test_actions_come_in_their_order_and_the_largest_first(pg):
 
 def test_a_rebuild_that_does_not_fit_on_its_disk_is_told_in_numbers():
     action = Action("reindex", "shop", "public.i", "why", 10_000_000, 1, waste_bytes=4_000_000, tablespace=5)
-    assert room_missing([action], {5: 6_600_000}) is None
-    assert room_missing([action], {}) is None
-    assert room_missing([replace(action, status="skipped")], {5: 0}) is None
-    assert room_missing([action], {5: 6_500_000}) == (
+    assert lack_of_room(action, {5: 6_600_000}) is None
+    assert lack_of_room(action, {}) is None
+    assert lack_of_room(replace(action, status="skipped"), {5: 0}) is None
+    assert lack_of_room(action, {5: 6_500_000}) == (
         "rebuilding public.i in shop needs 6.6 MB of disk, 6.5 MB are free: make room, or raise index_waste_percent for this run"
     )
 
