@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # Copyright: the runbook.ops authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Write what the probes say of their options into docs/health.md, between two marks.

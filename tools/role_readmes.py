@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # Copyright: the runbook.ops authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Write what the argument specifications say into the pages that people read.

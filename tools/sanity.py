@@ -1,6 +1,6 @@
 # Copyright: the runbook.ops authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run ``ansible-test sanity`` on a copy of this checkout: it insists on a path that ends in ansible_collections/runbook/ops."""
+"""Run ``ansible-test sanity`` on a copy of what is shipped: it insists on a path that ends in ansible_collections/runbook/ops."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "runbook-ops" / "sanity"
+SHIPPED = ("plugins/", "roles/", "playbooks/", "meta/", "changelogs/", "galaxy.yml", "README.md", "COPYING")
 # What ansible-test downloads in order to put pip into its virtual environments; the package index serves as well.
 BOOTSTRAP = """\
 import ensurepip, subprocess, sys
@@ -22,14 +23,14 @@ subprocess.check_call([sys.executable, "-m", "pip", "install", "--quiet", "pip==
 
 
 def copy_tree() -> Path:
-    """Return a fresh copy of all files that git tracks or would track, as a git repository of its own."""
+    """Return a fresh copy of the files that are shipped and that git tracks or would track, as a git repository of its own."""
     copy = CACHE / "ansible_collections" / "runbook" / "ops"
     shutil.rmtree(copy, ignore_errors=True)
     listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(listing, cwd=ROOT, check=True, capture_output=True, text=True).stdout.split("\0")
     for name in filter(None, names):
         source = ROOT / name
-        if name.startswith("collections/") or not source.exists():
+        if not name.startswith(SHIPPED) or not source.exists():
             continue
         target = copy / name
         target.parent.mkdir(parents=True, exist_ok=True)

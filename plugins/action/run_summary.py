@@ -31,7 +31,7 @@ class ActionModule(ActionBase):
         described = variables.get("system_description") or {}
         known = secrets({f"{PREFIX}{name}": value for name, value in described.items()}, OPTIONS)
         registered = {name: value for name, value in variables.items() if name.startswith("__")}
-        _, asked = self.validate_argument_spec(ARGUMENTS)
+        _valid, asked = self.validate_argument_spec(ARGUMENTS)
         summary = summarise(registered)
         summary["failure"] = failure_of(asked["failed_task"], asked["failed_result"])
         bad = verdict(summary["checks"], asked["fail_on"])

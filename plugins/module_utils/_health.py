@@ -25,7 +25,7 @@ def check_health(
     *,
     secrets: Mapping[str, str] | None = None,
     timeout_seconds: float = 30.0,
-    probes: Mapping[str, Callable[[], Any]] = PROBES,
+    probes: Mapping[str, Callable[[], Any]] | None = None,
 ) -> dict[str, Any]:
     """Return ``checks`` in the order of ``specs``, their worst ``status``, ``summary``, ``msg`` and ``seconds``.
 
@@ -35,8 +35,9 @@ def check_health(
     :raises ValueError: a probe or an option is not known or not of its type; nothing was looked at.
     """
     began = time.monotonic()
-    jobs = [_prepare(spec, index, secrets or {}, probes) for index, spec in enumerate(specs)]
-    order = list(probes)
+    known = PROBES if probes is None else probes
+    jobs = [_prepare(spec, index, secrets or {}, known) for index, spec in enumerate(specs)]
+    order = list(known)
     for job in sorted(jobs, key=lambda job: order.index(job.options["probe"])):
         job.start()
     checks = _unique([check for job in jobs for check in job.collect(began + timeout_seconds)])

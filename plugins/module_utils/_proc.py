@@ -47,7 +47,7 @@ def processes() -> dict[int, Process]:
 
 def _process(entry: Path, booted: float, ticks: int, page: int) -> Process:
     # The name stands in parentheses and may hold any character, parentheses and blanks too.
-    head, _, tail = (entry / "stat").read_text(errors="replace").rpartition(")")
+    head, _parenthesis, tail = (entry / "stat").read_text(errors="replace").rpartition(")")
     fields = tail.split()
     cgroups = (entry / "cgroup").read_text(errors="replace").splitlines()
     return Process(

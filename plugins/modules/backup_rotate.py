@@ -48,7 +48,7 @@ options:
     description: What stays. A backup stays when one of these rules keeps it; at least one is needed.
     type: dict
     required: true
-    options:
+    suboptions:
       last:
         description: So many of the newest backups; V(-1) means all, here and below.
         type: int

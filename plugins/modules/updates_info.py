@@ -108,7 +108,7 @@ index_age_seconds:
   returned: success
   type: int
 reboot:
-  description: Whether packages ask for a reboot (RV(reboot.required)), which, and the running and the newest kernel.
+  description: Whether packages ask for a reboot (C(required)), which, and the running and the newest kernel.
   returned: success
   type: dict
 checks:
