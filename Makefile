@@ -64,7 +64,7 @@ lint: ## style of Python, YAML and Ansible, and generated pages that are up to d
 	@yamllint .
 	@ansible-lint -q
 	@antsibull-changelog lint
-	@python tools/role_readmes.py --check && python tools/coverage_table.py --check
+	@python tools/role_readmes.py --check && python tools/coverage_table.py --check && python tools/probe_tables.py --check
 
 types: ## mypy over everything
 	$(SAY) 'Types'
@@ -118,7 +118,7 @@ controller: artefact ## the artefact under the newest ansible-core, on Debian 13
 	@$(HOST) run-controller tests/hosts/controller/prove.sh $(CACHE)/artefact
 
 docs: ## renew the generated pages
-	@python tools/role_readmes.py && python tools/coverage_table.py
+	@python tools/role_readmes.py && python tools/coverage_table.py && python tools/probe_tables.py
 
 benchmark: setup ## measure against what is replaced; nothing is judged
 	@for one in tests/benchmark/maintenance.py tests/benchmark/rotation.py tests/benchmark/checklist.py; do \

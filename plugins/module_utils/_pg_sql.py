@@ -65,6 +65,19 @@ WITH server AS MATERIALIZED (
   FROM relations r JOIN pg_index i ON i.indexrelid = r.oid JOIN pg_am m ON m.oid = r.relam
   JOIN pg_class h ON h.oid = i.indrelid
   JOIN tables t ON t.oid = i.indrelid OR (h.relkind = 't' AND t.reltoastrelid = i.indrelid)
+), statistics AS MATERIALIZED (
+  SELECT schemaname, tablename, attname, avg_width, n_distinct, null_frac FROM pg_stats WHERE NOT inherited
+), columns AS MATERIALIZED (
+  SELECT x.oid, json_agg(json_build_object(
+      'width', CASE WHEN e.attlen > 0 THEN e.attlen ELSE q.avg_width END, 'fixed', e.attlen > 0, 'distinct', q.n_distinct,
+      'null_fraction', coalesce(q.null_frac, 0),
+      'align', CASE e.attalign WHEN 'c' THEN 1 WHEN 's' THEN 2 WHEN 'i' THEN 4 ELSE 8 END) ORDER BY e.attnum) AS columns
+  FROM indexes x JOIN pg_attribute e ON e.attrelid = x.oid
+  LEFT JOIN pg_attribute g ON g.attrelid = x.indrelid AND g.attnum = x.indkey[e.attnum - 1] AND g.attnum <> 0
+  LEFT JOIN pg_class h ON h.oid = CASE WHEN g.attnum IS NULL THEN x.oid ELSE x.indrelid END
+  LEFT JOIN statistics q ON q.schemaname = x.nspname AND q.tablename = h.relname AND q.attname = coalesce(g.attname, e.attname)
+  WHERE x.bytes >= :screen_bytes AND x.amname = 'btree'
+  GROUP BY x.oid
 ), suspects AS (
   SELECT DISTINCT indrelid FROM indexes WHERE NOT indisvalid
 )
@@ -115,17 +128,8 @@ SELECT json_build_object(
          x.indclass::text, x.indcollation::text, x.indoption::text, x.indisunique, pg_get_expr(x.indexprs, x.indrelid),
          pg_get_expr(x.indpred, x.indrelid))::text END,
       'builder', (SELECT p.pid FROM pg_stat_progress_create_index p WHERE p.relid = x.indrelid LIMIT 1),
-      'columns', CASE WHEN x.bytes >= :screen_bytes AND x.amname = 'btree' THEN (SELECT json_agg(json_build_object(
-          'width', CASE WHEN e.attlen > 0 THEN e.attlen ELSE q.avg_width END, 'fixed', e.attlen > 0, 'distinct', q.n_distinct,
-          'null_fraction', coalesce(q.null_frac, 0),
-          'align', CASE e.attalign WHEN 'c' THEN 1 WHEN 's' THEN 2 WHEN 'i' THEN 4 ELSE 8 END) ORDER BY e.attnum)
-        FROM pg_attribute e
-        LEFT JOIN pg_attribute g ON g.attrelid = x.indrelid AND g.attnum = x.indkey[e.attnum - 1] AND g.attnum <> 0
-        LEFT JOIN pg_class h ON h.oid = CASE WHEN g.attnum IS NULL THEN x.oid ELSE x.indrelid END
-        LEFT JOIN pg_stats q ON q.schemaname = x.nspname AND q.tablename = h.relname AND q.attname = coalesce(g.attname, e.attname)
-          AND NOT q.inherited
-        WHERE e.attrelid = x.oid) END) ORDER BY x.oid), '[]')
-    FROM indexes x)
+      'columns', c.columns) ORDER BY x.oid), '[]')
+    FROM indexes x LEFT JOIN columns c ON c.oid = x.oid)
 )
 FROM server s;
 """

@@ -104,3 +104,9 @@ def test_the_health_check_tells_the_database_is_down(host: Host) -> None:
 def test_preflight_only_reads(host: Host) -> None:
     outcome = host.play("weekly_maintenance", "--tags", "preflight")
     assert outcome.code == 0, outcome.text
+
+
+def test_a_host_that_cannot_be_reached_is_said_to_be_unreachable(host: Host) -> None:
+    outcome = host.play("weekly_maintenance", variables={"ansible_port": 1})
+    assert outcome.code == 4
+    assert outcome.lines_with("owlivion-1", "UNREACHABLE"), outcome.text

@@ -51,6 +51,7 @@ class Host:
                     engine("start", self.container)
                 self._wait_for_boot(engine)
                 if self._exec(engine, "test", "-e", COMPLETE, check=False) == 0:
+                    self._let_in(engine, workplace)  # another cache, and so another key, may have created it
                     return "up already" if found["running"] else "started"
             self._create(tag, engine, workplace)
             images.prune_older(self.image, engine)
@@ -65,15 +66,19 @@ class Host:
         engine.remove(self.container)
         engine.start(self.container, tag, self.image.fingerprint, hosts=[f"{name}:127.0.0.1" for name in self.names])
         self._wait_for_boot(engine)
+        self._let_in(engine, workplace)
+        if self.provision:
+            self._exec(engine, *self.provision, timeout=180)
+        self._exec(engine, "touch", COMPLETE)
+
+    def _let_in(self, engine: Engine, workplace: Workplace) -> None:
+        """Authorize the key of this cache, and no other."""
         public_key = workplace.key.with_suffix(".pub").read_text(encoding="ascii")
         for account, home in (("root", "/root"), ("owlivion", "/home/owlivion")):
             owner = ("-o", account, "-g", account)
             self._exec(engine, "install", "-d", "-m", "0700", *owner, f"{home}/.ssh")
             install = ("install", "-m", "0600", *owner, "/dev/stdin", f"{home}/.ssh/authorized_keys")
             engine("exec", "--interactive", self.container, *install, stdin=public_key)
-        if self.provision:
-            self._exec(engine, *self.provision, timeout=180)
-        self._exec(engine, "touch", COMPLETE)
 
     def _exec(self, engine: Engine, *argv: str, timeout: float = 60, check: bool = True) -> int:
         return engine("exec", self.container, *argv, timeout=timeout, check=check).returncode
