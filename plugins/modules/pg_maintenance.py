@@ -237,14 +237,16 @@ def validate(params: dict[str, Any]) -> None:
 
 
 def as_change(action: Action) -> dict[str, Any]:
+    """Return ``action`` for people. A vacuum makes room inside the files: their size says nothing of what it did."""
+    sized = action.action not in ("vacuum", "analyze")
     return make_change(
         f"{action.database}: {action.relation}",
         action=action.action,
         section="Database",
         reason=action.reason,
-        before=action.bytes_before,
-        after=action.bytes_after,
-        unit="bytes",
+        before=action.bytes_before if sized else None,
+        after=action.bytes_after if sized else None,
+        unit="bytes" if sized else None,
         seconds=action.seconds,
     )
 

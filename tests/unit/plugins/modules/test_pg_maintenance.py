@@ -49,6 +49,12 @@ def test_check_mode_predicts_what_the_run_then_does_and_touches_nothing(sick):
     assert made["reclaimed_bytes"] == 10_000_000
 
 
+def test_a_change_shows_sizes_only_where_the_size_is_what_changed(sick):
+    vacuum, reindex = run(sick)["changes"]
+    assert (vacuum["before"], vacuum["after"], vacuum["unit"]) == (None, None, None)
+    assert (reindex["before"], reindex["after"], reindex["unit"]) == (20_000_000, 10_000_000, "bytes")
+
+
 def test_a_second_run_changes_nothing(sick):
     run(sick)
     again = run(sick)
