@@ -3,6 +3,8 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS += --no-print-directory
+# A recipe is one shell that ends at the first command that fails. Only the last of 'a && b' counts as one: a line each.
+.ONESHELL:
 
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/runbook-ops
 # The first Python on PATH that is new enough, as a path: below, python3 is the one of the virtual environment, which setup replaces.
@@ -12,13 +14,14 @@ PYTHON := $(or $(shell for one in python3 python3.14 python3.13 python3.12 pytho
 	2>/dev/null)" && echo "$$path" && break; done),python3)
 export PATH := $(CACHE)/venv/bin:$(PATH)
 export RUNBOOK_OPS_CACHE := $(CACHE)
+# Without its overlay, a run would go to the real server.
+export ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED := true
 export MOLECULE_GLOB := molecule/*/molecule.yml
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
 HOST := $(PYTHON) tests/hosts/hosts.py
 HOSTS := owlivion-12 owlivion-13
 DEMO := demo
-PLAY = ansible-playbook -i inventories/owlivion -i "$$($(HOST) inventory $(DEMO))"
 SAY = @printf '\n\033[1m== %s\033[0m\n'
 
 .PHONY: help setup demo demo-clean test static lint types unit local sanity artefact hosts integration molecule faults system \
@@ -33,10 +36,12 @@ setup: ## install what the other targets need, once
 demo: setup ## bring a real Owlivion host up and run its weekly maintenance
 	$(SAY) 'A real host: systemd, PostgreSQL, PM2, nginx, certbot. The first time it takes two minutes.'
 	@$(HOST) up $(DEMO)
+	@overlay="$$($(HOST) inventory $(DEMO))"
 	$(SAY) 'Weekly maintenance of Owlivion Mail'
-	@$(PLAY) playbooks/weekly_maintenance.yml
+	@ansible-playbook playbooks/weekly_maintenance.yml -i inventories/owlivion -i "$$overlay"
 	$(SAY) 'What you can do now'
-	@overlay="$$($(HOST) inventory $(DEMO))"; path='PATH=$(CACHE)/venv/bin:$$PATH'; cat <<-END
+	@path='PATH=$(CACHE)/venv/bin:$$PATH'
+	@cat <<-END
 		Again (nothing is left to do)  make demo
 		Predict instead of act         $$path ansible-playbook playbooks/weekly_maintenance.yml -i inventories/owlivion -i $$overlay --check --diff
 		The morning checklist          $$path ansible-playbook playbooks/health_check.yml -i inventories/owlivion -i $$overlay
@@ -44,8 +49,6 @@ demo: setup ## bring a real Owlivion host up and run its weekly maintenance
 		Read the record of the run     python3 tests/hosts/hosts.py ssh $(DEMO) sudo sh -c "'cat /var/lib/runbook-ops/runs/*.json'"
 		Throw it all away              make demo-clean
 	END
-
-.ONESHELL: demo
 
 demo-clean: ## throw the demo host away
 	@$(HOST) down $(DEMO)
@@ -60,11 +63,14 @@ static: lint types unit sanity artefact
 
 lint: ## style of Python, YAML and Ansible, and generated pages that are up to date
 	$(SAY) 'Lint'
-	@ruff check . && ruff format --check --quiet .
+	@ruff check .
+	@ruff format --check --quiet .
 	@yamllint .
 	@ansible-lint -q
 	@antsibull-changelog lint
-	@python tools/role_readmes.py --check && python tools/coverage_table.py --check && python tools/probe_tables.py --check
+	@python tools/role_readmes.py --check
+	@python tools/coverage_table.py --check
+	@python tools/probe_tables.py --check
 
 types: ## mypy over everything
 	$(SAY) 'Types'
@@ -110,7 +116,8 @@ faults-%:
 system: ## the three ways to run the collection
 	$(SAY) 'Ways to run'
 	@$(HOST) up owlivion-12
-	@RUNBOOK_TEST_INVENTORY="$$($(HOST) inventory owlivion-12)" python -m pytest -q tests/system
+	@overlay="$$($(HOST) inventory owlivion-12)"
+	@RUNBOOK_TEST_INVENTORY="$$overlay" python -m pytest -q tests/system
 
 controller: artefact ## the artefact under the newest ansible-core, on Debian 13
 	$(SAY) 'Controller with the newest ansible-core'
@@ -118,7 +125,9 @@ controller: artefact ## the artefact under the newest ansible-core, on Debian 13
 	@$(HOST) run-controller tests/hosts/controller/prove.sh $(CACHE)/artefact
 
 docs: ## renew the generated pages
-	@python tools/role_readmes.py && python tools/coverage_table.py && python tools/probe_tables.py
+	@python tools/role_readmes.py
+	@python tools/coverage_table.py
+	@python tools/probe_tables.py
 
 benchmark: setup ## measure against what is replaced; nothing is judged
 	@for one in tests/benchmark/maintenance.py tests/benchmark/rotation.py tests/benchmark/checklist.py; do \

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "runbook-ops"
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "runbook-ops"
 REQUIREMENTS = ROOT / "requirements" / "test.txt"
 OLDEST = (3, 11)
 # Program that shows that a package is there, or a path for what is no program: the Debian package.
