@@ -88,4 +88,4 @@ def _list(result: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
     """Return the mappings listed under ``key`` that have the shape the collection gives them."""
     mark = "id" if key == "checks" else "thing"
     items = result.get(key)
-    return [item for item in items if isinstance(item, Mapping) and mark in item] if isinstance(items, list) else []  # type: ignore[misc]
+    return [item for item in items if isinstance(item, Mapping) and mark in item] if isinstance(items, list) else []  # type: ignore[misc]  # checked here
