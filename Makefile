@@ -25,7 +25,7 @@ DEMO := demo
 SAY = @printf '\n\033[1m== %s\033[0m\n'
 
 .PHONY: help setup demo demo-clean test static lint types unit local sanity artefact hosts integration molecule faults system \
-	controller docs benchmark campaign clean
+	controller docs benchmark campaign clean tests-clean
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -56,8 +56,11 @@ demo-clean: ## throw the demo host away
 test: setup static local integration molecule ## everything that CI runs
 	@$(MAKE) --jobs 2 --output-sync faults
 	@$(MAKE) system controller
+	@[ -n "$${KEEP:-}" ] || $(MAKE) tests-clean
 	$(SAY) 'All passed'
-	@[ -n "$${KEEP:-}" ] || $(HOST) down $(HOSTS) tools-12
+
+tests-clean: ## throw the hosts of the tests away
+	@$(HOST) down $(HOSTS) tools-12
 
 static: lint types unit sanity artefact
 
