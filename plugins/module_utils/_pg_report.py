@@ -35,22 +35,28 @@ SELECT json_build_object(
   'invalid_indexes', (SELECT coalesce(json_agg(format('%I.%I', n.nspname, c.relname) ORDER BY n.nspname, c.relname), '[]')
     FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace WHERE NOT i.indisvalid),
   'largest_tables', (SELECT coalesce(json_agg(t), '[]') FROM (
-    SELECT format('%I.%I', schemaname, relname) AS relation, pg_total_relation_size(relid) AS bytes,
+    SELECT format('%I.%I', schemaname, relname) AS relation, CASE WHEN relid NOT IN LOCKED THEN pg_total_relation_size(relid) END AS bytes,
       n_live_tup AS live_rows, n_dead_tup AS dead_rows,
       round(100.0 * n_dead_tup / greatest(n_live_tup + n_dead_tup, 1), 1) AS dead_rows_percent
-    FROM pg_stat_user_tables ORDER BY 2 DESC, 1 LIMIT :number) AS t),
+    FROM pg_stat_user_tables ORDER BY 2 DESC NULLS LAST, 1 LIMIT :number) AS t),
   'largest_indexes', (SELECT coalesce(json_agg(i), '[]') FROM (
     SELECT format('%I.%I', schemaname, indexrelname) AS relation, format('%I.%I', schemaname, relname) AS "table",
-      pg_relation_size(indexrelid) AS bytes, idx_scan AS scans
-    FROM pg_stat_user_indexes ORDER BY 3 DESC, 1 LIMIT :number) AS i),
+      CASE WHEN indexrelid NOT IN LOCKED THEN pg_relation_size(indexrelid) END AS bytes, idx_scan AS scans
+    FROM pg_stat_user_indexes ORDER BY 3 DESC NULLS LAST, 1 LIMIT :number) AS i),
   'statements', json_build_object('available', :'available' = 't', 'reason', nullif(:'reason', ''))
 );
 """
 
+# Sizes are not asked of relations that somebody has locked completely: that question would wait for them.
+LOCKED = """(SELECT l.relation FROM pg_locks l JOIN pg_database d ON d.oid = l.database AND d.datname = current_database()
+      WHERE l.locktype = 'relation' AND l.mode = 'AccessExclusiveLock')"""
+REPORT = REPORT.replace("LOCKED", LOCKED)
+
+# Anybody may see that the setting exists, which it does only where the library was preloaded.
 # The columns were renamed in pg_stat_statements 1.8, which PostgreSQL 13 brought; both spellings exist in nobody's view.
 PREPARE = r"""
 SELECT count(*) > 0 AS installed, coalesce(max(n.nspname), '') AS schema,
-  current_setting('shared_preload_libraries') LIKE '%pg_stat_statements%' AS loaded,
+  EXISTS (SELECT FROM pg_settings WHERE name = 'pg_stat_statements.max') AS loaded,
   current_setting('server_version_num')::int >= 130000 AS renamed
 FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'pg_stat_statements' \gset
 \if :renamed
@@ -73,10 +79,11 @@ FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extnam
 \endif
 """
 
+# Values are replaced by $1 in queries, yet not in CREATE ROLE ... PASSWORD 'secret': all is cut from the first string on.
 STATEMENTS = r"""
 \if :available
 SELECT coalesce(json_agg(s), '[]') FROM (
-  SELECT left(regexp_replace(query, '\s+', ' ', 'g'), 200) AS query, calls, round(:mean::numeric, 2) AS mean_ms,
+  SELECT left(regexp_replace(regexp_replace(query, '\s+', ' ', 'g'), '(''|\$[A-Za-z_]*\$).*', '...'), 200) AS query, calls, round(:mean::numeric, 2) AS mean_ms,
     round(:total::numeric, 1) AS total_ms, rows
   FROM :"schema".pg_stat_statements JOIN pg_database d ON d.oid = dbid AND d.datname = current_database()
   ORDER BY :mean DESC LIMIT :number) AS s;

@@ -52,10 +52,10 @@ databases:
     idle_in_transaction_seconds: {description: 'How long a session has been idle in its transaction, 0 where none is.', type: float}
     dead_rows: {description: Dead rows of all tables., type: int}
     invalid_indexes: {description: Indexes that serve no query., type: list, elements: str}
-    largest_tables: {description: 'relation, bytes, live_rows, dead_rows, dead_rows_percent.', type: list, elements: dict}
-    largest_indexes: {description: 'relation, table, bytes, scans.', type: list, elements: dict}
+    largest_tables: {description: 'relation, bytes (null while it is locked), live_rows, dead_rows, dead_rows_percent.', type: list, elements: dict}
+    largest_indexes: {description: 'relation, table, bytes (null while it is locked), scans.', type: list, elements: dict}
     statements: {description: Whether statements are counted (available) and why not (reason)., type: dict}
-    slowest_statements: {description: 'query (shortened), calls, mean_ms, total_ms, rows.', type: list, elements: dict}
+    slowest_statements: {description: 'query (shortened, and cut at its first string), calls, mean_ms, total_ms, rows.', type: list, elements: dict}
 """
 
 from typing import Any
