@@ -47,6 +47,7 @@ class Budget:
     wait_for_others: float
     held_limit: float
     jobs: int
+    window: float | None = None  # until the end of the window of VACUUM FULL
 
 
 class Maintenance:
@@ -62,10 +63,17 @@ class Maintenance:
         self.clock = clock
         self.started = clock()
         self.rates: dict[str, float] = {}
+        self.troubles: list[str] = []
 
     @property
     def seconds_left(self) -> float:
         return self.budget.total - (self.clock() - self.started)
+
+    def left_for(self, action: Action) -> float:
+        """Return the seconds that ``action`` may take: VACUUM FULL must end within its window."""
+        if action.action != "vacuum_full" or self.budget.window is None:
+            return self.seconds_left
+        return min(self.seconds_left, self.budget.window - (self.clock() - self.started))
 
     def session(self, *, lock_timeout: float | None = None, statement_timeout: float = 60) -> Session:
         limit = self.budget.lock_timeout if lock_timeout is None else lock_timeout
@@ -147,14 +155,27 @@ class Maintenance:
                 done.append(self.skip_after(done, action) or self.one(action))
         return done
 
-    def maintain(self, name: str, actions: Sequence[Action]) -> tuple[dict[str, Any], list[Action]]:
+    def maintain(
+        self, name: str, before: dict[str, Any], actions: Sequence[Action]
+    ) -> tuple[dict[str, Any], list[Action]]:
         """Carry ``actions`` out and return what the database looks like then, and what became of each.
 
-        A vacuum shows how full the indexes really are: the rebuilds that are seen to be due only then are made too.
+        Where nothing can be seen any more that is a trouble to report at the end: what was done by then must not get lost.
         """
         done = self.carry_out(actions)
+        try:
+            return self.look_again(name, done), done
+        except PgError as exc:
+            self.troubles.append(f"looking at {name} after the maintenance failed: {exc}")
+            return before, done
+
+    def look_again(self, name: str, done: list[Action]) -> dict[str, Any]:
+        """Return what the database looks like after ``done``, to which the rebuilds are added that are due only now.
+
+        A vacuum shows how full the indexes really are; where the time is used up the next run sees it.
+        """
         after = self.observe(name)
-        if any(action.action == "vacuum" and action.status == "done" for action in done):
+        if self.seconds_left > 0 and any(action.action == "vacuum" and action.status == "done" for action in done):
             known = {(action.action, action.oid) for action in done}
             measures = self.measure(name, after)
             late = [action for action in plan(name, after, measures, self.limits) if action.action == "reindex"]
@@ -167,7 +188,7 @@ class Maintenance:
             if late:
                 done += self.carry_out(late)
                 after = self.observe(name)
-        return after, done
+        return after
 
     @staticmethod
     def skip_after(done: Sequence[Action], action: Action) -> Action | None:
@@ -186,12 +207,13 @@ class Maintenance:
         """Return ``action`` with what became of it. Does nothing for one that is skipped already."""
         if action.status != "planned":
             return action
-        expected, left = self.expected_seconds(action), self.seconds_left
+        expected, left = self.expected_seconds(action), self.left_for(action)
         if expected > left:
             return replace(
                 action,
                 status="skipped",
-                message=f"expected to take {expected:.0f} s, {max(0, left):.0f} s of the time budget are left",
+                message=f"expected to take {expected:.0f} s, {max(0, left):.0f} s of the time budget"
+                f"{' or the window' if action.action == 'vacuum_full' else ''} are left",
             )
         started = self.clock()
         result = self.attempts(action)
@@ -215,8 +237,12 @@ class Maintenance:
 
     def execute(self, action: Action) -> Action:
         size = "pg_relation_size" if action.action in ("reindex", "drop_index") else "pg_total_relation_size"
-        lock_timeout = EXCLUSIVE_LOCK_SECONDS if action.action == "vacuum_full" else None
-        session = self.session(lock_timeout=lock_timeout, statement_timeout=max(1.0, self.seconds_left))
+        # A rebuild waits for open transactions once the new index is made, and nobody waits for it: it has their time.
+        lock_timeout = {
+            "vacuum_full": EXCLUSIVE_LOCK_SECONDS,
+            "reindex": max(self.budget.lock_timeout, self.budget.held_limit),
+        }.get(action.action)
+        session = self.session(lock_timeout=lock_timeout, statement_timeout=max(1.0, self.left_for(action)))
         sql = f"{action.sql};\n" if action.action == "drop_index" else _pg_sql.sized(action.sql, action.relation, size)
         if action.action == "reindex":
             sql = _pg_sql.unless_held(sql, seconds=self.budget.held_limit)

@@ -84,19 +84,33 @@ def holder(database: Mapping[str, Any], table: Mapping[str, Any]) -> str | None:
     """Return who keeps the dead rows of ``table``: somebody older than its last vacuum, which could not remove them."""
     vacuumed = table["vacuumed_at"]
     for one in database["holders"]:
-        if vacuumed is not None and (one["since"] is None or one["since"] < vacuumed):
+        # What a standby still reads has no beginning and moves on by itself: nothing says that it is older than the vacuum.
+        if vacuumed is not None and one["since"] is not None and one["since"] < vacuumed:
             return str(one["what"])
     return None
 
 
-def vacuum_reason(table: Mapping[str, Any], database: Mapping[str, Any], limits: Thresholds) -> str | None:
-    """Return why ``table`` is to be vacuumed, None where nothing asks for it."""
+def freeze_holder(database: Mapping[str, Any], limits: Thresholds) -> str | None:
+    """Return who is so old that no vacuum can bring a freeze age below its limit."""
+    for one in database["holders"]:
+        if percent(one["xid_age"] or 0, database["freeze_max_age"]) >= limits.freeze_percent:
+            return str(one["what"])
+    return None
+
+
+def freeze_reason(table: Mapping[str, Any], database: Mapping[str, Any], limits: Thresholds) -> str | None:
+    """Return why ``table`` is to be frozen."""
     for kind in ("xid", "multixact"):
         limit = database["freeze_max_age" if kind == "xid" else "multixact_freeze_max_age"]
         age = percent(table[f"{kind}_age"], limit)
         if age >= limits.freeze_percent:
             setting = "autovacuum_freeze_max_age" if kind == "xid" else "autovacuum_multixact_freeze_max_age"
             return f"freeze age is {age:.0f} % of {setting} (limit {limits.freeze_percent:g} %)"
+    return None
+
+
+def dead_rows_reason(table: Mapping[str, Any], limits: Thresholds) -> str | None:
+    """Return why ``table`` is to be vacuumed."""
     for prefix, name in (("", "dead rows"), ("toast_", "dead rows in its TOAST table")):
         dead, live = table[f"{prefix}dead_rows"], table[f"{prefix}live_rows"]
         share = percent(dead, dead + live)
@@ -155,8 +169,7 @@ def plan(
     :param measures: None where nothing can be measured: then the estimate decides, with a stricter limit
     """
     actions = [*index_repairs(name, database), *table_actions(name, database, limits)]
-    vacuumed = {action.oid for action in actions if action.action.startswith("vacuum")}
-    actions += index_rebuilds(name, database, measures, limits, vacuumed)
+    actions += index_rebuilds(name, database, measures, limits, {action.oid: action.action for action in actions})
     return sorted(actions, key=lambda action: (ORDER.index(action.action), -action.bytes_before, action.relation))
 
 
@@ -198,21 +211,12 @@ def unless(action: Action, message: str | None) -> Action:
 
 def table_actions(name: str, database: Mapping[str, Any], limits: Thresholds) -> Iterator[Action]:
     """Yield the vacuums and analyzes that are due."""
+    whole = whole_tables(database, limits)
     for table in database["tables"]:
-        if table["kind"] == "p":  # no rows of its own: its partitions are looked at
+        found = decision(table, database, limits, whole)
+        if found is None:
             continue
-        reason, verb = vacuum_reason(table, database, limits), "vacuum"
-        if limits.full_vacuum and table.get("waste_bytes") is not None:
-            share = percent(table["waste_bytes"], table["bytes"])
-            if share >= limits.full_vacuum_percent and table["bytes"] >= limits.full_vacuum_min_bytes:
-                reason, verb = (
-                    f"{share:.0f} % of the table is waste (limit {limits.full_vacuum_percent:g} %)",
-                    "vacuum_full",
-                )
-        if reason is None:
-            reason, verb = analyze_reason(table, limits), "analyze"
-        if reason is None:
-            continue
+        verb, reason, obstacle_found = found
         wanted = Action(
             verb,
             name,
@@ -223,13 +227,51 @@ def table_actions(name: str, database: Mapping[str, Any], limits: Thresholds) ->
             waste_bytes=table.get("waste_bytes"),
             tablespace=table["tablespace"],
         )
-        held = holder(database, table) if verb == "vacuum" and "dead rows" in reason else None
-        message = None
         if not table["may_vacuum"]:
-            message = "the role owns neither the table nor the database: run as the owner or a superuser"
-        elif held:
-            message = f"the last vacuum could not remove them, they are kept by {held}: end it first"
-        yield unless(wanted, message)
+            obstacle_found = "the role owns neither the table nor the database: run as the owner or a superuser"
+        yield unless(wanted, obstacle_found)
+
+
+def decision(
+    table: Mapping[str, Any], database: Mapping[str, Any], limits: Thresholds, whole: Mapping[int, str]
+) -> tuple[str, str, str | None] | None:
+    """Return what to do to ``table``, why, and what keeps it from being of any use; None where nothing is due.
+
+    :param whole: the partitioned tables that are analyzed as a whole, and with them their partitions
+    """
+    if table["kind"] == "p":  # no rows of its own: only what is known of all of its partitions together
+        return ("analyze", whole[table["oid"]], None) if table["oid"] in whole else None
+    share = percent(table.get("waste_bytes") or 0, table["bytes"])
+    if limits.full_vacuum and share >= limits.full_vacuum_percent and table["bytes"] >= limits.full_vacuum_min_bytes:
+        return "vacuum_full", f"{share:.0f} % of the table is waste (limit {limits.full_vacuum_percent:g} %)", None
+    freeze, oldest = freeze_reason(table, database, limits), freeze_holder(database, limits)
+    if freeze and not (oldest and "multixact" not in freeze):
+        return "vacuum", freeze, None
+    dead, keeper = dead_rows_reason(table, limits), holder(database, table)
+    if dead:
+        kept = f"the last vacuum could not remove them, they are kept by {keeper}: end it first" if keeper else None
+        return "vacuum", dead, kept
+    stale = analyze_reason(table, limits)
+    if stale and table["parent"] not in whole:
+        return "analyze", stale, None
+    return ("vacuum", freeze, f"no vacuum can freeze what {oldest} may still see: end it first") if freeze else None
+
+
+def whole_tables(database: Mapping[str, Any], limits: Thresholds) -> dict[int, str]:
+    """Return the partitioned tables (oid) whose own statistics are due, and why: autovacuum never makes them."""
+    found = {}
+    for root in database["tables"]:
+        if root["kind"] != "p" or root["partition"]:
+            continue
+        parts = [table for table in database["tables"] if table["parent"] == root["oid"]]
+        live, modified = (sum(part[key] for part in parts) for key in ("live_rows", "modified_rows"))
+        together = {**root, "live_rows": live, "modified_rows": modified, "analyzed": True}
+        reason = analyze_reason(together, limits)
+        if not root["analyzed"] and live >= limits.modified_rows_min:
+            reason = f"{live} rows in its partitions and never analyzed as a whole"
+        if reason:
+            found[root["oid"]] = reason
+    return found
 
 
 def index_rebuilds(
@@ -237,23 +279,26 @@ def index_rebuilds(
     database: Mapping[str, Any],
     measures: Mapping[int, Mapping[str, Any]] | None,
     limits: Thresholds,
-    vacuumed: set[int],
+    before: Mapping[int, str],
 ) -> Iterator[Action]:
-    """Yield the rebuilds of the indexes whose waste is beyond the limits once the vacuums before them are done."""
+    """Yield the rebuilds of the indexes whose waste is beyond the limits once the vacuums before them are done.
+
+    :param before: what comes first, by the table (oid) it is done to; VACUUM FULL rebuilds the indexes too
+    """
     tables = {table["oid"]: table for table in database["tables"]}
     wanted = set(candidates(database, limits))
     measured = measures is not None
     # An estimate must be surer than a measure.
     limit = limits.index_waste_percent if measured else (limits.index_waste_percent + 100) / 2
     for index in database["indexes"]:
-        if index["oid"] not in wanted:
+        if index["oid"] not in wanted or before.get(index["table"]) == "vacuum_full":
             continue
         table = tables.get(index["table"])
         if measures is None:
             share = estimated_waste(index, table, database)
             waste = None if share is None else round(share * index["bytes"] / 100)
         else:
-            dead = dead_share(table) if index["table"] in vacuumed else 0
+            dead = dead_share(table) if before.get(index["table"]) == "vacuum" else 0
             measure = measures.get(index["oid"])
             waste = measure and measured_waste(index, measure, database["block_size"], dead_share=dead)
         if waste is None:
@@ -348,6 +393,12 @@ def parse_window(text: str) -> tuple[int, int]:
         raise ValueError(f"window is {text!r}: write it as HH:MM-HH:MM, such as 02:00-05:00")
     first_hour, first_minute, last_hour, last_minute = map(int, found.groups())
     return first_hour * 60 + first_minute, last_hour * 60 + last_minute
+
+
+def seconds_to_end(text: str, now: time.struct_time) -> float:
+    """Return the seconds from ``now``, which lies in the window, to its end."""
+    minutes = (parse_window(text)[1] - now.tm_hour * 60 - now.tm_min) % (24 * 60)
+    return minutes * 60 - now.tm_sec
 
 
 def in_window(text: str, now: time.struct_time) -> bool:

@@ -107,7 +107,8 @@ SELECT json_build_object(
       'modified_rows', coalesce(a.n_mod_since_analyze, 0),
       'cold_share', CASE WHEN a.n_tup_upd + a.n_tup_del > 0
          THEN round(1 - a.n_tup_hot_upd::numeric / (a.n_tup_upd + a.n_tup_del), 4) ELSE 1 END,
-      'analyzed', coalesce(a.last_analyze, a.last_autoanalyze) IS NOT NULL,
+      'analyzed', coalesce(a.last_analyze, a.last_autoanalyze) IS NOT NULL OR (t.relkind = 'p'
+         AND EXISTS (SELECT FROM pg_stats q WHERE q.schemaname = t.nspname AND q.tablename = t.relname AND q.inherited)),
       'vacuumed_at', extract(epoch FROM greatest(a.last_vacuum, a.last_autovacuum)),
       'xid_age', t.oldest_xid, 'multixact_age', t.oldest_multixact,
       'parent', CASE WHEN t.relkind <> 'p' THEN (SELECT relid FROM pg_partition_ancestors(t.oid) WITH ORDINALITY AS p(relid, n)

@@ -74,7 +74,9 @@ options:
     type: bool
     default: false
   window:
-    description: Local time of the host in which O(full_vacuum) may run, such as V(02:00-05:00). It may cross midnight.
+    description:
+      - Local time of the host in which O(full_vacuum) may run, such as V(02:00-05:00). It may cross midnight.
+      - A C(VACUUM FULL) that is not done at its end is cancelled, and leaves its table as it was.
     type: str
   full_vacuum_percent:
     description: Rewrite a table from this share of waste on.
@@ -89,7 +91,9 @@ options:
     type: int
     default: 3600
   lock_timeout_seconds:
-    description: Seconds that a statement waits for a lock. C(VACUUM FULL) waits a tenth of a second, as others queue behind it.
+    description:
+      - Seconds that a statement waits for a lock. C(VACUUM FULL) waits a tenth of a second, as others queue behind it.
+      - A rebuild, for which nobody waits, waits for O(open_transaction_seconds) where that is longer.
     type: float
     default: 5
   lock_attempts:
@@ -192,6 +196,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._pg_plan import (
     checks,
     in_window,
     parse_window,
+    seconds_to_end,
 )
 
 OPTIONS: dict[str, Any] = {
@@ -259,7 +264,7 @@ def run(maintenance: Maintenance, databases: list[str], *, check_mode: bool) -> 
     seen = {name: maintenance.plan(name) for name in databases}
     planned = [action for _database, actions in seen.values() for action in actions]
     if not check_mode:
-        seen = {name: maintenance.maintain(name, actions) for name, (_before, actions) in seen.items()}
+        seen = {name: maintenance.maintain(name, before, actions) for name, (before, actions) in seen.items()}
     results = [action for _database, actions in seen.values() for action in actions]
     acted = [action for action in results if action.status in ("planned", "done", "failed")]
     return {
@@ -277,11 +282,9 @@ def run(maintenance: Maintenance, databases: list[str], *, check_mode: bool) -> 
         ),
         "diff": {
             "before": "",
-            "after": "".join(
-                f"{action.database}: {action.sql}\n" for action in planned if action in acted or not check_mode
-            ),
+            "after": "".join(f"{one.database}: {one.sql}\n" for one in planned if one.status == "planned"),
         },
-        "msg": gave_up(results) or "",
+        "msg": gave_up(results) or "; ".join(maintenance.troubles),
     }
 
 
@@ -305,6 +308,7 @@ def main() -> None:
             wait_for_others=params["wait_seconds"],
             held_limit=params["open_transaction_seconds"],
             jobs=params["jobs"],
+            window=seconds_to_end(params["window"], time.localtime()) if params["full_vacuum"] else None,
         )
         limits = Thresholds(**{name: params[name] for name in LIMITS})
         maintenance = Maintenance(psql, run=uuid.uuid4().hex[:12], limits=limits, budget=budget)

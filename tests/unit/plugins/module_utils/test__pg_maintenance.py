@@ -29,8 +29,8 @@ def maintenance(server, **budget):
 def carry_out(server, **budget):
     """Return (action, relation, status, message) for each action of a whole run."""
     one = maintenance(server, **budget)
-    _database, actions = one.plan("shop")
-    _after, done = one.maintain("shop", actions)
+    database, actions = one.plan("shop")
+    _after, done = one.maintain("shop", database, actions)
     return [(action.action, action.relation, action.status, action.message) for action in done]
 
 
@@ -180,17 +180,56 @@ def test_such_a_late_rebuild_without_room_on_the_disk_is_left_out(sick, monkeypa
     index, measures = sick.one("public.i"), dict(sick.measures)
     sick.measures.clear()
     one = maintenance(sick)
-    _database, actions = one.plan("shop")
+    database, actions = one.plan("shop")
     sick.measures.update(measures)
     monkeypatch.setattr("os.statvfs", lambda _path: type("Disk", (), {"f_bavail": 1, "f_frsize": 4096}))
     sick.database["directories"] = {str(index["tablespace"]): "/"}
-    _after, done = one.maintain("shop", actions)
+    _after, done = one.maintain("shop", database, actions)
     assert [(action.action, action.status) for action in done] == [
         ("vacuum", "done"),
         ("vacuum", "done"),
         ("reindex", "skipped"),
     ]
     assert done[-1].message.startswith("rebuilding public.i in shop needs 8.8 MB of disk, 4.1 kB are free")
+
+
+def test_a_rebuild_waits_for_open_transactions_as_long_as_the_gate_before_it_lets_them_be(sick):
+    carry_out(sick, lock_timeout=5, held_limit=60)
+    assert [session.lock_timeout for session in sick.sessions] == [5, 5, 60]
+
+
+def test_what_was_done_is_not_lost_where_nothing_can_be_seen_afterwards(sick):
+    one = maintenance(sick)
+    database, actions = one.plan("shop")
+    looks = sick.json
+
+    def blind(name, sql, session):
+        if sick.changes:
+            raise PgError("the server is gone")
+        return looks(name, sql, session)
+
+    sick.json = blind
+    after, done = one.maintain("shop", database, actions)
+    assert after is database
+    assert [action.status for action in done] == ["done", "done", "done"]
+    assert one.troubles == ["looking at shop after the maintenance failed: the server is gone"]
+
+
+def test_where_the_time_is_used_up_indexes_are_not_measured_again(sick):
+    sick.cost = 100
+    carry_out(sick, total=100)
+    assert sick.told.count("measure") == 1
+
+
+@pytest.mark.parametrize(("window", "status"), [(3, "done"), (2, "skipped")], ids=["fits", "does not fit"])
+def test_a_rewrite_is_begun_only_where_it_is_expected_to_end_within_its_window(pg, window, status):
+    table = pg.table("public.a")
+    server = pg.server(pg.database([table]))
+    wanted = Action("vacuum_full", "shop", "public.a", "waste", 50_000_000, table["oid"])
+    one = maintenance(server, window=window)
+    (made,) = one.carry_out([wanted])
+    assert made.status == status
+    assert [session.statement_timeout for session in server.sessions] == ([window] if status == "done" else [])
 
 
 def test_a_rewrite_waits_for_its_lock_much_shorter_than_anything_else(pg):

@@ -19,6 +19,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._pg_plan import (
     lack_of_room,
     parse_window,
     plan,
+    seconds_to_end,
 )
 
 LIMITS = Thresholds()
@@ -170,6 +171,43 @@ def test_dead_rows_that_somebody_keeps_are_left_out_with_his_name(pg):
     assert action.status == "planned"
 
 
+def test_a_standby_that_says_what_it_reads_keeps_nobody_from_vacuuming(pg):
+    table = pg.table(dead_rows=50_000, vacuumed_at=2000.0)
+    slot = {"what": "replication slot 'standby'", "xid_age": 0, "since": None}
+    assert decide([table], holders=[slot]) == [("vacuum", "public.t", "planned")]
+
+
+def test_a_freeze_that_somebody_holds_back_is_left_out_and_dead_rows_are_not(pg):
+    holder = {"what": "session 7 of shop", "xid_age": 170_000_000, "since": 3000.0}
+    old = {"xid_age": 170_000_000, "vacuumed_at": 2000.0}
+    (action,) = planned([pg.table(**old)], holders=[holder])
+    assert (action.status, action.message) == (
+        "skipped",
+        "no vacuum can freeze what session 7 of shop may still see: end it first",
+    )
+    (action,) = planned([pg.table(**old, dead_rows=50_000)], holders=[holder])
+    assert (action.status, action.sql) == ("planned", "VACUUM (ANALYZE) public.t")
+    (action,) = planned([pg.table(**old)], holders=[{**holder, "xid_age": 159_000_000}])
+    assert (action.status, action.sql) == ("planned", "VACUUM (ANALYZE, FREEZE) public.t")
+
+
+@pytest.mark.parametrize(
+    ("analyzed", "modified", "decisions"),
+    [
+        pytest.param(True, 0, [], id="nothing changed"),
+        pytest.param(True, 4_000, [("analyze", "public.p1", "planned")], id="much of one part, little of the whole"),
+        pytest.param(True, 40_000, [("analyze", "public.p", "planned")], id="much of the whole, once"),
+        pytest.param(False, 0, [("analyze", "public.p", "planned")], id="never as a whole"),
+    ],
+)
+def test_a_partitioned_table_is_analyzed_as_a_whole_because_autovacuum_never_does(pg, analyzed, modified, decisions):
+    root = pg.table("public.p", kind="p", bytes=0, live_rows=0, analyzed=analyzed)
+    middle = pg.table("public.m", kind="p", bytes=0, live_rows=0, partition=True, analyzed=False)
+    first = pg.table("public.p1", parent=root["oid"], live_rows=40_000, modified_rows=modified)
+    second = pg.table("public.p2", parent=root["oid"], live_rows=60_000)
+    assert decide([root, middle, first, second]) == decisions
+
+
 def test_what_the_role_may_not_do_is_left_out_and_said(pg):
     (action,) = planned([pg.table(dead_rows=50_000, may_vacuum=False)])
     assert (action.status, action.message) == (
@@ -191,6 +229,14 @@ def test_what_the_role_may_not_do_is_left_out_and_said(pg):
 def test_a_table_is_rewritten_only_where_that_was_asked_for(pg, limits, facts, action):
     found = planned([pg.table(**facts)], limits=Thresholds(**limits))
     assert [one.action for one in found] == ([] if action is None else [action])
+
+
+def test_a_rewrite_makes_the_indexes_anew_so_that_they_are_not_rebuilt_again(pg):
+    table = pg.table(waste_bytes=40_000_000)
+    index = pg.index(table, bytes=BIG)
+    measures = {index["oid"]: pg.measure(index, waste_percent=60)}
+    limits = Thresholds(full_vacuum=True)
+    assert [one.action for one in planned([table], [index], measures, limits)] == ["vacuum_full"]
 
 
 def test_actions_come_in_their_order_and_the_largest_first(pg):
@@ -251,6 +297,14 @@ def test_an_invalid_index_that_nobody_builds_is_a_warning_with_its_name(pg):
 def test_a_window_holds_its_first_minute_and_not_its_last(window, inside, outside):
     for clock in inside + outside:
         assert in_window(window, time.strptime(clock, "%H:%M")) is (clock in inside)
+
+
+@pytest.mark.parametrize(
+    ("window", "now", "seconds"),
+    [("02:00-05:00", "04:59:30", 30), ("02:00-05:00", "02:00:00", 10_800), ("22:30-04:00", "23:00:00", 18_000)],
+)
+def test_a_window_ends_in_so_many_seconds(window, now, seconds):
+    assert seconds_to_end(window, time.strptime(now, "%H:%M:%S")) == seconds
 
 
 @pytest.mark.parametrize("text", ["", "2-5", "24:00-05:00", "02:00", "02:60-03:00", "02:00-05:00x"])

@@ -78,6 +78,30 @@ def test_what_is_left_out_is_no_change_and_is_warned_of(pg):
     assert [check["status"] for check in result["checks"]] == ["ok", "ok", "warning"]
 
 
+def test_the_diff_shows_what_is_decided_and_not_what_is_left_out(pg):
+    server = pg.server(
+        pg.database(
+            [pg.table("public.theirs", dead_rows=50_000, may_vacuum=False), pg.table("public.ours", dead_rows=50_000)]
+        )
+    )
+    predicted = run(server, check_mode=True)["diff"]
+    assert predicted == run(server)["diff"] == {"before": "", "after": "shop: VACUUM (ANALYZE) public.ours\n"}
+
+
+def test_where_nothing_can_be_seen_afterwards_the_module_fails_with_its_whole_result(sick):
+    looks = sick.json
+
+    def blind(name, sql, session):
+        if sick.changes:
+            raise PgError("the server is gone")
+        return looks(name, sql, session)
+
+    sick.json = blind
+    result = run(sick)
+    assert result["msg"] == "looking at shop after the maintenance failed: the server is gone"
+    assert [one["thing"] for one in result["changes"]] == ["shop: public.a", "shop: public.i"]
+
+
 def test_all_databases_are_looked_at_before_the_first_is_touched(sick):
     looks = sick.json
 
