@@ -99,7 +99,7 @@ def system_page() -> list[str]:
             f"{words(option['description'])} {what}, {default_of(option)}.".replace(", `", ", by default `"),
         ]
         lines += ["", between(option).strip(), ""] if between(option) else [""]
-        lines += [*table(option["options"]), ""]
+        lines += [*table(option["options"]), ""] if "options" in option else []
     return lines[:-1]
 
 

@@ -14,6 +14,7 @@ from ansible import context
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.runbook.ops.plugins.module_utils._contract import PREFIX, UNREADABLE, normalise, plain, secrets
+from ansible_collections.runbook.ops.plugins.module_utils._members import misplaced, on_host
 from ansible_collections.runbook.ops.plugins.module_utils._references import complete, contradictions
 from ansible_collections.runbook.ops.plugins.plugin_utils._controller import this_run
 
@@ -71,7 +72,8 @@ class ActionModule(ActionBase):
             if name.startswith(PREFIX)
         }
         system, wrong = normalise(described, OPTIONS)
-        problems += wrong + contradictions(system)
+        groups = variables.get("groups", {})
+        problems += wrong + contradictions(system) + misplaced(system, {*groups, *groups.get("all", [])})
         if problems:
             count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
             lines = "\n".join(f"  {problem}" for problem in problems)
@@ -84,4 +86,5 @@ class ActionModule(ActionBase):
         if secrets(described, OPTIONS):
             result["_ansible_no_log"] = True  # they are handed on to the roles, not shown
         run = this_run(variables, context.CLIARGS.get("args", ()))
-        return {**result, **complete(system), "run": run, "changed": False}
+        names = {variables.get("inventory_hostname"), *variables.get("group_names", [])}
+        return {**result, **on_host(complete(system), names), "run": run, "changed": False}

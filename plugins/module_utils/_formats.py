@@ -112,8 +112,12 @@ port = between(1, 65535, "a port")
 whole = between(1, 1_000_000, "a count")
 day = matching(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])", "a date as YYYY-MM-DD")
 
-_DURATIONS = ("timeout", "max_age", "within", "journal", "application_logs", "downtime", "response", "respond_within")
-_SIZES = ("memory", "min_size")
+_DURATIONS = (
+    *("timeout", "max_age", "within", "older_than", "interval", "for", "remind", "silence", "period"),
+    *("journal", "application_logs", "backups", "downtime", "response", "event_loop", "watch", "hotfix_watch"),
+    *("respond_within", "unsolved_for", "update_every", "review_within", "until", "rotate_every", "rto", "rpo"),
+)
+_SIZES = ("memory", "min_size", "max_size")
 
 # What the normalised key has after its name, so that a number is never without its unit.
 UNITS: dict[str, str] = {**dict.fromkeys(_DURATIONS, "_seconds"), **dict.fromkeys(_SIZES, "_bytes")}
@@ -121,11 +125,12 @@ UNITS: dict[str, str] = {**dict.fromkeys(_DURATIONS, "_seconds"), **dict.fromkey
 FORMATS: dict[str, Callable[[Any], Any]] = {
     **dict.fromkeys(_DURATIONS, duration),
     **dict.fromkeys(_SIZES, size),
-    **dict.fromkeys(("last", "hourly", "daily", "weekly", "monthly", "yearly", "every_months"), whole),
-    **dict.fromkeys(("path", "directory", "config", "upstream_config", "caches"), absolute),
-    **dict.fromkeys(("entry_point", "migrations"), relative),
-    **dict.fromkeys(("port", "standby_port"), port),
-    **dict.fromkeys(("url", "webhook"), url),
+    **dict.fromkeys(("last", "hourly", "daily", "weekly", "monthly", "yearly", "every_months", "clear"), whole),
+    **dict.fromkeys(("path", "directory", "config", "upstream_config", "caches", "file", "flag"), absolute),
+    **dict.fromkeys(("data_directory", "rules_directory", "textfile_directory"), absolute),
+    **dict.fromkeys(("entry_point", "migrations", "compose_file"), relative),
+    **dict.fromkeys(("port", "standby_port", "ssh_port"), port),
+    **dict.fromkeys(("url", "webhook", "endpoint", "api", "alive_url"), url),
     **dict.fromkeys(("last_at", "next_at"), day),
     "authorized_keys": matching(r"(/|~/).+", "a path that begins with / or ~/"),
     "calendar": matching(r"[A-Za-z0-9*,.:/~ -]+", "a systemd calendar expression, such as 'Mon *-*-01..07 05:00'"),

@@ -8,10 +8,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils._contract import PREFIX, nearest
+from ansible_collections.runbook.ops.plugins.module_utils._mentions import items, missing, names, strangers
 
-NAMED = ("services", "databases", "certificates", "endpoints", "logs", "backups", "monitors", "scripts", "schedule")
-BAD_WHEN_LOW = ("certificate_days",)  # of these thresholds, the critical one is the smaller
-NEEDS = {"pm2": ("user",), "compose": ("path",)}  # what a manager cannot do without
+NAMED = (
+    *("services", "databases", "redis", "queues", "buckets", "certificates", "endpoints", "dependencies", "ports"),
+    *("logs", "backups", "monitors", "scripts", "schedule", "queries", "secrets"),
+)
+BAD_WHEN_LOW = ("certificate_days", "disk_days")  # of these thresholds, the critical one is the smaller
+NEEDS = {"pm2": ("user",), "compose": ("path",), "vercel": ("vercel",)}  # what a manager cannot do without
+PORTS = {"postgresql": 5432, "mongodb": 27017}
 
 
 def contradictions(system: Mapping[str, Any]) -> list[str]:
@@ -20,26 +25,22 @@ def contradictions(system: Mapping[str, Any]) -> list[str]:
         *_duplicates(system),
         *_services(system),
         *_cycle(system),
-        *_strangers(system),
+        *missing(system),
+        *strangers(system),
         *_thresholds(system["thresholds"] or {}),
     ]
-
-
-def _items(system: Mapping[str, Any], part: str) -> list[tuple[int, dict[str, Any]]]:
-    """Return the items of a list that could be read, each with its place."""
-    return [(index, item) for index, item in enumerate(system[part]) if item]
-
-
-def _names(system: Mapping[str, Any], part: str) -> list[str]:
-    return [item["name"] for _index, item in _items(system, part) if item["name"]]
 
 
 def complete(system: dict[str, Any]) -> dict[str, Any]:
     """Return a valid description with all that follows from it: order, units, the ports in URLs."""
     services = [_completed(service) for service in in_order(system["services"])]
+    databases = [{**one, "port": one["port"] or PORTS[one["engine"]]} for one in system["databases"]]
+    queues = [{**one, "json_path": one["json_path"] or f"queues.{one['name']}"} for one in system["queues"]]
     return {
         **system,
         "services": services,
+        "databases": databases,
+        "queues": queues,
         "system": {**system["system"], "title": system["system"]["title"] or system["system"]["name"]},
     }
 
@@ -53,10 +54,14 @@ def _completed(service: dict[str, Any]) -> dict[str, Any]:
             standby = url.replace("{port}", str(service["standby_port"])) if service["standby_port"] else None
             url = url.replace("{port}", str(service["port"]))
         health = {**health, "url": url, "standby_url": standby}
+    compose = service["manager"] == "compose"
     return {
         **service,
         "unit": unit,
         "watch_units": service["watch_units"] or ([unit] if unit else []),
+        "project": (service["project"] or service["path"].rstrip("/").rpartition("/")[2]) if compose else None,
+        "compose_service": (service["compose_service"] or service["name"]) if compose else None,
+        "replicas": service["replicas"] or (1 if compose else None),
         "health": health,
     }
 
@@ -75,7 +80,7 @@ def _duplicates(system: Mapping[str, Any]) -> list[str]:
     found = []
     for part in NAMED:
         first: dict[str, int] = {}
-        for index, item in _items(system, part):
+        for index, item in items(system, part):
             name = item["name"]
             if name and name in first:
                 found.append(
@@ -87,17 +92,20 @@ def _duplicates(system: Mapping[str, Any]) -> list[str]:
 
 def _services(system: Mapping[str, Any]) -> list[str]:
     found = []
-    names, databases = _names(system, "services"), _names(system, "databases")
-    for index, service in _items(system, "services"):
+    services, databases = names(system, "services"), names(system, "databases")
+    for index, service in items(system, "services"):
         path = f"{PREFIX}services[{index}]"
         for place, other in enumerate(service["after"]):
-            if other not in names:
+            if other not in services:
                 found.append(
-                    f"{path}.after[{place}] is {other!r}: no service has this name; {nearest(str(other), names)}"
+                    f"{path}.after[{place}] is {other!r}: no service has this name; {nearest(str(other), services)}"
                 )
         for key in NEEDS.get(service["manager"], ()):
             if not service[key]:
                 found.append(f"{path}.{key} is missing ({service['name']}): the manager {service['manager']} needs it")
+        fewest, most = service["min_replicas"], service["max_replicas"]
+        if most is not None and fewest > most:
+            found.append(f"{path}.min_replicas is {fewest}: max_replicas is {most}, and must not be below it")
         for key in ("name", "port"):
             if service[key] and service[key] == service[f"standby_{key}"]:
                 found.append(f"{path}.standby_{key} is {service[key]!r}: the service itself has this {key}")
@@ -114,7 +122,7 @@ def _services(system: Mapping[str, Any]) -> list[str]:
 
 def _cycle(system: Mapping[str, Any]) -> list[str]:
     """Return one line that names the services which wait for each other."""
-    after = {service["name"]: service["after"] for _index, service in _items(system, "services")}
+    after = {service["name"]: service["after"] for _index, service in items(system, "services")}
     left = set(after)
     while free := {name for name in left if not left & set(after[name])}:
         left -= free
@@ -125,29 +133,6 @@ def _cycle(system: Mapping[str, Any]) -> list[str]:
         trail.append(next(name for name in after[trail[-1]] if name in left))
     circle = " waits for ".join(map(str, trail[trail.index(trail[-1]) :]))
     return [f"{PREFIX}services: {circle}: take one of them out of an after"]
-
-
-def _strangers(system: Mapping[str, Any]) -> list[str]:
-    """Return the logs and backups that name a service or database nobody declares."""
-    apps = [
-        service["name"]
-        for _index, service in _items(system, "services")
-        if service["manager"] == "pm2" and service["name"]
-    ]
-    databases = _names(system, "databases")
-    found = []
-    for index, log in _items(system, "logs"):
-        if log["pm2"] and log["pm2"] not in apps:
-            path, hint = f"{PREFIX}logs[{index}].pm2", nearest(log["pm2"], apps)
-            found.append(f"{path} is {log['pm2']!r}: no service of the manager pm2 has this name; {hint}")
-    for index, backup in _items(system, "backups"):
-        for place, name in enumerate(backup["databases"]):
-            if name not in databases:
-                path = f"{PREFIX}backups[{index}].databases[{place}]"
-                found.append(
-                    f"{path} is {name!r}: {PREFIX}databases has none of this name; {nearest(str(name), databases)}"
-                )
-    return found
 
 
 def _thresholds(thresholds: Mapping[str, Any]) -> list[str]:

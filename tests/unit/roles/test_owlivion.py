@@ -81,7 +81,7 @@ def facts() -> list[Any]:
         ("response", limits["response_seconds"]["warning"], 5),
         (
             "PM2 Plus",
-            app["limits"],
+            {key: value for key, value in app["limits"].items() if value is not None},
             {"memory_bytes": 500_000_000, "restarts_per_hour": 5, "cpu_percent": 80, "exceptions_per_minute": 10},
         ),
         (

@@ -32,7 +32,47 @@ A, B, C = service("a", after=["b"]), service("b", after=["c"]), service("c")
 PM2 = {"name": "app", "manager": "pm2", "user": "u"}
 KEEP = {"directory": "/b", "pattern": "*", "max_age": "1d", "keep": {"last": 1}}
 
+BOX = {"name": "box", "manager": "compose", "path": "/srv/shop"}
 PROBLEMS: list[tuple[dict[str, Any], str]] = [
+    (
+        {"services": [{"name": "web", "manager": "vercel"}]},
+        "ops_services[0].vercel is missing (web): the manager vercel needs it",
+    ),
+    (
+        {"services": [{**BOX, "min_replicas": 3, "max_replicas": 2}]},
+        "ops_services[0].min_replicas is 3: max_replicas is 2, and must not be below it",
+    ),
+    ({"databases": [{"name": "d"}]}, "ops_databases[0].owner is missing (d): the engine postgresql needs it"),
+    (
+        {"services": [BOX], "databases": [{"name": "d", "owner": "o", "service": "bix"}]},
+        "ops_databases[0].service is 'bix': no service of the manager compose has this name; did you mean box?",
+    ),
+    (
+        {"services": [C], "redis": [{"name": "r", "service": "c"}]},
+        "ops_redis[0].service is 'c': no service of the manager compose has this name; known are none",
+    ),
+    ({"queues": [{"name": "q"}]}, "ops_queues[0].redis is missing (q): the library bullmq needs it"),
+    ({"queues": [{"name": "q", "library": "http"}]}, "ops_queues[0].url is missing (q): the library http needs it"),
+    (
+        {"queues": [{"name": "q", "redis": "x"}], "redis": [{"name": "r"}]},
+        "ops_queues[0].redis is 'x': ops_redis has none of this name; known are r",
+    ),
+    (
+        {"services": [service("c", needs=["rr"])], "redis": [{"name": "r"}]},
+        "ops_services[0].needs[0] is 'rr': no database, Redis server, queue, bucket or dependency has this name; did you mean r?",
+    ),
+    (
+        {"endpoints": [{"name": "e", "url": "http://h/", "needs": ["c"]}]},
+        "ops_endpoints[0].needs[0] is 'c': nothing that is described has this name; known are none",
+    ),
+    (
+        {"logs": [{"name": "l", "container": "app"}], "services": [PM2]},
+        "ops_logs[0].container is 'app': no service of the manager compose has this name; known are none",
+    ),
+    (
+        {"queries": [{"name": "q", "database": "d", "statement": "SELECT 1"}]},
+        "ops_queries[0].database is 'd': ops_databases has none of this name; known are none",
+    ),
     ({"services": [C, C]}, "ops_services[1].name is 'c': ops_services[0] has this name already"),
     (
         {"services": [service("a", after=["cc"]), C]},
@@ -138,3 +178,14 @@ def test_without_a_title_the_name_is_the_title() -> None:
 def test_a_list_that_is_required_is_not_empty() -> None:
     described = {"ops_system": {"name": "s"}, "ops_certificates": [{"name": "c", "domains": []}]}
     assert normalise(described, OPTIONS)[1] == ["ops_certificates[0].domains is missing (c): Domains it must cover."]
+
+
+def test_what_a_compose_service_leaves_out_follows_from_its_place():
+    found = complete(system(services=[BOX]))["services"][0]
+    assert (found["project"], found["compose_service"], found["replicas"]) == ("shop", "box", 1)
+
+
+@pytest.mark.parametrize(("engine", "port"), [("postgresql", 5432), ("mongodb", 27017)])
+def test_the_engine_says_the_port(engine: str, port: int):
+    described = system(databases=[{"name": "d", "owner": "o", "engine": engine}])
+    assert complete(described)["databases"][0]["port"] == port

@@ -1,0 +1,58 @@
+# Copyright: the runbook.ops authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which parts of a system are on which of its hosts. Private to this collection."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from ansible_collections.runbook.ops.plugins.module_utils._contract import PREFIX, nearest
+
+PLACED = (
+    "services",
+    "databases",
+    "redis",
+    "queues",
+    "buckets",
+    "certificates",
+    "endpoints",
+    "ports",
+    "logs",
+    "backups",
+)
+SERVERS = ("prometheus", "alertmanager")
+REACHED = ("databases", "redis")  # what is used over the network from hosts that do not have it
+
+
+def misplaced(system: Mapping[str, Any], inventory: Collection[str]) -> list[str]:
+    """Return one line for each of ``hosts`` that names neither a host nor a group of the ``inventory``."""
+    places = [(f"{PREFIX}{part}[{index}]", item) for part in PLACED for index, item in enumerate(system[part]) if item]
+    monitoring = system["monitoring"] or {}
+    places += [(f"{PREFIX}monitoring.{name}", monitoring[name]) for name in SERVERS if monitoring.get(name)]
+    return [
+        f"{path}.hosts[{place}] is {name!r}: the inventory has neither a host nor a group of this name; "
+        f"{nearest(str(name), inventory)}"
+        for path, item in places
+        for place, name in enumerate(item["hosts"])
+        if name not in inventory
+    ]
+
+
+def on_host(system: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
+    """Return ``system`` as the host sees it that goes by ``names``, its own and those of its groups.
+
+    What other hosts have is left out; what of it is reached over the network stands under ``elsewhere``.
+    """
+
+    def here(item: Mapping[str, Any]) -> bool:
+        return not item["hosts"] or bool(set(item["hosts"]) & set(names))
+
+    monitoring = dict(system["monitoring"] or {})
+    monitoring.update({name: None for name in SERVERS if monitoring.get(name) and not here(monitoring[name])})
+    return {
+        **system,
+        **{part: [item for item in system[part] if here(item)] for part in PLACED},
+        "monitoring": monitoring,
+        "elsewhere": {part: [item for item in system[part] if not here(item) and item["host"]] for part in REACHED},
+    }

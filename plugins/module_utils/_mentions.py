@@ -1,0 +1,79 @@
+# Copyright: the runbook.ops authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the parts of a system's description mention of each other. Private to this collection."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.runbook.ops.plugins.module_utils._contract import PREFIX, nearest
+
+USABLE = ("databases", "redis", "queues", "buckets", "dependencies")  # what the needs of a service may name
+NO_DATABASE = f"{PREFIX}databases has none of this name"
+NO_COMPOSE = "no service of the manager compose has this name"
+# Part, key, the kinds of things that the key may name, and what is said where there is none.
+MENTIONS = (
+    ("logs", "pm2", ("pm2",), "no service of the manager pm2 has this name"),
+    ("logs", "container", ("compose",), NO_COMPOSE),
+    ("databases", "service", ("compose",), NO_COMPOSE),
+    ("redis", "service", ("compose",), NO_COMPOSE),
+    ("queues", "redis", ("redis",), f"{PREFIX}redis has none of this name"),
+    ("queues", "service", ("services",), "no service has this name"),
+    ("backups", "databases", ("databases",), NO_DATABASE),
+    ("queries", "database", ("databases",), NO_DATABASE),
+    ("secrets", "services", ("services",), "no service has this name"),
+    ("services", "needs", USABLE, "no database, Redis server, queue, bucket or dependency has this name"),
+    ("endpoints", "needs", ("services", *USABLE), "nothing that is described has this name"),
+)
+
+
+def items(system: Mapping[str, Any], part: str) -> list[tuple[int, dict[str, Any]]]:
+    """Return the items of a list that could be read, each with its place."""
+    return [(index, item) for index, item in enumerate(system[part]) if item]
+
+
+def names(system: Mapping[str, Any], part: str) -> list[str]:
+    """Return the names that could be read in a list."""
+    return [item["name"] for _index, item in items(system, part) if item["name"]]
+
+
+def strangers(system: Mapping[str, Any]) -> list[str]:
+    """Return one line for each name of a thing that nobody describes."""
+    found = []
+    for part, key, kinds, wrong in MENTIONS:
+        known = [name for kind in kinds for name in _known(system, kind)]
+        for index, item in items(system, part):
+            for place, name in _mentioned(f"{PREFIX}{part}[{index}].{key}", item[key]):
+                if name not in known:
+                    found.append(f"{place} is {name!r}: {wrong}; {nearest(str(name), known)}")
+    return found
+
+
+def _known(system: Mapping[str, Any], kind: str) -> list[str]:
+    """Return the names of a part, or of the services of a manager."""
+    if kind in system:
+        return names(system, kind)
+    services = (service for _index, service in items(system, "services"))
+    return [service["name"] for service in services if service["manager"] == kind and service["name"]]
+
+
+def _mentioned(path: str, value: Any) -> list[tuple[str, Any]]:
+    if isinstance(value, list):
+        return [(f"{path}[{place}]", name) for place, name in enumerate(value)]
+    return [(path, value)] if value else []
+
+
+def missing(system: Mapping[str, Any]) -> list[str]:
+    """Return one line for each key that an item cannot do without, being of the kind that it is."""
+    found = []
+    for index, database in items(system, "databases"):
+        if database["engine"] == "postgresql" and not database["owner"]:
+            path = f"{PREFIX}databases[{index}].owner"
+            found.append(f"{path} is missing ({database['name']}): the engine postgresql needs it")
+    for index, queue in items(system, "queues"):
+        key = "url" if queue["library"] == "http" else "redis"
+        if not queue[key]:
+            path = f"{PREFIX}queues[{index}].{key}"
+            found.append(f"{path} is missing ({queue['name']}): the library {queue['library']} needs it")
+    return found
