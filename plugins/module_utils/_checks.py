@@ -30,6 +30,8 @@ def make_check(
     :param detail: one line for people
     :param remedy: what to do next; dropped where the status is ok
     :raises ValueError: ``status`` is not one of :data:`STATUSES`.
+
+    ``because`` is for the health engine: the id of the check that a bad one follows from.
     """
     if status not in STATUSES:
         raise ValueError(f"status must be one of {', '.join(STATUSES)}, not {status!r}")
@@ -43,6 +45,7 @@ def make_check(
         "limit": limit,
         "detail": detail,
         "remedy": None if status == "ok" else remedy,
+        "because": None,
     }
 
 

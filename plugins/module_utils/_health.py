@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils._checks import STATUSES, make_check, worst_status
+from ansible_collections.runbook.ops.plugins.module_utils._consequences import explain, thing_of
 from ansible_collections.runbook.ops.plugins.module_utils._probe_index import PROBES
 from ansible_collections.runbook.ops.plugins.module_utils._probe_options import ProbeError, nearest, read_options
 
@@ -40,7 +41,9 @@ def check_health(
     order = list(known)
     for job in sorted(jobs, key=lambda job: order.index(job.options["probe"])):
         job.start()
-    checks = _unique([check for job in jobs for check in job.collect(began + timeout_seconds)])
+    found = [(check, job) for job in jobs for check in job.collect(began + timeout_seconds)]
+    checks = _unique([check for check, _job in found])
+    explain([(check, thing_of(check, job.options["about"])) for check, job in found], _needs(jobs))
     summary = {status: sum(check["status"] == status for check in checks) for status in STATUSES}
     return {
         "checks": checks,
@@ -59,9 +62,12 @@ def verdict(checks: Sequence[Mapping[str, Any]], summary: Mapping[str, int]) -> 
     worst = worst_status(dict(check) for check in checks)
     if worst == "ok":
         return counts
-    named = [f"{check['name']} ({check['detail']})" for check in checks if check["status"] == worst]
+    bad = [check for check in checks if check["status"] == worst]
+    roots = [check for check in bad if not check.get("because")] or bad
+    named = [f"{check['name']} ({check['detail']})" for check in roots]
     more = f" and {len(named) - 3} more" if len(named) > 3 else ""
-    return f"{counts}; {worst}: {', '.join(named[:3])}{more}"
+    follow = f", from which {len(bad) - len(roots)} more follow" if len(bad) > len(roots) else ""
+    return f"{counts}; {worst}: {', '.join(named[:3])}{more}{follow}"
 
 
 def fails(status: str, fail_on: str) -> bool:
@@ -99,6 +105,8 @@ class _Job:
         if self.thread.is_alive():
             waited = time.monotonic() - self.started
             return [self.unknown(f"no answer within {waited:.1f} s", "look by hand, or raise timeout_seconds")]
+        if self.options["worst"] == "warning":
+            return [{**check, "status": "warning"} if check["status"] == "critical" else check for check in self.checks]
         return self.checks
 
     def unknown(self, detail: str, remedy: str | None = None) -> dict[str, Any]:
@@ -130,6 +138,19 @@ def _prepare(
                 raise ValueError(f"{where}: {key} names {options[key]!r}, which is not among the secrets")
             options[key] = secrets[options[key]]
     return _Job(probe, options)
+
+
+def _needs(jobs: Sequence[_Job]) -> dict[str, list[str]]:
+    """Return what each thing needs, as the probes were told."""
+    needs: dict[str, list[str]] = {}
+    for job in jobs:
+        about, needed = job.options["about"], job.options["needs"]
+        if needed is None or about is None:
+            continue
+        for thing in {about} if isinstance(about, str) else set(about.values()):
+            things = needed if isinstance(needed, list) else needed.get(thing, [])
+            needs[thing] = [*needs.get(thing, []), *things]
+    return needs
 
 
 def _unique(checks: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -31,6 +31,9 @@ COMMON = {
     "name": Option("str", "what the table calls it; the probe finds a name without it"),
     "section": Option("str", "the heading it stands under; each probe has one of its own"),
     "timeout_seconds": Option("float", "how long it may take", 5.0),
+    "worst": Option("str", "the worst that its checks may be", "critical", choices=("critical", "warning")),
+    "about": Option("things", "the thing it tells of, or things by globs of what its checks' ids end with"),
+    "needs": Option("needs", "things that what it tells of needs, for all of them or by thing"),
 }
 
 
@@ -43,7 +46,7 @@ def read_options(raw: Mapping[str, Any], options: Mapping[str, Option], *, where
     allowed = {**COMMON, **options}
     for key in raw:
         if key not in allowed:
-            own = ", ".join(sorted({*options, "name", "section", "timeout_seconds"}))
+            own = ", ".join(sorted({*options, *COMMON} - {"probe"}))
             raise ValueError(f"{where}: there is no option {key!r}{nearest(key, allowed)}; allowed are {own}")
     values = {}
     for key, option in allowed.items():
@@ -121,6 +124,14 @@ def _dict(value: Any) -> dict[str, Any]:
     return dict(value)
 
 
+def _things(value: Any) -> str | dict[str, str]:
+    return {str(key): _text(thing) for key, thing in value.items()} if isinstance(value, Mapping) else _text(value)
+
+
+def _needs(value: Any) -> list[str] | dict[str, list[str]]:
+    return {str(key): _list(things) for key, things in value.items()} if isinstance(value, Mapping) else _list(value)
+
+
 def _limits(value: Any) -> dict[str, float | None]:
     if not isinstance(value, Mapping) or set(value) - {"warning", "critical"}:
         raise TypeError
@@ -137,6 +148,8 @@ KINDS = {
     "dict": _dict,
     "limits": _limits,
     "secret": _text,
+    "things": _things,
+    "needs": _needs,
 }
 EXPECTED = {
     "str": "text",
@@ -148,6 +161,8 @@ EXPECTED = {
     "dict": "a mapping",
     "secret": "the name of one of the secrets",
     "limits": "a mapping with warning and critical, each a number or null",
+    "things": "text, or a mapping of globs and text",
+    "needs": "a list of text, or a mapping of things and such lists",
 }
 
 

@@ -115,6 +115,10 @@ checks:
       description: What to do next, null where all is well.
       type: str
       sample: 'find what grew: du -x --max-depth=2 /'
+    because:
+      description: The RV(checks[].id) of the bad check that this one follows from, null where it does not.
+      type: str
+      sample: postgresql:shop
 status:
   description: The worst status, V(ok) where nothing was checked.
   returned: always

@@ -80,8 +80,9 @@ def tally(checks: list[Record]) -> str:
 
 
 def check_lines(checks: list[Record], width: int, *, folds: bool, only_bad: bool = False) -> list[Line]:
-    """Return the table of checks: those that are not ok first, each with its remedy."""
-    ordered = sorted(checks, key=lambda check: -STATUSES.index(check["status"]))
+    """Return the table of checks: those that are not ok first, each with its remedy, or with what it follows from."""
+    names = {check["id"]: one_line(check["name"]) for check in checks}
+    ordered = sorted(checks, key=lambda check: (-STATUSES.index(check["status"]), bool(check.get("because"))))
     shown = [check for check in ordered if check["status"] != "ok"] if only_bad else ordered
     rows = []
     for check in shown:
@@ -89,8 +90,9 @@ def check_lines(checks: list[Record], width: int, *, folds: bool, only_bad: bool
         limit = quantity(check.get("limit"), unit)
         said = joined([f"limit {limit}" if limit else "", one_line(check.get("detail") or "")])
         cells = [f"{SIGNS[status]} {status}", one_line(check["name"]), quantity(check.get("value"), unit)]
-        remedy = one_line(check.get("remedy") or "")
-        rows.append((PAINT[status], cells, said, f"→ {remedy}" if remedy and status != "ok" else ""))
+        cause, remedy = check.get("because"), one_line(check.get("remedy") or "")
+        advice = f"follows from {names.get(cause, cause)}" if cause else remedy
+        rows.append((PAINT[status], cells, said, f"→ {advice}" if advice and status != "ok" else ""))
     lines = table(rows, width, folds=folds)
     hidden = len(checks) - len(shown)
     return [*lines, [("    ", ""), (f"✓ {count(hidden, 'check')} ok", "dim")]] if hidden else lines

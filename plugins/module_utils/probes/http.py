@@ -19,7 +19,7 @@ OPTIONS = {
     "contains": Option("str", "text that the answer must hold"),
     "seconds": Option("limits", "time until the whole answer is there", limits(5)),
     "address": Option("str", "address or name to connect to instead of the URL's host"),
-    "method": Option("str", "method of the request", "GET", choices=("GET", "HEAD")),
+    "method": Option("str", "method of the request", "GET", choices=("GET", "HEAD", "POST")),
     "headers": Option("dict", "headers to send; for what is secret there is token", {}),
     "token": Option("secret", "name, among the secrets, of a token to send as Authorization: Bearer"),
     "body_limit_bytes": Option("int", "how much of an answer is read", 1 << 20),
@@ -36,7 +36,8 @@ def measure(options: dict[str, Any]) -> dict[str, Any]:
         raise ProbeError(str(exc), "correct url") from exc
     keys = ("timeout_seconds", "method", "address", "body_limit_bytes", "verify", "ca_path")
     authorization = {"Authorization": f"Bearer {options['token']}"} if options["token"] else {}
-    headers = {**options["headers"], **authorization}
+    empty = {"Content-Length": "0"} if options["method"] == "POST" else {}  # proxies refuse a POST that does not say
+    headers = {**options["headers"], **authorization, **empty}
     try:
         answer = ask(options["url"], headers=headers, **{key: options[key] for key in keys})
     except HttpError as exc:

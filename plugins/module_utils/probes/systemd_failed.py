@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils._checks import judge_high, make_check
@@ -11,7 +12,10 @@ from ansible_collections.runbook.ops.plugins.module_utils._probe_options import 
 from ansible_collections.runbook.ops.plugins.module_utils._probe_program import last_line, run_program
 
 SECTION = "Services"
-OPTIONS = {"failed": Option("limits", "number of failed units", limits(1))}
+OPTIONS = {
+    "failed": Option("limits", "number of failed units", limits(1)),
+    "except": Option("list", "units and globs that have a check of their own", []),
+}
 
 
 def measure(options: dict[str, Any]) -> dict[str, Any]:
@@ -25,7 +29,7 @@ def measure(options: dict[str, Any]) -> dict[str, Any]:
 
 def judge(measured: dict[str, Any], options: dict[str, Any]) -> list[dict[str, Any]]:
     """Return one check."""
-    failed = measured["failed"]
+    failed = [unit for unit in measured["failed"] if not any(fnmatchcase(unit, glob) for glob in options["except"])]
     status, limit = judge_high(len(failed), **options["failed"])
     more = f" and {len(failed) - 5} more" if len(failed) > 5 else ""
     return [

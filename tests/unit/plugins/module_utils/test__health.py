@@ -161,3 +161,16 @@ def test_the_engine_refuses_what_it_does_not_understand_in_one_line():
     assert done.returncode == 2
     assert "did you mean 'memory'?" in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_what_follows_from_another_says_so_and_is_counted_but_not_named():
+    result = ask(
+        {"probe": "bad", "name": "database", "about": "database"},
+        {"probe": "bad", "name": "site", "about": {"s*": "site"}, "needs": {"site": ["database"]}},
+    )
+    assert [check["because"] for check in result["checks"]] == [None, "fake:database"]
+    assert result["msg"] == "2 critical; critical: database (on fire), from which 1 more follow"
+
+
+def test_a_thing_of_others_is_never_worse_than_a_warning_where_that_is_asked_for():
+    assert ask({"probe": "bad", "name": "stripe", "worst": "warning"})["status"] == "warning"

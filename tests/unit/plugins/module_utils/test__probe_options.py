@@ -63,7 +63,7 @@ def test_a_value_is_read_in_its_type(key, value, expected):
         ("path", None, "path is missing: a path"),
         ("path", True, "path must be text"),
         ("timeout_seconds", 0, "timeout_seconds must be more than 0"),
-        ("pth", "/", "there is no option 'pth', did you mean 'path'?; allowed are count"),
+        ("pth", "/", "there is no option 'pth', did you mean 'path'?; allowed are about, count"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_in_one_line(key, value, words):

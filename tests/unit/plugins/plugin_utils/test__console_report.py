@@ -67,6 +67,13 @@ def test_the_later_check_of_an_id_wins_and_a_change_is_told_once() -> None:
     assert report.changes == [CHANGE]
 
 
+def test_a_consequence_stands_after_what_it_follows_from_and_names_it():
+    site, database = ({**check(name), "status": "critical", "remedy": "repair it"} for name in ("site", "database"))
+    site["because"] = database["id"]
+    lines = [plain(line) for line in check_lines([site, database], 100, folds=False)]
+    assert [line.strip() for line in lines if "→" in line] == ["→ repair it", "→ follows from database"]
+
+
 def test_what_is_not_ok_comes_first_with_its_remedy() -> None:
     checks = [check("memory", value=41, unit="percent", limit=90), DISK, check("cert", "critical", detail="expired")]
     assert [plain(line) for line in check_lines(checks, 100, folds=False)] == [
