@@ -11,13 +11,12 @@ from ansible_collections.runbook.ops.plugins.module_utils._contract import PREFI
 
 USABLE = ("databases", "redis", "queues", "buckets", "dependencies")  # what the needs of a service may name
 NO_DATABASE = f"{PREFIX}databases has none of this name"
-NO_COMPOSE = "no service of the manager compose has this name"
 # Part, key, the kinds of things that the key may name, and what is said where there is none.
 MENTIONS = (
     ("logs", "pm2", ("pm2",), "no service of the manager pm2 has this name"),
-    ("logs", "container", ("compose",), NO_COMPOSE),
-    ("databases", "service", ("compose",), NO_COMPOSE),
-    ("redis", "service", ("compose",), NO_COMPOSE),
+    ("logs", "container", ("compose",), "no service of the manager compose has this name"),
+    ("databases", "service", ("services",), "no service has this name"),
+    ("redis", "service", ("services",), "no service has this name"),
     ("queues", "redis", ("redis",), f"{PREFIX}redis has none of this name"),
     ("queues", "service", ("services",), "no service has this name"),
     ("backups", "databases", ("databases",), NO_DATABASE),
