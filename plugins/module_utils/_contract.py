@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils._formats import FORMATS, UNITS
+from ansible_collections.runbook.ops.plugins.module_utils._words import closest
 
 PREFIX = "ops_"
 UNREADABLE = object()  # stands for a value whose template failed: that is reported already
@@ -16,11 +17,9 @@ NOTHING: Any = (None, "")  # an empty text, such as a vault variable not filled 
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return a hint that names the word of ``known`` most like ``word``, or all of them where none is like it."""
-    import difflib  # noqa: PLC0415  (3 ms that only a wrong description has to pay)
-
     words = sorted(known)
-    found = difflib.get_close_matches(word, words, n=1, cutoff=0.6)
-    return f"did you mean {found[0]}?" if found else f"known are {', '.join(words) or 'none'}"
+    found = closest(word, words)
+    return f"did you mean {found}?" if found else f"known are {', '.join(words) or 'none'}"
 
 
 def normalise(description: Mapping[str, Any], options: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:

@@ -7,6 +7,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from ansible_collections.runbook.ops.plugins.module_utils._words import closest
+
 
 class ProbeError(Exception):
     """A probe could not look: the message says why in one line, ``remedy`` what to do."""
@@ -70,10 +72,8 @@ def read_options(raw: Mapping[str, Any], options: Mapping[str, Option], *, where
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return ``, did you mean 'x'?`` for the known word nearest to ``word``, or nothing."""
-    import difflib  # noqa: PLC0415  # only who made a mistake pays for it
-
-    found = difflib.get_close_matches(str(word), list(known), n=1, cutoff=0.6)
-    return f", did you mean {found[0]!r}?" if found else ""
+    found = closest(str(word), known)
+    return f", did you mean {found!r}?" if found else ""
 
 
 def _text(value: Any) -> str:
