@@ -130,26 +130,39 @@ class Engine:
             tail = "\n".join((done.stdout + done.stderr).splitlines()[-15:])
             raise HostsError(f"building {tag} failed, the end of {log}:\n{tail}")
 
-    def start(self, name: str, image: str, label: str, *, hosts: Sequence[str] = ()) -> None:
-        """Create and start a host: systemd as process 1, SSH published on a free port of the loopback address."""
+    def start(
+        self, name: str, image: str, label: str, *, ssh_port: int = 22, docker: bool = False, hosts: Sequence[str] = ()
+    ) -> None:
+        """Create and start a host: systemd as process 1, SSH published on a free port of the loopback address.
+
+        :param ssh_port: where its SSH server listens
+        :param docker: whether a Docker engine runs in it: that needs all privileges, and a file system that overlayfs can use
+        """
         argv = ["run", "--detach", "--name", name, "--hostname", name.removeprefix(f"{PREFIX}-")]
-        argv += ["--label", f"{PREFIX}={label}", "--publish", "127.0.0.1::22", "--cap-add", "NET_ADMIN,NET_RAW"]
+        argv += ["--label", f"{PREFIX}={label}", "--publish", f"127.0.0.1::{ssh_port}"]
+        argv += ["--privileged", "--volume", "/var/lib/docker"] if docker else ["--cap-add", "NET_ADMIN,NET_RAW"]
         # As root of a real host: it may see which libraries the processes of others have loaded.
-        argv += ["--cap-add", "SYS_PTRACE", "--tmpfs", "/srv/small:size=64m,mode=1777"]
+        argv += [] if docker else ["--cap-add", "SYS_PTRACE"]
+        argv += ["--tmpfs", "/srv/small:size=64m,mode=1777"]
         argv += [f"--add-host={host}" for host in hosts]
         if self.is_podman:
             argv += ["--systemd=always"]
         else:  # docker gives no systemd of its own: a private cgroup tree and the mounts systemd asks for
-            argv += ["--privileged", "--cgroupns=private", "--tmpfs=/run", "--tmpfs=/run/lock", "--tmpfs=/tmp"]
+            argv += [] if docker else ["--privileged"]
+            argv += ["--cgroupns=private", "--tmpfs=/run", "--tmpfs=/run/lock", "--tmpfs=/tmp"]
         self(*argv, image, timeout=120)
 
     def inspect(self, name: str) -> dict[str, object] | None:
-        """Return state, label and SSH port of a host, None where there is none of that name."""
+        """Return state, label and SSH port of a host, None where there is none of that name.
+
+        The SSH port is the only one that a host publishes.
+        """
         done = self("container", "inspect", name, check=False)
         if done.returncode:
             return None
         facts = json.loads(done.stdout)[0]
-        ports = facts["NetworkSettings"]["Ports"].get("22/tcp") or [{}]
+        published: dict[str, list[dict[str, str]] | None] = facts["NetworkSettings"]["Ports"]
+        ports = next((port for port in published.values() if port), [{}])
         return {
             "running": facts["State"]["Running"],
             "label": facts["Config"]["Labels"].get(PREFIX, ""),

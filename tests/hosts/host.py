@@ -20,22 +20,23 @@ COMPLETE = "/etc/host-is-complete"
 
 @dataclass(frozen=True)
 class Host:
-    """One host that can be brought up by name. ``system`` is the inventory host it stands for, if any."""
+    """One host that can be brought up by name.
+
+    ``system`` is the inventory host it stands for, if any; ``user`` the account to log in as; ``names`` what it finds at its
+    own loopback address. ``provision.py`` in the directory of its image sets it up, unless it is ``bare``.
+    """
 
     name: str
     image: Image
     system: str | None
+    user: str = "root"
     names: tuple[str, ...] = ()
-    provision: tuple[str, ...] = ()
+    ssh_port: int = 22
+    bare: bool = False
 
     @classmethod
     def named(cls, name: str) -> Host:
         return HOSTS[name]
-
-    @property
-    def user(self) -> str:
-        """Return the account to log in as: a server has its application's, a host for private servers root's."""
-        return "owlivion" if self.system else "root"
 
     @property
     def container(self) -> str:
@@ -64,17 +65,27 @@ class Host:
 
     def _create(self, tag: str, engine: Engine, workplace: Workplace) -> None:
         engine.remove(self.container)
-        engine.start(self.container, tag, self.image.fingerprint, hosts=[f"{name}:127.0.0.1" for name in self.names])
+        engine.start(
+            self.container,
+            tag,
+            self.image.fingerprint,
+            ssh_port=self.ssh_port,
+            docker=self.image.runs_docker,
+            hosts=[f"{name}:127.0.0.1" for name in self.names],
+        )
         self._wait_for_boot(engine)
         self._let_in(engine, workplace)
-        if self.provision:
-            self._exec(engine, *self.provision, timeout=180)
+        if not self.bare:
+            self._exec(engine, "python3", f"/usr/local/share/{self.image.kind}/provision.py", timeout=180)
         self._exec(engine, "touch", COMPLETE)
 
     def _let_in(self, engine: Engine, workplace: Workplace) -> None:
         """Authorize the key of this cache, and no other."""
         public_key = workplace.key.with_suffix(".pub").read_text(encoding="ascii")
-        for account, home in (("root", "/root"), ("owlivion", "/home/owlivion")):
+        for account, home in {
+            "root": "/root",
+            self.user: f"/home/{self.user}" if self.user != "root" else "/root",
+        }.items():
             owner = ("-o", account, "-g", account)
             self._exec(engine, "install", "-d", "-m", "0700", *owner, f"{home}/.ssh")
             install = ("install", "-m", "0600", *owner, "/dev/stdin", f"{home}/.ssh/authorized_keys")
@@ -109,16 +120,21 @@ def ssh_answers(port: int) -> bool:
         return False
 
 
-PROVISION = ("python3", "/usr/local/share/owlivion/provision.py")
+def owlivion(name: str, suite: str) -> Host:
+    """Return a host of Owlivion Mail."""
+    return Host(name, Image("owlivion", suite), "owlivion-1", user="owlivion", names=("owlivion.com",))
+
+
+# A further system is a directory beside this file (Containerfile, provision.py, copied to /usr/local/share/<directory>/) and
+# two lines here: a host that the tests share, and one for the demonstration, which no test touches.
 HOSTS = {
     host.name: host
     for host in (
-        # One host for the demonstration, which no test touches; two for the tests.
-        Host("demo", Image("owlivion", "bookworm"), "owlivion-1", ("owlivion.com",), PROVISION),
-        Host("owlivion-12", Image("owlivion", "bookworm"), "owlivion-1", ("owlivion.com",), PROVISION),
-        Host("owlivion-13", Image("owlivion", "trixie"), "owlivion-1", ("owlivion.com",), PROVISION),
+        owlivion("demo", "bookworm"),
+        owlivion("owlivion-12", "bookworm"),
+        owlivion("owlivion-13", "trixie"),
         # The same programs with nothing set up: for tests that bring their own private servers.
-        Host("tools-12", Image("owlivion", "bookworm"), None),
-        Host("tools-13", Image("owlivion", "trixie"), None),
+        Host("tools-12", Image("owlivion", "bookworm"), None, bare=True),
+        Host("tools-13", Image("owlivion", "trixie"), None, bare=True),
     )
 }

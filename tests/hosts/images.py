@@ -45,10 +45,11 @@ TREE_OPTIONS = (
 
 @dataclass(frozen=True)
 class Image:
-    """One image: the directory of its Containerfile, and the image below it (None: the bare Debian)."""
+    """One image: the directory of its Containerfile, and what it is built on (None: the bare Debian)."""
 
     kind: str
     suite: str
+    on: str = "base"
 
     @property
     def context(self) -> Path:
@@ -56,7 +57,12 @@ class Image:
 
     @property
     def below(self) -> Image | None:
-        return None if self.kind == "base" else Image("base", self.suite)
+        return None if self.kind == "base" else Image(self.on, self.suite)
+
+    @property
+    def runs_docker(self) -> bool:
+        """Return whether a Docker engine runs in the hosts of this image."""
+        return self.kind == "docker" or (self.below is not None and self.below.runs_docker)
 
     @property
     def fingerprint(self) -> str:
