@@ -50,6 +50,7 @@ def ask(
     timeout_seconds: float,
     method: str = "GET",
     headers: Mapping[str, str] | None = None,
+    body: bytes = b"",
     address: str | None = None,
     body_limit_bytes: int = 1 << 20,
     verify: bool = True,
@@ -72,6 +73,7 @@ def ask(
         "User-Agent": "runbook.ops",
         "Accept": "*/*",
         "Connection": "close",
+        **({"Content-Length": str(len(body))} if body or method == "POST" else {}),
         **(headers or {}),
     }
     if any(sign in f"{key}{value}" for key, value in lines.items() for sign in "\r\n"):
@@ -83,13 +85,13 @@ def ask(
         with socket.create_connection((address or host, port), timeout=timeout_seconds) as plain:
             plain.settimeout(max(0.001, deadline - time.monotonic()))
             with secure(plain, host, verify=verify, ca_path=ca_path) if scheme == "https" else plain as connection:
-                connection.sendall(request.encode("latin-1"))
-                status, head, body, truncated = _read(_Stream(connection, deadline), method, body_limit_bytes)
+                connection.sendall(request.encode("latin-1") + body)
+                status, head, answer, truncated = _read(_Stream(connection, deadline), method, body_limit_bytes)
     except socket.timeout:  # an alias of TimeoutError from Python 3.10 only
         raise HttpError(f"no answer within {timeout_seconds:g} s") from None
     except OSError as exc:
         raise HttpError(explain(exc)) from exc
-    return Answer(status, head, body, truncated, round(time.monotonic() - began, 4))
+    return Answer(status, head, answer, truncated, round(time.monotonic() - began, 4))
 
 
 def secure(plain: socket.socket, name: str, *, verify: bool, ca_path: str | None) -> Any:
