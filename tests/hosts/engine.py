@@ -162,11 +162,11 @@ class Engine:
             return None
         facts = json.loads(done.stdout)[0]
         published: dict[str, list[dict[str, str]] | None] = facts["NetworkSettings"]["Ports"]
-        ports = next((port for port in published.values() if port), [{}])
+        ports = next((port for port in published.values() if port), [])
         return {
             "running": facts["State"]["Running"],
             "label": facts["Config"]["Labels"].get(PREFIX, ""),
-            "port": int(ports[0].get("HostPort") or 0),
+            "port": int(ports[0]["HostPort"]) if ports else 0,
         }
 
     def containers(self) -> list[str]:
