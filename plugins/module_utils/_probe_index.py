@@ -12,6 +12,12 @@ from collections.abc import Callable
 from typing import Any
 
 
+def _alerts() -> Any:
+    from ansible_collections.runbook.ops.plugins.module_utils.probes import alerts
+
+    return alerts
+
+
 def _backup_files() -> Any:
     from ansible_collections.runbook.ops.plugins.module_utils.probes import backup_files
 
@@ -22,6 +28,12 @@ def _backup_log() -> Any:
     from ansible_collections.runbook.ops.plugins.module_utils.probes import backup_log
 
     return backup_log
+
+
+def _bucket() -> Any:
+    from ansible_collections.runbook.ops.plugins.module_utils.probes import bucket
+
+    return bucket
 
 
 def _certificate() -> Any:
@@ -78,10 +90,34 @@ def _postgresql() -> Any:
     return postgresql
 
 
+def _prometheus() -> Any:
+    from ansible_collections.runbook.ops.plugins.module_utils.probes import prometheus
+
+    return prometheus
+
+
+def _queue() -> Any:
+    from ansible_collections.runbook.ops.plugins.module_utils.probes import queue
+
+    return queue
+
+
+def _queue_http() -> Any:
+    from ansible_collections.runbook.ops.plugins.module_utils.probes import queue_http
+
+    return queue_http
+
+
 def _reboot() -> Any:
     from ansible_collections.runbook.ops.plugins.module_utils.probes import reboot
 
     return reboot
+
+
+def _redis() -> Any:
+    from ansible_collections.runbook.ops.plugins.module_utils.probes import redis
+
+    return redis
 
 
 def _swap() -> Any:
@@ -115,7 +151,13 @@ PROBES: dict[str, Callable[[], Any]] = {
     "systemd_unit": _systemd_unit,
     "systemd_failed": _systemd_failed,
     "certificate": _certificate,
+    "bucket": _bucket,
+    "prometheus": _prometheus,
+    "alerts": _alerts,
     "http": _http,
+    "queue_http": _queue_http,
+    "redis": _redis,
+    "queue": _queue,
     "pm2": _pm2,
     "port": _port,
     "log_errors": _log_errors,

@@ -1,0 +1,205 @@
+# Copyright: the runbook.ops authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A bucket of S3, or of what speaks it: reachable with these keys, and its newest object young and large enough. Private to this collection."""
+
+from __future__ import annotations
+
+import re
+import time
+from datetime import datetime, timezone
+from typing import Any
+
+from ansible_collections.runbook.ops.plugins.module_utils._checks import judge_high, make_check
+from ansible_collections.runbook.ops.plugins.module_utils._http import HttpError, ask, split_url
+from ansible_collections.runbook.ops.plugins.module_utils._probe_options import Option, ProbeError, limits
+from ansible_collections.runbook.ops.plugins.module_utils._s3 import (
+    Object,
+    element,
+    read_page,
+    refusal,
+    request_url,
+    sign,
+)
+from ansible_collections.runbook.ops.plugins.module_utils._units import human_duration, human_size
+
+SECTION = "Storage"
+OPTIONS = {
+    "bucket": Option("str", "name of the bucket", required=True),
+    "endpoint": Option("str", "URL of the service; without it that of AWS in this region"),
+    "region": Option("str", "its region; R2 calls it auto", "us-east-1"),
+    "access_key": Option("secret", "name of the access key's id among the secrets", required=True),
+    "secret_key": Option("secret", "name of the access key's secret part among the secrets", required=True),
+    "prefix": Option("str", "what the keys of the objects that are looked at begin with", ""),
+    "seconds": Option("limits", "time until it has answered", limits(5)),
+    "max_age_seconds": Option("float", "the newest object must be younger; without it no object is looked for"),
+    "min_size_bytes": Option("int", "the newest object must be at least so large", 1),
+    "most_objects": Option("int", "how many objects are looked through for the newest at most", 10000),
+    "versioning": Option("bool", "whether it must keep versions"),
+    "encryption": Option("bool", "whether it must encrypt by default"),
+    "address": Option("str", "address or name to connect to instead of the endpoint's host"),
+    "verify": Option("bool", "check the server's certificate", True),
+    "ca_path": Option("str", "file of certificates to trust instead of the system's store"),
+}
+SETTINGS = {  # what is said where it is on, where it is off, and what to do then
+    "versioning": (
+        "versions are kept",
+        "no versions are kept",
+        "turn it on at the provider: without it, what is overwritten or deleted is gone",
+    ),
+    "encryption": (
+        "objects are encrypted",
+        "objects are not encrypted by default",
+        "turn it on at the provider",
+    ),
+}
+
+
+class _BucketError(Exception):
+    """The service says no: see :func:`refusal`."""
+
+    def __init__(self, answer: dict[str, Any]) -> None:
+        super().__init__(answer["detail"])
+        self.answer = answer
+
+
+def measure(options: dict[str, Any]) -> dict[str, Any]:
+    """Return how long the first answer took, the newest object, and the settings that were asked for."""
+    deadline = time.monotonic() + options["timeout_seconds"]
+    began = time.monotonic()
+    wants_newest = options["max_age_seconds"] is not None
+    try:
+        first = _ask(options, list_query(options["prefix"], 1000 if wants_newest else 1), deadline)
+        seconds = round(time.monotonic() - began, 4)
+        newest, seen, is_all = _newest(options, first, deadline) if wants_newest else (None, 0, True)
+        settings = {key: _setting(options, key, deadline) for key in SETTINGS if options[key] is not None}
+    except _BucketError as exc:
+        if exc.answer["down"]:
+            return {"error": str(exc), "remedy": exc.answer["remedy"]}
+        raise ProbeError(f"{options['bucket']}: {exc}", exc.answer["remedy"]) from exc
+    except HttpError as exc:
+        return {"error": str(exc), "remedy": "see the network, and the provider's status page"}
+    return {
+        "error": None,
+        "seconds": seconds,
+        "newest": newest and newest._asdict(),
+        "seen": seen,
+        "all": is_all,
+        "now": time.time(),
+        **settings,
+    }
+
+
+def list_query(prefix: str, most: int, token: str | None = None) -> dict[str, str]:
+    """Return the query that lists objects."""
+    more = {"continuation-token": token} if token else {}
+    return {"list-type": "2", "max-keys": str(most), "prefix": prefix, **more}
+
+
+def _ask(options: dict[str, Any], query: dict[str, str], deadline: float) -> str:
+    endpoint = options["endpoint"] or f"https://s3.{options['region']}.amazonaws.com"
+    url = request_url(endpoint, options["bucket"], query)
+    try:
+        scheme, host, port, _target = split_url(url)
+    except ValueError as exc:
+        raise ProbeError(str(exc), "correct endpoint") from exc
+    usual = port == (443 if scheme == "https" else 80)
+    named = f"[{host}]" if ":" in host else host
+    keys = {key: options[key] for key in ("access_key", "secret_key", "region")}
+    headers = sign(url, host=named if usual else f"{named}:{port}", now=datetime.now(timezone.utc), **keys)
+    door = {key: options[key] for key in ("address", "verify", "ca_path")}
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise HttpError(f"no answer within {options['timeout_seconds']:g} s")
+    answer = ask(url, timeout_seconds=left, headers=headers, body_limit_bytes=4 << 20, **door)
+    body = answer.body.decode(errors="replace")
+    if answer.status != 200:
+        raise _BucketError(refusal(answer.status, body, options["bucket"]))
+    return body
+
+
+def _newest(options: dict[str, Any], body: str, deadline: float) -> tuple[Object | None, int, bool]:
+    newest, seen = None, 0
+    while True:
+        try:
+            page = read_page(body)
+        except ValueError as exc:
+            raise ProbeError(f"{options['bucket']}: {exc}", "correct endpoint") from exc
+        seen += len(page.objects)
+        # Consoles make empty objects that stand for directories.
+        files = [one for one in page.objects if not one.key.endswith("/")]
+        newest = max([*files, *([newest] if newest else [])], key=lambda one: one.modified_at, default=None)
+        if page.next_token is None or seen >= options["most_objects"]:
+            return newest, seen, page.next_token is None
+        body = _ask(options, list_query(options["prefix"], 1000, page.next_token), deadline)
+
+
+def _setting(options: dict[str, Any], key: str, deadline: float) -> Any:
+    """Return whether the bucket has the setting, or in a few words why it does not tell."""
+    try:
+        body = _ask(options, {key: ""}, deadline)
+    except _BucketError as exc:
+        if "ServerSideEncryptionConfigurationNotFoundError" in str(exc):
+            return False
+        return str(exc)
+    return element(body, "Status") == "Enabled" if key == "versioning" else bool(re.search(r"<SSEAlgorithm>", body))
+
+
+def judge(measured: dict[str, Any], options: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return a check of the bucket, of its newest object, and of each setting that it must have."""
+    name, section = options["name"] or options["bucket"], options["section"]
+    identity = f"bucket:{name}"
+    if measured["error"]:
+        more = {"detail": measured["error"], "remedy": measured["remedy"]}
+        return [make_check(identity, name=name, section=section, status="critical", **more)]
+    status, limit = judge_high(measured["seconds"], **options["seconds"])
+    checks = [
+        make_check(
+            identity,
+            name=name,
+            section=section,
+            status=status,
+            value=measured["seconds"],
+            unit="s",
+            limit=limit,
+            detail=f"listed in {measured['seconds'] * 1000:.0f} ms",
+            remedy="see the network, and the provider's status page",
+        )
+    ]
+    if options["max_age_seconds"] is not None:
+        checks.append(_newest_check(identity, name, measured, options))
+    for key in SETTINGS:
+        if options[key] is not None:
+            checks.append(_setting_check(key, name, measured[key], options))
+    return checks
+
+
+def _newest_check(identity: str, name: str, measured: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+    found, section, oldest = measured["newest"], options["section"], options["max_age_seconds"]
+    where = f"{options['bucket']}/{options['prefix']}"
+    remedy = "see the job that uploads it, its log and its keys"
+    more: dict[str, Any] = {"name": f"{name} newest object", "section": section, "limit": oldest, "unit": "s"}
+    if not found:
+        detail = f"there is no object in {where}"
+        return make_check(f"{identity}:newest", status="critical", detail=detail, remedy=remedy, **more)
+    age = max(0.0, round(measured["now"] - found["modified_at"], 1))
+    is_old, is_small = age >= oldest, found["size"] < options["min_size_bytes"]
+    detail = f"{found['key']}: {human_duration(age)} old, {human_size(found['size'])}"
+    status = "critical" if is_old or is_small else "ok"
+    if is_small:
+        detail += f", at least {human_size(options['min_size_bytes'])} are expected"
+    if not measured["all"] and is_old:
+        status, remedy = "unknown", "name a narrower prefix, or raise most_objects"
+        detail = f"more than {measured['seen']} objects in {where}, the newest of them is {human_duration(age)} old"
+    return make_check(f"{identity}:newest", status=status, value=age, detail=detail, remedy=remedy, **more)
+
+
+def _setting_check(key: str, name: str, found: Any, options: dict[str, Any]) -> dict[str, Any]:
+    more = {"name": f"{name} {key}", "section": options["section"]}
+    if not isinstance(found, bool):
+        remedy = "allow this access key to read the setting"
+        return make_check(f"bucket:{name}:{key}", status="unknown", detail=found, remedy=remedy, **more)
+    yes, no, remedy = SETTINGS[key]
+    status = "ok" if found or not options[key] else "warning"
+    return make_check(
+        f"bucket:{name}:{key}", status=status, value=found, detail=yes if found else no, remedy=remedy, **more
+    )
