@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -129,6 +129,16 @@ class Engine:
         if done.returncode:
             tail = "\n".join((done.stdout + done.stderr).splitlines()[-15:])
             raise HostsError(f"building {tag} failed, the end of {log}:\n{tail}")
+
+    def save(self, tags: Mapping[str, str], path: Path) -> None:
+        """Write images into one file, for ``docker load``: ``tags`` by the names that they have there."""
+        names = {f"docker.io/library/{name}": tag for name, tag in tags.items()}
+        for name, tag in names.items():
+            self("tag", tag, name)
+        archive = ["--multi-image-archive"] if self.is_podman else []
+        self("save", *archive, "--output", str(path), *names, timeout=300)
+        for name, tag in names.items():
+            self(*(["untag", tag] if self.is_podman else ["rmi"]), name)
 
     def start(
         self, name: str, image: str, label: str, *, ssh_port: int = 22, docker: bool = False, hosts: Sequence[str] = ()

@@ -43,6 +43,11 @@ TREE_OPTIONS = (
 )
 
 
+TREES = {"base": PACKAGES, "box": ("ca-certificates",)}  # what is made from packages, not on another image
+# What runs in containers on a host with Docker, by the names that Compose files use.
+BOXES = {"box-postgres": "postgres:17", "box-redis": "redis:8", "box-app": "demo-app:1"}
+
+
 @dataclass(frozen=True)
 class Image:
     """One image: the directory of its Containerfile, and what it is built on (None: the bare Debian)."""
@@ -57,7 +62,14 @@ class Image:
 
     @property
     def below(self) -> Image | None:
-        return None if self.kind == "base" else Image(self.on, self.suite)
+        if self.kind in TREES:
+            return None
+        return Image("box" if self.kind in BOXES else self.on, self.suite)
+
+    @property
+    def boxes(self) -> dict[Image, str]:
+        """Return the images that come as files with this one, each with its name there."""
+        return {Image(kind, self.suite): name for kind, name in BOXES.items()} if self.kind == "docker" else {}
 
     @property
     def runs_docker(self) -> bool:
@@ -69,9 +81,9 @@ class Image:
         """Return the hash of all that goes into the image."""
         digest = hashlib.sha256()
         if self.below is None:
-            digest.update("\0".join([*PACKAGES, *TREE_OPTIONS, self.suite]).encode())
+            digest.update("\0".join([*TREES[self.kind], *TREE_OPTIONS, self.suite]).encode())
         else:
-            digest.update(self.below.fingerprint.encode())
+            digest.update("".join([self.below.fingerprint, *(box.fingerprint for box in self.boxes)]).encode())
         for path in sorted(path for path in self.context.rglob("*") if path.is_file()):
             digest.update(f"{path.relative_to(self.context)}\0{path.stat().st_mode & 0o111:o}\0".encode())
             digest.update(path.read_bytes())
@@ -96,21 +108,41 @@ def ensure(image: Image, engine: Engine, workplace: Workplace) -> str:
         say(f"image {image.kind} ({SUITES[image.suite]}): building, once; details in {log}")
         started = time.monotonic()
         if image.below is None:
-            _build_base(image, engine, log)
+            _build_tree(image, engine, log)
         else:
-            engine.build(image.tag, image.context, {"BASE": below, "SUITE": image.suite}, log)
+            _build_on(image, below, engine, workplace, log)
         say(f"image {image.kind} ({SUITES[image.suite]}): ready after {time.monotonic() - started:.0f} s")
         prune_older(image, engine)
         return image.tag
 
 
-def _build_base(image: Image, engine: Engine, log: Path) -> None:
+def _build_on(image: Image, below: str, engine: Engine, workplace: Workplace, log: Path) -> None:
+    """Build ``image`` on the image ``below``, with its boxes in one file, so that what they share is in it once."""
+    arguments = {"BASE": below, "SUITE": image.suite}
+    if not image.boxes:
+        engine.build(image.tag, image.context, arguments, log)
+        return
+    boxes = {name: ensure(box, engine, workplace) for box, name in image.boxes.items()}
+    with tempfile.TemporaryDirectory(prefix=f"{PREFIX}-") as scratch:
+        context = Path(scratch)
+        shutil.copytree(image.context, context, dirs_exist_ok=True)
+        engine.save(boxes, context / "boxes.tar")
+        engine.build(image.tag, context, arguments, log)
+
+
+def _build_tree(image: Image, engine: Engine, log: Path) -> None:
     """Make the Debian tree from packages: no image registry can be counted on."""
     if shutil.which("mmdebstrap") is None:
         raise HostsError("mmdebstrap is not installed: run 'make setup'")
     with tempfile.TemporaryDirectory(prefix=f"{PREFIX}-") as scratch:
         context = Path(scratch)
-        argv = ["mmdebstrap", *TREE_OPTIONS, f"--include={','.join(PACKAGES)}", image.suite, str(context / "tree.tar")]
+        argv = [
+            "mmdebstrap",
+            *TREE_OPTIONS,
+            f"--include={','.join(TREES[image.kind])}",
+            image.suite,
+            str(context / "tree.tar"),
+        ]
         with log.open("w", encoding="utf-8") as output:
             failed = subprocess.run(argv, stdout=output, stderr=output, check=False, timeout=900).returncode
         if failed:
@@ -129,7 +161,8 @@ def prune_older(image: Image, engine: Engine) -> None:
 
 def remove_all(engine: Engine) -> int:
     """Remove every image of ours and return how many there were."""
-    names = sorted(engine.images(), key=lambda name: "/base:" in name)
+    trees = [f"/{kind}:" for kind in TREES]
+    names = sorted(engine.images(), key=lambda name: any(tree in name for tree in trees))
     for name in names:
         engine("rmi", name, check=False, timeout=120)
     return len(names)
