@@ -7,6 +7,7 @@ A request is an array of strings with their lengths, so no value can become a co
 
 from __future__ import annotations
 
+import contextlib
 import re
 import socket
 import time
@@ -110,7 +111,9 @@ def ask(server: Server, commands: Sequence[Sequence[str | int]], *, timeout_seco
     request = b"".join(encode(command) for command in (*first, *commands))
     try:
         with _connect(server, timeout_seconds) as connection:
-            connection.sendall(request)
+            # A server without room for another client says so and hangs up, maybe before it was asked.
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                connection.sendall(request)
             answers = _receive(connection, len(first) + len(commands), deadline)
     except socket.timeout:  # an alias of TimeoutError from Python 3.10 only
         raise RedisDownError(f"no answer within {timeout_seconds:g} s") from None
@@ -182,9 +185,8 @@ def _receive(connection: Any, count: int, deadline: float) -> list[Any]:
         connection.settimeout(left)
         chunk = connection.recv(1 << 20)
         if not chunk:
-            # A server without room for another client says so, and hangs up.
             said = [one_line(answer.text) for answer in answers if isinstance(answer, Refusal)]
-            if said and said[0].startswith("DENIED"):
+            if said and said[0].startswith(REFUSALS):
                 raise RedisRefusedError(said[0])
             raise RedisDownError(said[0] if said else "it closed the connection before it had answered")
         data = data[offset:] + chunk
