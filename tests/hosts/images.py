@@ -43,6 +43,18 @@ TREE_OPTIONS = (
 )
 
 
+# Which image another is built on.
+BELOW = {
+    "controller": "base",
+    "web": "base",
+    "owlivion": "web",
+    "plugspace": "web",
+    "docker": "web",
+    "cloud": "docker",
+    "newsletter": "cloud",
+    "mediasearch": "cloud",
+    "lifeplatform": "cloud",
+}
 TREES = {"base": PACKAGES, "box": ("ca-certificates",)}  # what is made from packages, not on another image
 # What runs in containers on a host with Docker, by the names that Compose files use.
 BOXES = {"box-postgres": "postgres:17", "box-redis": "redis:8", "box-app": "demo-app:1"}
@@ -54,7 +66,6 @@ class Image:
 
     kind: str
     suite: str
-    on: str = "base"
 
     @property
     def context(self) -> Path:
@@ -64,7 +75,7 @@ class Image:
     def below(self) -> Image | None:
         if self.kind in TREES:
             return None
-        return Image("box" if self.kind in BOXES else self.on, self.suite)
+        return Image("box" if self.kind in BOXES else BELOW[self.kind], self.suite)
 
     @property
     def boxes(self) -> dict[Image, str]:
