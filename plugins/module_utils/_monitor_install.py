@@ -1,0 +1,189 @@
+# Copyright: the runbook.ops authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the monitor on a host is made of: the engine in one file, its units, what of cron it replaces. Private to this collection."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import io
+import re
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+HOME = "ansible_collections.runbook.ops.plugins.module_utils"
+START = f"{HOME}._monitor_run"
+SERVICE, TIMER = "runbook-ops-monitor.service", "runbook-ops-monitor.timer"
+MARK = "# runbook.ops monitors instead: "
+MAIN = f"""import sys
+
+if sys.version_info < (3, 9):
+    raise SystemExit("monitor: it needs Python 3.9 or newer")
+from {START} import main
+
+raise SystemExit(main(sys.argv[1:]))
+"""
+SPANS = (("*-*-* *:*:0/{}", 1, 60), ("*-*-* *:0/{}:00", 60, 60), ("*-*-* 0/{}:00:00", 3600, 24))
+UNITS = {
+    SERVICE: """# Written by runbook.ops (playbook install_monitoring), which replaces it whole.
+[Unit]
+Description=Look at this host, and tell when something is wrong
+Documentation=https://github.com/runbook-ops/runbook.ops/blob/main/docs/monitoring.md
+
+[Service]
+Type=oneshot
+ExecStart={python} -I {engine} run
+TimeoutStartSec={limit}
+RuntimeDirectory=runbook-ops-monitor
+RuntimeDirectoryMode=0700
+RuntimeDirectoryPreserve=yes
+UMask=0077
+# It must still look, and tell, when the host has no memory left. What it may do is read, and become another account.
+OOMScoreAdjust=-500
+MemoryMax=512M
+TasksMax=256
+NoNewPrivileges=yes
+CapabilityBoundingSet=CAP_SETUID CAP_SETGID CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH CAP_SYS_PTRACE CAP_CHOWN CAP_FOWNER
+# Neither a private /tmp nor a read-only /var: sockets of databases are in the one, the queues of mail servers in the other.
+ProtectSystem=full
+ProtectHome=read-only
+ProtectKernelTunables=yes
+ProtectKernelModules=yes
+ProtectControlGroups=yes
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+LockPersonality=yes
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+SystemCallErrorNumber=EPERM
+""",
+    TIMER: """# Written by runbook.ops (playbook install_monitoring), which replaces it whole.
+[Unit]
+Description=Look at this host every {interval} s
+
+[Timer]
+{schedule}
+AccuracySec=1s
+RandomizedDelaySec={delay}
+FixedRandomDelay=yes
+
+[Install]
+WantedBy=timers.target
+""",
+}
+
+
+def schedule(interval_seconds: int) -> str:
+    """Return the lines of a timer that elapses so often: by the clock where that divides a minute, an hour or a day."""
+    for text, unit, most in SPANS:
+        count, rest = divmod(interval_seconds, unit)
+        if not rest and 0 < count < most and most % count == 0:
+            # Persistent: one look that the host slept through is made up for as soon as it is up.
+            return f"OnCalendar={text.format(count)}\nPersistent=yes"
+    return f"OnBootSec=60\nOnUnitActiveSec={interval_seconds}"
+
+
+def render_units(*, python: str, engine: str, interval_seconds: int, limit_seconds: int) -> dict[str, str]:
+    """Return the text of each unit by its name."""
+    values = {
+        "python": python,
+        "engine": engine,
+        "interval": interval_seconds,
+        "limit": limit_seconds,
+        "schedule": schedule(interval_seconds),
+        "delay": min(10, interval_seconds // 6),
+    }
+    return {name: text.format(**values) for name, text in UNITS.items()}
+
+
+def needed_sources(read: Callable[[str], str | None], start: str = START) -> dict[str, str]:
+    """Return the source of ``start`` and of all of ours that it imports, by dotted name.
+
+    :param read: returns the source of a module, None where there is none of that name
+    """
+    found: dict[str, str] = {}
+    left = [start]
+    while left:
+        name = left.pop()
+        source = None if name in found or not name.startswith(f"{HOME}.") else read(name)
+        if source is not None:
+            found[name] = source
+            left += _imports(source)
+    return dict(sorted(found.items()))
+
+
+def _imports(source: str) -> list[str]:
+    names = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return names
+
+
+def build_engine(sources: Mapping[str, str]) -> bytes:
+    """Return a file that Python runs, the same bytes for the same sources."""
+    files = {"__main__.py": MAIN}
+    for name, source in sources.items():
+        path = name.replace(".", "/")
+        files[f"{path}.py"] = source
+        parts = path.split("/")[:-1]
+        files.update({f"{'/'.join(parts[: n + 1])}/__init__.py": "" for n in range(len(parts))})
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(files):
+            archive.writestr(zipfile.ZipInfo(path, (1980, 1, 1, 0, 0, 0)), files[path])
+    return target.getvalue()
+
+
+def version(content: bytes) -> str:
+    """Return what tells one engine, or one configuration, from another."""
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+def retire(crontab: str, programs: Sequence[str]) -> tuple[str, list[str]]:
+    """Return ``crontab`` with the lines that run one of ``programs`` commented out, and those lines."""
+    lines, retired = [], []
+    wanted = [re.compile(rf"(?<![\w.-]){re.escape(program)}(?![\w.-])") for program in programs]
+    for line in crontab.splitlines(keepends=True):
+        runs = not line.lstrip().startswith("#") and any(one.search(line) for one in wanted)
+        lines.append(MARK + line if runs else line)
+        retired += [line.strip()] if runs else []
+    return "".join(lines), retired
+
+
+def reinstate(crontab: str) -> tuple[str, list[str]]:
+    """Return ``crontab`` with what :func:`retire` commented out as it was, and those lines."""
+    lines = crontab.splitlines(keepends=True)
+    back = [line[len(MARK) :].strip() for line in lines if line.startswith(MARK)]
+    return "".join(line[len(MARK) :] if line.startswith(MARK) else line for line in lines), back
+
+
+def make_config(options: Mapping[str, Any], *, hostname: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what the engine reads: the configuration, without its digest, and the secrets.
+
+    :param options: those of the module
+    """
+    channels: dict[str, Any] = {}
+    secrets: dict[str, Any] = {"probes": dict(options["secrets"] or {})}
+    if options["email"]:
+        smtp = options["smtp"] or None
+        channels["email"] = {
+            "to": options["email"],
+            "from": options["email_from"] or f"root@{hostname}",
+            "smtp": {key: smtp[key] for key in ("host", "port", "tls", "user", "ca_path")} if smtp else None,
+        }
+        if smtp and smtp["password"]:
+            secrets["smtp_password"] = smtp["password"]
+    if options["webhook_url"]:
+        channels["webhook"] = {"format": options["webhook_format"], "ca_path": options["webhook_ca_path"]}
+        secrets["webhook_url"] = options["webhook_url"]
+    if options["alive_url"]:
+        secrets["alive_url"] = options["alive_url"]
+    policy = {key: options[key] for key in ("after", "clear", "remind_seconds")}
+    named = {key: options[key] for key in ("system", "host", "probes", "timeout_seconds", "interval_seconds")}
+    directory = options["textfile_directory"]
+    textfile = f"{directory.rstrip('/')}/runbook_ops.prom" if directory else None
+    return {**named, "policy": policy, "channels": channels, "textfile": textfile}, secrets
