@@ -9,22 +9,16 @@ import gzip
 import os
 import pwd
 import secrets
-import shutil
-import ssl
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from web.server import applications, certificate, run, wait_for
+
 SHARE = Path("/usr/local/share/owlivion")
 APPLICATION = Path("/home/owlivion/owlivion-mail/owlivion-sync-server")
 DOMAIN = "owlivion.com"
-ACME_DIRECTORY = "https://127.0.0.1:14000/dir"
-ACME_ROOT = "https://127.0.0.1:15000/roots/0"
+HEALTHY = b'{"status":"ok"}'
 BACKUP_LOG = Path("/var/log/owlivion-backup.log")
 CRON_TABLE = f"""\
 # m h dom mon dow command
@@ -32,25 +26,6 @@ CRON_TABLE = f"""\
 0 3 * * 0 {APPLICATION}/deployment/full-backup.sh
 */5 * * * * {APPLICATION}/deployment/healthcheck.sh
 """
-
-
-def run(*argv: str, user: str | None = None, text: str | None = None, **environment: str) -> str:
-    """Run a program, as ``user`` if given, and return what it printed; a failure ends the creation of the host."""
-    prefix = ["runuser", "--user", user, "--"] if user else []
-    home = pwd.getpwnam(user).pw_dir if user else "/root"
-    done = subprocess.run(
-        [*prefix, *argv],
-        input=text,
-        stdin=None if text is not None else subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd="/",
-        env={"PATH": os.environ["PATH"], "HOME": home, "LANG": "C.UTF-8", **environment},
-    )
-    if done.returncode:
-        sys.exit(f"{' '.join(argv[:4])} failed ({done.returncode}): {done.stderr.strip() or done.stdout.strip()}")
-    return done.stdout
 
 
 def psql(sql: str, *, user: str = "owlivion", database: str = "owlivion_sync") -> None:
@@ -72,15 +47,10 @@ def database(now: dt.datetime) -> None:
 
 
 def application(database_url: str) -> None:
-    """Start the application under PM2, and let systemd bring it back after a reboot: the unit runs it from now on."""
-    pm2 = "/usr/local/bin/pm2"
-    run(pm2, "start", str(APPLICATION / "server.js"), "--name", "owlivion-sync-server", "--cwd", str(APPLICATION), "--time",
-        user="owlivion", DATABASE_URL=database_url, PORT="3000")  # fmt: skip
-    run(pm2, "save", user="owlivion")
-    run(pm2, "kill", user="owlivion")
-    run(pm2, "startup", "systemd", "-u", "owlivion", "--hp", "/home/owlivion", PM2_HOME="/home/owlivion/.pm2")
-    run("systemctl", "start", "pm2-owlivion")
-    wait_for_health("http://127.0.0.1:3000")
+    """Start the application under PM2."""
+    applications("owlivion", str(APPLICATION / "server.js"), "--name", "owlivion-sync-server", "--cwd", str(APPLICATION),
+                 "--time", DATABASE_URL=database_url, PORT="3000")  # fmt: skip
+    wait_for("http://127.0.0.1:3000/api/v1/health", HEALTHY)
 
 
 def nights(now: dt.datetime) -> Iterator[tuple[str, dt.datetime]]:
@@ -112,37 +82,6 @@ def backups(now: dt.datetime) -> None:
     os.chown(BACKUP_LOG, owner.pw_uid, owner.pw_gid)
 
 
-def certificate() -> None:
-    """Get a real certificate from an ACME server on this host, trust its root, and put TLS in front."""
-    run("systemctl", "start", "pebble", "nginx")
-    root = fetch_acme_root()
-    Path("/usr/local/share/ca-certificates/acme-test-root.crt").write_text(root, encoding="ascii")
-    with ThreadPoolExecutor() as pool:
-        trusted = pool.submit(run, "update-ca-certificates")
-        run("certbot", "certonly", "--webroot", "--webroot-path=/var/www/acme", f"--domain={DOMAIN}", "--non-interactive",
-            "--agree-tos", f"--email=admin@{DOMAIN}", f"--server={ACME_DIRECTORY}",
-            REQUESTS_CA_BUNDLE="/etc/pebble/certificate.pem")  # fmt: skip
-        trusted.result()
-    run("systemctl", "stop", "pebble")
-    shutil.copy(SHARE / "owlivion.conf", "/etc/nginx/conf.d/owlivion.conf")
-    run("nginx", "-t")
-    run("systemctl", "reload", "nginx")
-
-
-def fetch_acme_root() -> str:
-    """Return the root certificate of the ACME server, waiting until it is up."""
-    trust = ssl.create_default_context(cafile="/etc/pebble/certificate.pem")
-    deadline = time.monotonic() + 20
-    while True:
-        try:
-            with urllib.request.urlopen(ACME_ROOT, timeout=5, context=trust) as answer:
-                return answer.read().decode("ascii")
-        except urllib.error.URLError as exc:
-            if time.monotonic() > deadline:
-                sys.exit(f"the ACME server at {ACME_ROOT} does not answer: {exc.reason}")
-            time.sleep(0.1)
-
-
 def logs(now: dt.datetime) -> None:
     """Write what the firewall and the SSH server would have logged in the last two days."""
     firewall, authentication = [], []
@@ -168,28 +107,18 @@ def logs(now: dt.datetime) -> None:
         path.chmod(0o640)
 
 
-def wait_for_health(url: str) -> None:
-    """Return when the application answers at ``url``; TLS counts only with a certificate that this host trusts."""
-    deadline = time.monotonic() + 30
-    while True:
-        try:
-            with urllib.request.urlopen(f"{url}/api/v1/health", timeout=5) as answer:  # noqa: S310  # our own two URLs
-                if answer.read() == b'{"status":"ok"}':
-                    return
-        except urllib.error.URLError as exc:
-            if time.monotonic() > deadline:
-                sys.exit(f"{url} does not answer: {exc}")
-        time.sleep(0.1)
-
-
 def main() -> None:
     now = dt.datetime.now(dt.timezone.utc)
     with ThreadPoolExecutor() as pool:
-        parts = [pool.submit(database, now), pool.submit(certificate), pool.submit(logs, now)]
+        parts = [
+            pool.submit(database, now),
+            pool.submit(certificate, DOMAIN, SHARE / "owlivion.conf"),
+            pool.submit(logs, now),
+        ]
         run("crontab", "-", user="owlivion", text=CRON_TABLE)
         for part in parts:
             part.result()
-    wait_for_health(f"https://{DOMAIN}")
+    wait_for(f"https://{DOMAIN}/api/v1/health", HEALTHY)
 
 
 if __name__ == "__main__":
