@@ -125,6 +125,22 @@ def owlivion(name: str, suite: str) -> Host:
     return Host(name, Image("owlivion", suite), "owlivion-1", user="owlivion", names=("owlivion.com",))
 
 
+def plugspace(name: str) -> Host:
+    """Return a host of Plugspace.io."""
+    image = Image("plugspace", "bookworm")
+    return Host(name, image, "plugspace-1", user="plugspace", names=("plugspace.io",), ssh_port=2222)
+
+
+def mediasearch(name: str) -> Host:
+    """Return a host of AI Media Search."""
+    return Host(name, Image("mediasearch", "trixie"), "mediasearch-1", user="deploy", names=("yourdomain.com",))
+
+
+def lifeplatform(name: str) -> Host:
+    """Return a host of the life management platform, as Docker Compose runs it."""
+    return Host(name, Image("lifeplatform", "trixie"), "lifeplatform-1", user="deploy", names=("your-domain.com",))
+
+
 # A further system is a directory beside this file (Containerfile, provision.py, copied to /usr/local/share/<directory>/) and
 # two lines here: a host that the tests share, and one for the demonstration, which no test touches.
 HOSTS = {
@@ -133,6 +149,12 @@ HOSTS = {
         owlivion("demo", "bookworm"),
         owlivion("owlivion-12", "bookworm"),
         owlivion("owlivion-13", "trixie"),
+        plugspace("demo-plugspace"),
+        plugspace("plugspace"),
+        mediasearch("demo-mediasearch"),
+        mediasearch("mediasearch"),
+        lifeplatform("demo-lifeplatform"),
+        lifeplatform("lifeplatform"),
         # The same programs with nothing set up: for tests that bring their own private servers.
         Host("tools-12", Image("owlivion", "bookworm"), None, bare=True),
         Host("tools-13", Image("owlivion", "trixie"), None, bare=True),

@@ -1,0 +1,16 @@
+// Copyright: the runbook.ops authors
+// SPDX-License-Identifier: GPL-3.0-or-later
+// How PM2 runs the two applications. Secrets stand in .env, which they read themselves.
+'use strict';
+
+const app = (name, script, port) => ({
+  name,
+  script,
+  cwd: __dirname,
+  env: { NODE_ENV: 'production', PORT: port },
+  out_file: `/var/log/pm2/${name}-out.log`,
+  error_file: `/var/log/pm2/${name}-error.log`,
+  time: true,
+});
+
+module.exports = { apps: [app('plugspace-api', 'api.js', 4000), app('plugspace-voice', 'voice.js', 4001)] };
