@@ -19,6 +19,7 @@ from web.server import applications, certificate, run, wait_for
 SHARE = Path("/usr/local/share/plugspace")
 APPLICATION = Path("/home/plugspace/plugspace")
 BACKUPS = Path("/home/plugspace/backups")
+BACKUP_LOG = Path("/var/log/plugspace/backup.log")
 DOMAIN = "plugspace.io"
 HEALTHY = b'"status":"ok"'
 # What an inventory takes from its vault: whoever brings the host up lays these over the placeholders.
@@ -55,19 +56,21 @@ def environment(mongodb: str, redis: str) -> None:
 
 
 def backups(now: dt.datetime) -> None:
-    """Take a real backup, and put it where the schedule would have put those of the last seven nights."""
+    """Take a real backup, and put it where and when the schedule would have put those of the last seven nights."""
     run("/usr/local/bin/backup.sh", user="plugspace")
     (taken,) = BACKUPS.iterdir()
-    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    nights = [midnight - dt.timedelta(days=days, hours=-2) for days in range(8)]
+    line = BACKUP_LOG.read_text(encoding="utf-8").partition(" backup completed")[2]
+    midnight, lines = now.replace(hour=0, minute=0, second=0, microsecond=0), []
+    nights = (midnight - dt.timedelta(days=days, hours=-2) for days in range(8))
     for night in [night for night in nights if night < now][:7]:
-        copy = BACKUPS / f"{night:%Y%m%d_%H%M%S}"
+        copy, end = BACKUPS / f"{night:%Y%m%d_%H%M%S}", night + dt.timedelta(seconds=4)
         run("cp", "--archive", str(taken), str(copy))
         manifest = json.loads((copy / "manifest.json").read_text(encoding="utf-8"))
         (copy / "manifest.json").write_text(json.dumps({**manifest, "timestamp": copy.name}, indent=2) + "\n", "utf-8")
-        at = night.timestamp() + 4
         for path in [*copy.rglob("*"), copy]:
-            os.utime(path, (at, at))
+            os.utime(path, (end.timestamp(), end.timestamp()))
+        lines.append(f"{end:%Y-%m-%d %H:%M:%S} backup completed{line.replace(taken.name, copy.name)}")
+    BACKUP_LOG.write_text("".join(sorted(lines)), encoding="utf-8")
     shutil.rmtree(taken)
     run("crontab", "-", user="plugspace", text="# m h dom mon dow command\n0 2 * * * /usr/local/bin/backup.sh\n")
 

@@ -57,6 +57,4 @@ const server = http.createServer(async (request, response) => {
     parts.log('INFO', `${request.method} ${url.pathname} ${status} ${Math.round(seconds * 1000)} ms`);
   }
 });
-parts.closeOn(server);
-
-server.listen(PORT, '127.0.0.1', () => console.log(`plugspace-api ${version} listens on 127.0.0.1:${PORT}`));
+parts.listen(server, PORT);

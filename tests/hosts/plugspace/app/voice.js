@@ -5,7 +5,7 @@
 
 const http = require('node:http');
 const { WebSocketServer, WebSocket } = require('ws');
-const { Parts, version } = require('./lib/parts');
+const { Parts } = require('./lib/parts');
 
 const PORT = Number(process.env.PORT || 4001);
 const parts = new Parts('voice');
@@ -41,6 +41,4 @@ sockets.on('connection', async (socket, request) => {
     socket.close(1011, 'no room');
   }
 });
-parts.closeOn(server);
-
-server.listen(PORT, '127.0.0.1', () => console.log(`plugspace-voice ${version} listens on 127.0.0.1:${PORT}`));
+parts.listen(server, PORT);

@@ -71,27 +71,36 @@ class Parts {
     for (const bucket of this.buckets) if (seconds <= bucket.limit) bucket.count += 1;
   }
 
-  /** Return what Prometheus reads. */
-  metrics(gauges = {}) {
+  /** Return what Prometheus reads: of this process, so that its number is in every line. */
+  metrics() {
+    const worker = `worker="${process.env.NODE_APP_INSTANCE || 0}"`;
     const lines = ['# TYPE http_requests_total counter'];
-    for (const [status, count] of this.requests) lines.push(`http_requests_total{status="${status}"} ${count}`);
-    lines.push('# TYPE http_request_duration_seconds histogram');
+    for (const [status, count] of this.requests) lines.push(`http_requests_total{${worker},status="${status}"} ${count}`);
+    const duration = 'http_request_duration_seconds';
+    lines.push(`# TYPE ${duration} histogram`);
     for (const { limit, count } of this.buckets) {
-      lines.push(`http_request_duration_seconds_bucket{le="${limit === Infinity ? '+Inf' : limit}"} ${count}`);
+      lines.push(`${duration}_bucket{${worker},le="${limit === Infinity ? '+Inf' : limit}"} ${count}`);
     }
-    lines.push(`http_request_duration_seconds_sum ${this.seconds}`);
-    lines.push(`http_request_duration_seconds_count ${this.buckets.at(-1).count}`);
+    lines.push(`${duration}_sum{${worker}} ${this.seconds}`);
+    lines.push(`${duration}_count{${worker}} ${this.buckets.at(-1).count}`);
     const { user, system } = process.cpuUsage();
-    lines.push('# TYPE process_cpu_seconds_total counter', `process_cpu_seconds_total ${(user + system) / 1e6}`);
-    const all = { process_resident_memory_bytes: process.memoryUsage.rss(), ...gauges };
-    for (const [name, value] of Object.entries(all)) lines.push(`# TYPE ${name} gauge`, `${name} ${value}`);
+    lines.push('# TYPE process_cpu_seconds_total counter');
+    lines.push(`process_cpu_seconds_total{${worker}} ${(user + system) / 1e6}`);
+    lines.push('# TYPE process_resident_memory_bytes gauge');
+    lines.push(`process_resident_memory_bytes{${worker}} ${process.memoryUsage.rss()}`);
     return `${lines.join('\n')}\n`;
+  }
+
+  /** Serve on a port of the loopback address. */
+  listen(server, port) {
+    server.listen(port, '127.0.0.1', () => this.log('INFO', `${this.name} ${version} listens on 127.0.0.1:${port}`));
+    this.closeOn(server);
   }
 
   /** Finish what is open when PM2 asks to. */
   closeOn(server) {
     const close = (signal) => {
-      console.log(`${signal}: finishing open requests`);
+      this.log('INFO', `${signal}: finishing open requests`);
       server.close(async () => {
         await this.mongo.close();
         this.redis.disconnect();

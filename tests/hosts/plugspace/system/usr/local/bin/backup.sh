@@ -20,7 +20,7 @@ if mongodump --config="$partial.yml" --db=plugspace --gzip --out="$partial/mongo
     && cp "$application/.env" "$partial/environment"; then
     (
         cd "$partial"
-        find . -type f ! -name manifest.json -exec sha256sum {} + | sort -k 2 | jq --raw-input --slurp \
+        find . -type f ! -name 'manifest.json*' -exec sha256sum {} + | sort -k 2 | jq --raw-input --slurp \
             --arg timestamp "${directory##*/}" \
             '{timestamp: $timestamp, checksums: (split("\n") | map(select(. != "") | {(.[68:]): .[:64]}) | add)}' \
             > manifest.json.new
