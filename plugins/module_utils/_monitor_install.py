@@ -30,6 +30,7 @@ UNITS = {
 [Unit]
 Description=Look at this host, and tell when something is wrong
 Documentation=https://github.com/runbook-ops/runbook.ops/blob/main/docs/monitoring.md
+StartLimitIntervalSec=0
 
 [Service]
 Type=oneshot

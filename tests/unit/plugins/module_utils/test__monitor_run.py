@@ -147,7 +147,7 @@ def test_a_full_disk_stops_no_alert_and_doubles_none(host, monkeypatch):
 
 def test_with_no_place_left_for_its_state_it_still_tells(host, monkeypatch):
     host.run("c")
-    monkeypatch.setattr(_monitor_store, "replace_file", lambda path, *_: (_ for _ in ()).throw(OSError(28, "full")))
+    monkeypatch.setattr(_monitor_store, "replace_file", lambda *_: (_ for _ in ()).throw(OSError(28, "full")))
     host.run("c")
     assert host.kinds("email") == ["alert"]
 
