@@ -42,10 +42,22 @@ def _certificate() -> Any:
     return certificate
 
 
+def _compose() -> Any:
+    from ansible_collections.runbook.ops.plugins.module_utils.probes import compose
+
+    return compose
+
+
 def _disk() -> Any:
     from ansible_collections.runbook.ops.plugins.module_utils.probes import disk
 
     return disk
+
+
+def _docker_disk() -> Any:
+    from ansible_collections.runbook.ops.plugins.module_utils.probes import docker_disk
+
+    return docker_disk
 
 
 def _http() -> Any:
@@ -147,7 +159,9 @@ def _updates() -> Any:
 # In this order they are started: what waits for another program or for the network first, so that the rest is free.
 PROBES: dict[str, Callable[[], Any]] = {
     "updates": _updates,
+    "docker_disk": _docker_disk,
     "postgresql": _postgresql,
+    "compose": _compose,
     "systemd_unit": _systemd_unit,
     "systemd_failed": _systemd_failed,
     "certificate": _certificate,
