@@ -100,7 +100,7 @@ def test_a_maintenance_flag_turns_users_away_and_nobody_else(host: Host) -> None
 
 
 def test_the_log_of_the_day_is_written(host: Host) -> None:
-    today = host.check_output("date -u +%%F")
+    today = host.check_output("date -u +%F")
     assert "listening" in host.file(f"{PROJECT}/logs/api-{today}.log").content_string
     status(host, "https://yourdomain.com/api/health")
     assert '"GET /api/health HTTP/2' in host.file(f"{PROJECT}/logs/access.log").content_string
@@ -139,7 +139,7 @@ def test_the_application_stores_and_reads_an_object(host: Host) -> None:
 def test_health_says_which_part_is_down_and_comes_back_by_itself(host: Host) -> None:
     host.check_output("docker stop redis")
     try:
-        answer = host.run("curl -sS -w ' %%{http_code}' http://localhost:3000/api/health").stdout
+        answer = host.run("curl -sS -w ' %{http_code}' http://localhost:3000/api/health").stdout
         assert answer.endswith(" 503")
         assert json.loads(answer[:-4])["database"] == "ok"
         assert json.loads(answer[:-4])["redis"].startswith("error")
