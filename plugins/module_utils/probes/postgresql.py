@@ -11,7 +11,7 @@ from typing import Any
 from ansible_collections.runbook.ops.plugins.module_utils._checks import judge_high, make_check
 from ansible_collections.runbook.ops.plugins.module_utils._probe_options import Option, ProbeError, limits
 from ansible_collections.runbook.ops.plugins.module_utils._probe_program import run_program
-from ansible_collections.runbook.ops.plugins.module_utils._units import human_duration
+from ansible_collections.runbook.ops.plugins.module_utils._units import human_duration, human_size
 
 SECTION = "Databases"
 OPTIONS = {
@@ -21,11 +21,18 @@ OPTIONS = {
     "user": Option("str", "role to log in as; without it that of superuser, or of the account that asks"),
     "superuser": Option("str", "account on the host that asks over the local socket", "postgres"),
     "password": Option("secret", "name of the password among the secrets"),
+    "container": Option("str", "container that it runs in: it is asked there, over its local socket"),
+    "project": Option("str", "Compose project of that container, instead of its name"),
+    "service": Option("str", "service within project"),
     "connections_percent": Option(
         "limits", "sessions, in percent of those that ordinary roles can have", limits(80, 90)
     ),
     "transaction_seconds": Option("limits", "age of the oldest open transaction", limits(3600)),
     "idle_seconds": Option("limits", "how long a session idles within a transaction", limits(300, 3600)),
+    "lag_seconds": Option("limits", "how far a standby is behind, on either side", limits(60, 600)),
+    "slot_bytes": Option(
+        "limits", "WAL that is kept for a replication slot that nobody reads", limits(1 << 30, 10 << 30)
+    ),
 }
 QUERY = """
 SELECT json_build_object(
@@ -36,6 +43,17 @@ SELECT json_build_object(
     FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()),
   'idle_seconds', (SELECT coalesce(max(extract(epoch FROM clock_timestamp() - state_change)), 0)
     FROM pg_stat_activity WHERE state LIKE 'idle in transaction%'),
+  'standbys', (SELECT count(*) FROM pg_stat_replication),
+  'lag_seconds', CASE
+    WHEN NOT pg_is_in_recovery()
+      THEN (SELECT max(extract(epoch FROM replay_lag)) FROM pg_stat_replication)
+    -- With nothing to replay, the last transaction is old, and the standby is not behind.
+    WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() THEN 0
+    ELSE extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()) END,
+  'standby', pg_is_in_recovery(),
+  'slot_bytes', (SELECT max(pg_wal_lsn_diff(
+      CASE WHEN pg_is_in_recovery() THEN pg_last_wal_receive_lsn() ELSE pg_current_wal_lsn() END, restart_lsn))
+    FROM pg_replication_slots WHERE NOT active),
   'version', current_setting('server_version'));
 """
 # The server answered, but not to us: that says nothing about its health.
@@ -46,23 +64,26 @@ NOT_FOR_US = re.compile(
 
 def measure(options: dict[str, Any]) -> dict[str, Any]:
     """Return what the server says of its sessions, or ``error`` where it takes no connection."""
-    local = not options["host"] or options["host"].startswith("/")
+    inside = options["container"] or options["service"]
+    local = not inside and (not options["host"] or options["host"].startswith("/"))
     timeout = options["timeout_seconds"]
     environment = {
-        "PGHOST": options["host"],
-        "PGPORT": options["port"] and str(options["port"]),
-        "PGUSER": options["user"] or (options["superuser"] if local else None),
+        "PGHOST": None if inside else options["host"],
+        "PGPORT": None if inside or not options["port"] else str(options["port"]),
+        "PGUSER": options["user"] or (options["superuser"] if local or inside else None),
         "PGDATABASE": options["database"],
         "PGPASSWORD": options["password"],
         "PGCONNECT_TIMEOUT": str(max(2, int(timeout))),
         "PGOPTIONS": f"-c statement_timeout={int(timeout * 1000)}",
         "PGAPPNAME": "runbook.ops health",
     }
+    environment = {key: value for key, value in environment.items() if value}
+    client = [*within(options, environment), "psql"] if inside else [find_psql()]
     done = run_program(
-        [find_psql(), "-X", "-w", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"],
+        [*client, "-X", "-w", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"],
         stdin=QUERY,
         user=options["superuser"] if local else None,
-        environment={key: value for key, value in environment.items() if value},
+        environment=environment,
         timeout_seconds=timeout,
     )
     if done.code != 0:
@@ -74,6 +95,17 @@ def measure(options: dict[str, Any]) -> dict[str, Any]:
     import json  # noqa: PLC0415  # loaded while psql works
 
     return {"error": None, **json.loads(done.out)}
+
+
+def within(options: dict[str, Any], environment: dict[str, str]) -> list[str]:
+    """Return what runs a program in the container: values of the environment are named, never written, in the arguments."""
+    from ansible_collections.runbook.ops.plugins.module_utils._docker import DockerError, container_name  # noqa: PLC0415
+
+    try:
+        name = container_name(**{key: options[key] for key in ("project", "service", "container")})
+    except DockerError as exc:
+        raise ProbeError(str(exc), "see what runs: docker ps --all") from exc
+    return ["docker", "exec", "--interactive", *(f"--env={key}" for key in environment), name]
 
 
 def find_psql() -> str:
@@ -129,4 +161,43 @@ def judge(measured: dict[str, Any], options: dict[str, Any]) -> list[dict[str, A
             detail=detail,
             remedy="it keeps dead rows from being removed: find it in pg_stat_activity by xact_start, and end it",
         ),
+        *judge_replication(measured, options, name),
     ]
+
+
+def judge_replication(measured: dict[str, Any], options: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    """Return a check of the standbys and one of idle slots, each only where there are any."""
+    checks, section = [], options["section"]
+    if measured["standby"] or measured["standbys"]:
+        behind = round(measured["lag_seconds"] or 0, 1)
+        status, limit = judge_high(behind, **options["lag_seconds"])
+        role = "a standby" if measured["standby"] else f"{measured['standbys']} standbys"
+        checks.append(
+            make_check(
+                f"postgresql:{name}:replication",
+                name=f"{name} replication",
+                section=section,
+                status=status,
+                value=behind,
+                unit="s",
+                limit=limit,
+                detail=f"{role}, {human_duration(behind)} behind",
+                remedy="see why: SELECT * FROM pg_stat_replication on the primary",
+            )
+        )
+    if measured["slot_bytes"] is not None:
+        status, limit = judge_high(measured["slot_bytes"], **options["slot_bytes"])
+        checks.append(
+            make_check(
+                f"postgresql:{name}:slots",
+                name=f"{name} idle slots",
+                section=section,
+                status=status,
+                value=measured["slot_bytes"],
+                unit="bytes",
+                limit=limit,
+                detail=f"{human_size(measured['slot_bytes'])} of WAL are kept for a slot that nobody reads",
+                remedy="start its reader, or drop it: SELECT slot_name FROM pg_replication_slots WHERE NOT active",
+            )
+        )
+    return checks

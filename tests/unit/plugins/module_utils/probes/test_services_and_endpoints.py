@@ -8,6 +8,7 @@ import dataclasses
 import socket
 
 import pytest
+from ansible_collections.runbook.ops.plugins.module_utils import _docker
 from ansible_collections.runbook.ops.plugins.module_utils._pm2 import App
 from ansible_collections.runbook.ops.plugins.module_utils._probe_options import ProbeError, read_options
 from ansible_collections.runbook.ops.plugins.module_utils._probe_program import Done
@@ -218,7 +219,8 @@ def test_a_star_stands_for_one_label():
 
 def database(**values):
     known = {"error": None, "connections": 10, "most": 100, "transaction_seconds": 0.0, "idle_seconds": 0.0}
-    return {**known, "version": "15.5 (Debian)", **values}
+    alone = {"standby": False, "standbys": 0, "lag_seconds": None, "slot_bytes": None}
+    return {**known, **alone, "version": "15.5 (Debian)", **values}
 
 
 @pytest.mark.parametrize(
@@ -231,6 +233,10 @@ def database(**values):
         (database(transaction_seconds=400.0, idle_seconds=400.0), ["ok", "warning"]),
         (database(transaction_seconds=5000.0, idle_seconds=5000.0), ["ok", "critical"]),
         ({"error": "Connection refused"}, ["critical"]),
+        (database(standbys=1, lag_seconds=None), ["ok", "ok", "ok"]),
+        (database(standbys=1, lag_seconds=90.0), ["ok", "ok", "warning"]),
+        (database(standby=True, lag_seconds=900.0), ["ok", "ok", "critical"]),
+        (database(slot_bytes=2 << 30), ["ok", "ok", "warning"]),
     ],
 )
 def test_a_database_is_judged_by_its_sessions(measured, statuses):
@@ -263,6 +269,19 @@ def test_over_the_local_socket_the_superusers_account_asks(monkeypatch):
     seen = psql(monkeypatch, Done(0, "{}", ""))
     postgresql.measure(options(postgresql, database="shop"))
     assert (seen["user"], seen["environment"]["PGUSER"]) == ("postgres", "postgres")
+
+
+def test_in_a_container_psql_runs_there_and_its_secret_is_not_among_the_arguments(monkeypatch):
+    seen = psql(monkeypatch, Done(0, "{}", ""))
+    monkeypatch.setattr(_docker, "container_name", lambda **_where: "shop-db-1")
+    inside = options(postgresql, database="shop", project="shop", service="db", host="db", port=5433)
+    postgresql.measure({**inside, "password": "hunter2"})
+    assert seen["argv"][:3] == ["docker", "exec", "--interactive"]
+    assert seen["argv"][seen["argv"].index("psql") - 1] == "shop-db-1"
+    assert "--env=PGPASSWORD" in seen["argv"]
+    assert "hunter2" not in " ".join(seen["argv"])
+    assert {"PGHOST", "PGPORT"} & set(seen["environment"]) == set()
+    assert seen["user"] is None
 
 
 def test_a_server_that_is_down_is_measured_and_one_that_refuses_us_is_not(monkeypatch):
