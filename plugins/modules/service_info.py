@@ -1,0 +1,187 @@
+#!/usr/bin/python
+# Copyright: the runbook.ops authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Say how the services of a host are, whoever manages them."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: service_info
+short_description: Say how services are, whoever manages them
+version_added: 0.2.0
+author:
+  - The runbook.ops founders (@runbook-ops)
+description:
+  - Returns the state of each service of this host in one shape, whether systemd, PM2 or Compose manages it.
+  - Each manager is asked once for all of its services. One that cannot be asked leaves its services V(unknown), with the
+    reason, and the others as they are.
+  - It says what runs, not whether it works. M(runbook.ops.health) asks that.
+extends_documentation_fragment:
+  - runbook.ops.attributes.info
+options:
+  services:
+    description:
+      - The services, as M(runbook.ops.system_description) returns them.
+      - Read are C(name), C(manager), C(unit), C(watch_units), C(user), C(project), C(compose_service), C(replicas) and
+        C(optional). Services managed by C(vercel) are left out; M(runbook.ops.vercel_deployment_info) knows them.
+    type: list
+    elements: dict
+    required: true
+  stopping:
+    description:
+      - Name of a service that is about to be stopped, and that all of O(services) need.
+      - Those that run are then warned of.
+    type: str
+seealso:
+  - module: runbook.ops.pm2_info
+  - module: runbook.ops.compose_service
+  - module: runbook.ops.vercel_deployment_info
+"""
+
+EXAMPLES = r"""
+- name: See how all services are
+  runbook.ops.service_info:
+    services: "{{ system_description['services'] | rejectattr('manager', 'equalto', 'vercel') }}"
+  register: __services
+"""
+
+RETURN = r"""
+services:
+  description: The services, in the order given.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: Name of the service.
+      type: str
+    manager:
+      description: What manages it.
+      type: str
+    state:
+      description:
+        - V(running), V(stopped), or V(absent) where its manager does not know it.
+        - V(impaired) where fewer run than there are or should be, or one of them is not well.
+        - V(unknown) where its manager could not be asked.
+      type: str
+    running:
+      description: Units, processes or containers that run.
+      type: int
+    replicas:
+      description: Those that there are.
+      type: int
+    wanted:
+      description: Those that there should be, V(null) where nobody says.
+      type: int
+    trouble:
+      description: What is wrong, in a few words, V(null) where nothing is.
+      type: str
+    since:
+      description: When the one was started that was started last.
+      type: str
+      sample: '2026-11-21T11:54:45Z'
+    restarts:
+      description: Restarts that its manager counted.
+      type: int
+    version:
+      description: Its version for PM2, its image for Compose, V(null) where its manager does not know.
+      type: str
+    pids:
+      description: Numbers of its main processes.
+      type: list
+      elements: int
+checks:
+  description: A check of each service.
+  returned: success
+  type: list
+  elements: dict
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.runbook.ops.plugins.module_utils._command import Command, CommandError
+from ansible_collections.runbook.ops.plugins.module_utils._compose import ComposeError
+from ansible_collections.runbook.ops.plugins.module_utils._compose_host import Docker
+from ansible_collections.runbook.ops.plugins.module_utils._pm2 import App, Pm2Error, group
+from ansible_collections.runbook.ops.plugins.module_utils._pm2_host import Pm2Host
+from ansible_collections.runbook.ops.plugins.module_utils._restart import parse_units
+from ansible_collections.runbook.ops.plugins.module_utils._service_state import (
+    about_to_stop,
+    check,
+    from_app,
+    from_containers,
+    from_units,
+    unknown,
+)
+
+ARGUMENTS = {
+    "services": {"type": "list", "elements": "dict", "required": True},
+    "stopping": {"type": "str"},
+}
+PROPERTIES = "Id,Names,LoadState,ActiveState,MainPID,NRestarts,ActiveEnterTimestampMonotonic"
+Services = list[dict[str, Any]]
+States = list[dict[str, Any]]
+
+
+class Managers:
+    """The managers of this host: each is asked once for all of its services."""
+
+    def __init__(self, module: Any, *, boot: float) -> None:
+        self.module, self.boot = module, boot
+
+    def systemd(self, services: Services) -> States:
+        names = {name for one in services for name in one.get("watch_units") or [] if name}
+        names |= {one.get("unit") or f"{one['name']}.service" for one in services}
+        systemctl = Command(self.module, "systemctl")
+        units = parse_units(systemctl("show", "-p", PROPERTIES, "--", *sorted(names)))
+        return [from_units(one, units, boot=self.boot) for one in services]
+
+    def pm2(self, services: Services) -> States:
+        found: dict[Any, dict[str, App]] = {}
+        for user in {one.get("user") for one in services}:
+            found[user] = group(Pm2Host(self.module, user, None).processes() or [])
+        return [from_app(one, found[one.get("user")].get(one["name"], App(one["name"]))) for one in services]
+
+    def compose(self, services: Services) -> States:
+        docker = Docker(self.module)
+        found = {project: docker.containers(project) for project in {one["project"] for one in services}}
+        return [from_containers(one, found[one["project"]]) for one in services]
+
+
+def ask(manager: Callable[[Services], States], services: Services) -> States:
+    """Return the states of ``services``; where one of them makes the manager fail, each by itself."""
+    try:
+        return manager(services)
+    except (CommandError, ComposeError, Pm2Error) as exc:
+        if len(services) == 1:
+            return [unknown(services[0], str(exc))]
+        return [state for one in services for state in ask(manager, [one])]
+
+
+def run(services: Services, stopping: str | None, *, managers: Any, now: float) -> dict[str, Any]:
+    states: dict[str, Mapping[str, Any]] = {}
+    for name in ("systemd", "pm2", "compose"):
+        mine = [one for one in services if one["manager"] == name]
+        if mine:
+            states.update({state["name"]: state for state in ask(getattr(managers, name), mine)})
+    known = [one for one in services if one["name"] in states]
+    checks = [check(one, states[one["name"]], now=now) for one in known]
+    return {
+        "changed": False,
+        "services": [states[one["name"]] for one in known],
+        "checks": about_to_stop(checks, needed=stopping) if stopping else checks,
+    }
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    boot = time.time() - time.clock_gettime(time.CLOCK_MONOTONIC)
+    module.exit_json(**run(**module.params, managers=Managers(module, boot=boot), now=time.time()))
+
+
+if __name__ == "__main__":
+    main()
