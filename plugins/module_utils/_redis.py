@@ -7,7 +7,6 @@ A request is an array of strings with their lengths, so no value can become a co
 
 from __future__ import annotations
 
-import contextlib
 import re
 import socket
 import time
@@ -111,10 +110,10 @@ def ask(server: Server, commands: Sequence[Sequence[str | int]], *, timeout_seco
     request = b"".join(encode(command) for command in (*first, *commands))
     try:
         with _connect(server, timeout_seconds) as connection:
-            # A server without room for another client says so and hangs up, maybe before it was asked.
-            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                connection.sendall(request)
+            connection.sendall(request)
             answers = _receive(connection, len(first) + len(commands), deadline)
+    except (BrokenPipeError, ConnectionResetError) as exc:
+        raise RedisDownError(_greeting(server, deadline) or str(exc.strerror)) from exc
     except socket.timeout:  # an alias of TimeoutError from Python 3.10 only
         raise RedisDownError(f"no answer within {timeout_seconds:g} s") from None
     except OSError as exc:
@@ -170,8 +169,19 @@ def _connect(server: Server, timeout_seconds: float) -> Any:
         raise
 
 
+def _greeting(server: Server, deadline: float) -> str | None:
+    """Return what the server says unasked: that it has no room for another client, before it hangs up on who asks."""
+    try:
+        with _connect(server, max(0.1, min(0.5, deadline - time.monotonic()))) as connection:
+            found = decode(connection.recv(1000))
+    except (OSError, RedisRefusedError):
+        return None
+    return one_line(found[0].text) if found and isinstance(found[0], Refusal) else None
+
+
 def _receive(connection: Any, count: int, deadline: float) -> list[Any]:
-    data, answers = b"", []
+    data = b""
+    answers: list[Any] = []
     offset = 0
     while len(answers) < count:
         found = decode(data, offset)

@@ -117,6 +117,7 @@ def refusal(status: int, body: str, bucket: str) -> dict[str, Any]:
             False,
         ),
         "PermanentRedirect": ("it is in another region", "correct region or endpoint", False),
+        "NotImplemented": ("the provider has no such setting", "leave it out of what the bucket must have", False),
         "SlowDown": ("it asks for fewer requests", "see who asks so much", True),
     }
     said, remedy, down = cases.get(

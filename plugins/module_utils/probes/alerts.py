@@ -141,7 +141,7 @@ def judge(measured: dict[str, Any], options: dict[str, Any]) -> list[dict[str, A
     return [
         summary,
         *(_check(identity, alert, measured["now"], options) for alert in shown),
-        *(_expected(identity, wanted, measured["alerts"], options) for wanted in options["expect"]),
+        *(_expected(name, wanted, measured["alerts"], options) for wanted in options["expect"]),
     ]
 
 
@@ -175,11 +175,11 @@ def _check(identity: str, alert: dict[str, Any], now: float, options: dict[str, 
     )
 
 
-def _expected(identity: str, wanted: str, alerts: list[dict[str, Any]], options: dict[str, Any]) -> dict[str, Any]:
+def _expected(name: str, wanted: str, alerts: list[dict[str, Any]], options: dict[str, Any]) -> dict[str, Any]:
     fires = any(alert["name"] == wanted and alert["state"] == "firing" for alert in alerts)
     return make_check(
-        f"{identity}:{wanted}",
-        name=wanted,
+        f"alerts:{name}:{wanted}",
+        name=f"{name} {wanted}",
         section=options["section"],
         status="ok" if fires else "critical",
         detail="fires, as it always must"

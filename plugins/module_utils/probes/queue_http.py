@@ -105,7 +105,7 @@ def follow(document: Any, path: str) -> Any:
 
 def counts_of(value: Mapping[str, Any], oldest_key: str | None = None) -> dict[str, Any]:
     """Return the numbers that ``value`` or a mapping within it tells; nothing where it tells none."""
-    inner = next((value[key] for key in NESTED if isinstance(value.get(key), Mapping)), {})
+    inner: Mapping[str, Any] = next((value[key] for key in NESTED if isinstance(value.get(key), Mapping)), {})
     told = {**inner, **{key: one for key, one in value.items() if key not in inner}}
     counts: dict[str, Any] = {}
     for thing, keys in NAMES.items():

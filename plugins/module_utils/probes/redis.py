@@ -212,13 +212,13 @@ def _clients(about: _About, info: dict[str, str], options: dict[str, Any]) -> di
 def _replication(about: _About, info: dict[str, str], options: dict[str, Any]) -> dict[str, Any] | None:
     remedy = "see both sides: redis-cli INFO replication, and the replica's log"
     if info.get("role") == "slave":
-        lag = number(info, "master_last_io_seconds_ago")
-        status, limit = judge_high(max(0, lag or 0), **options["lag_seconds"])
-        detail = f"last heard of its master {human_duration(max(0, lag or 0))} ago"
+        lag: int | None = max(0, number(info, "master_last_io_seconds_ago") or 0)  # -1 while the link is down
+        status, limit = judge_high(lag or 0, **options["lag_seconds"])
+        detail = f"last heard of its master {human_duration(lag or 0)} ago"
         if info.get("master_link_status") != "up":
             since = number(info, "master_link_down_since_seconds")
             ago = f" since {human_duration(since)}" if since is not None and since >= 0 else ""
-            status, detail = "critical", f"the link to its master is down{ago}"
+            status, lag, detail = "critical", None, f"the link to its master is down{ago}"
         return about.check(
             "replication", "replication", status, value=lag, unit="s", limit=limit, detail=detail, remedy=remedy
         )

@@ -107,6 +107,25 @@ def test_who_does_not_serve_and_who_does_not_tell_are_two_things(serve, answer, 
         ask(Server(port=port, password="s3cr3t"), [("PING",)], timeout_seconds=2)
 
 
+def test_a_server_that_hangs_up_on_a_question_is_heard_before_it_is_asked():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def refuse():
+            for _time in range(2):
+                connection, _peer = listener.accept()
+                # Closed with the question unread, and without lingering: the answer is lost on who had asked.
+                time.sleep(0.05)
+                if _time:
+                    connection.sendall(b"-ERR max number of clients reached\r\n")
+                else:
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+                connection.close()
+
+        threading.Thread(target=refuse, daemon=True).start()
+        with pytest.raises(RedisDownError, match="max number of clients reached"):
+            ask(Server(port=listener.getsockname()[1]), [("PING",)], timeout_seconds=2)
+
+
 def test_what_is_no_redis_cannot_make_us_show_the_password(serve):
     port, _got = serve(b"-ERR unknown command 'AUTH', with args beginning with: 's3cr3t'\r\n+PONG\r\n")
     with pytest.raises(RedisRefusedError) as caught:

@@ -70,6 +70,7 @@ def test_a_page_of_a_web_site_is_no_listing():
         pytest.param(403, "RequestTimeTooSkewed", "clock", False, id="clock"),
         pytest.param(404, "NoSuchBucket", "there is no bucket b", True, id="missing bucket"),
         pytest.param(400, "AuthorizationHeaderMalformed", "region is eu-west-1", False, id="region"),
+        pytest.param(501, "NotImplemented", "no such setting", False, id="a provider without it"),
         pytest.param(500, "InternalError", "HTTP 500 InternalError", True, id="their fault"),
         pytest.param(418, "", "HTTP 418", False, id="something else"),
     ],
