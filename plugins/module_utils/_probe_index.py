@@ -84,6 +84,12 @@ def _memory() -> Any:
     return memory
 
 
+def _monitor() -> Any:
+    from ansible_collections.runbook.ops.plugins.module_utils.probes import monitor
+
+    return monitor
+
+
 def _pm2() -> Any:
     from ansible_collections.runbook.ops.plugins.module_utils.probes import pm2
 
@@ -178,6 +184,7 @@ PROBES: dict[str, Callable[[], Any]] = {
     "backup_log": _backup_log,
     "backup_files": _backup_files,
     "reboot": _reboot,
+    "monitor": _monitor,
     "disk": _disk,
     "memory": _memory,
     "swap": _swap,

@@ -126,7 +126,7 @@ def test_a_change_that_fails_is_put_back(host, call):
     run(host)
     before = {path: content for path, content in tree(host).items() if "state.json" not in path}
     host.fail = call
-    with pytest.raises(MonitorError, match="failed.*back in place"):
+    with pytest.raises(MonitorError, match=r"failed.*back in place"):
         run(host, interval_seconds=60)
     after = tree(host)
     assert {path: after.get(path) for path in before} == before
