@@ -16,11 +16,17 @@ from ansible_collections.runbook.ops.plugins.module_utils._probe_program import 
 from ansible_collections.runbook.ops.plugins.module_utils._units import human_duration, human_size
 
 SECTION = "Logs"
+MOST_LINES = 100_000  # of a container
 OPTIONS = {
-    "path": Option("str", "file of the log; the one it was before its last rotation (.1) belongs to it"),
+    "path": Option(
+        "str",
+        "file of the log, with the one it was before its last rotation (.1); or a glob of files, such as one a day",
+    ),
     "pm2": Option("str", "application of PM2 whose output it is, instead of path"),
     "user": Option("str", "account whose PM2 keeps the application"),
     "unit": Option("str", "systemd unit whose journal it is, instead of path"),
+    "project": Option("str", "Compose project whose service writes it, instead of path"),
+    "service": Option("str", "service within project; all its containers are read"),
     "patterns": Option(
         "list", "regular expressions, without regard to case, of lines that tell of an error", ["error"]
     ),
@@ -33,15 +39,15 @@ OPTIONS = {
 
 def measure(options: dict[str, Any]) -> dict[str, Any]:
     """Return ``count``, the last lines, and whether the lines have no time or were more than is read."""
-    if sum(bool(options[key]) for key in ("path", "pm2", "unit")) != 1:
-        raise ProbeError("which log: one of path, pm2 and unit", "set one of them")
+    if sum(bool(options[key]) for key in ("path", "pm2", "unit", "service")) != 1:
+        raise ProbeError("which log: one of path, pm2, unit and service", "set one of them")
     try:
         pattern = compile_patterns(options["patterns"])
     except ValueError as exc:
         raise ProbeError(str(exc), "correct patterns") from exc
     now = time.time()
-    if options["unit"]:
-        found = _journal(options, pattern, now)
+    if options["unit"] or options["service"]:
+        found = (_journal if options["unit"] else _containers)(options, pattern, now)
     else:
         since = now - options["since_seconds"]
         paths = _paths(options)
@@ -52,7 +58,8 @@ def measure(options: dict[str, Any]) -> dict[str, Any]:
 
 def _paths(options: dict[str, Any]) -> list[str]:
     if options["path"]:
-        paths = with_rotated(options["path"])
+        is_glob = any(sign in options["path"] for sign in "*?[")
+        paths = _written_in_turn(options["path"]) if is_glob else with_rotated(options["path"])
         if not paths:
             raise ProbeError(f"{options['path']} does not exist", "correct path, or see who should write it")
         return paths
@@ -74,17 +81,49 @@ def _journal(options: dict[str, Any], pattern: re.Pattern[bytes], now: float) ->
     done = run_program([*argv, f"--unit={options['unit']}"], timeout_seconds=options["timeout_seconds"])
     if done.code != 0:
         raise ProbeError(f"journalctl failed ({done.code}): {last_line(done.err)}", "run it as root")
+    return _count([done.out], pattern, options)
+
+
+def _written_in_turn(glob: str) -> list[str]:
+    """Return the files that ``glob`` meets, oldest first."""
+    from glob import glob as expand  # noqa: PLC0415  # one log of many
+
+    return sorted(expand(glob), key=os.path.getmtime)  # noqa: PTH207  # of a whole path, which pathlib cannot
+
+
+def _containers(options: dict[str, Any], pattern: re.Pattern[bytes], now: float) -> Found:
+    """Count in what the containers of a Compose service wrote, those included that have ended."""
+    from ansible_collections.runbook.ops.plugins.module_utils._docker import DockerError, containers  # noqa: PLC0415
+
+    try:
+        names = [one.name for one in containers(project=options["project"], service=options["service"])]
+    except DockerError as exc:
+        raise ProbeError(str(exc), "see systemctl status docker") from exc
+    if not names:
+        raise ProbeError(f"{options['service']} has no container", "see what there is: docker ps --all")
+    written = []
+    for name in names:
+        argv = ["docker", "logs", f"--since={int(now - options['since_seconds'])}", f"--tail={MOST_LINES}", name]
+        done = run_program(argv, timeout_seconds=options["timeout_seconds"])
+        if done.code != 0:
+            raise ProbeError(f"docker logs failed ({done.code}): {last_line(done.err)}", "run it by hand")
+        written += [done.out, done.err]  # what it wrote to either of its outputs
+    return _count(written, pattern, options)
+
+
+def _count(texts: list[str], pattern: re.Pattern[bytes], options: dict[str, Any]) -> Found:
     found = Found()
-    for line in done.out.encode().splitlines():
-        if pattern.search(line):
-            found.add(line, options["examples"])
+    for text in texts:
+        for line in text.encode().splitlines():
+            if pattern.search(line):
+                found.add(line, options["examples"])
     return found
 
 
 def judge(measured: dict[str, Any], options: dict[str, Any]) -> list[dict[str, Any]]:
     """Return one check; lines whose time is not known make it unknown, for they may be old."""
     count = measured["count"]
-    name = options["name"] or options["path"] or options["pm2"] or options["unit"]
+    name = options["name"] or options["path"] or options["pm2"] or options["unit"] or options["service"]
     status, limit = judge_high(count, **options["count"])
     detail = f"{count or 'none'} in the last {human_duration(options['since_seconds'])}"
     if measured["undated"] and count:

@@ -6,9 +6,12 @@ from __future__ import annotations
 
 import os
 import time
+from types import SimpleNamespace
 
 import pytest
+from ansible_collections.runbook.ops.plugins.module_utils import _docker
 from ansible_collections.runbook.ops.plugins.module_utils._probe_options import ProbeError, read_options
+from ansible_collections.runbook.ops.plugins.module_utils._probe_program import Done
 from ansible_collections.runbook.ops.plugins.module_utils.probes import backup_files, backup_log, log_errors
 
 HOUR = 3600
@@ -51,6 +54,22 @@ def test_errors_of_unknown_age_make_it_unknown(tmp_path):
 def test_a_log_that_does_not_exist_is_said(tmp_path):
     with pytest.raises(ProbeError, match="does not exist"):
         look(log_errors, path=str(tmp_path / "none.log"))
+
+
+def test_a_log_with_a_file_for_each_day_is_read_across_midnight(tmp_path):
+    for day, ago in (("19", 50), ("20", 10), ("21", 1)):
+        (tmp_path / f"api-2026-11-{day}.log").write_text(f"{stamp(ago * HOUR)} ERROR {day}\n")
+    assert look(log_errors, path=str(tmp_path / "api-*.log"))[0]["value"] == 2
+
+
+def test_what_containers_write_is_counted_on_both_outputs(monkeypatch):
+    found = [SimpleNamespace(name="shop-web-1"), SimpleNamespace(name="shop-web-2")]
+    monkeypatch.setattr(_docker, "containers", lambda **_where: found)
+    monkeypatch.setattr(log_errors, "run_program", lambda *_argv, **_how: Done(0, "fine\nerror 1\n", "error 2\n"))
+    assert look(log_errors, project="shop", service="web")[0]["value"] == 4
+    monkeypatch.setattr(_docker, "containers", lambda **_where: [])
+    with pytest.raises(ProbeError, match="web has no container"):
+        look(log_errors, project="shop", service="web")
 
 
 def test_the_logs_of_all_instances_of_a_pm2_application_belong_to_it(tmp_path, monkeypatch):
