@@ -106,6 +106,10 @@ class Host:
             leftovers=[path for path in (VAR, RUN, STAMP, *self._textfile(files)) if (self.root / path).exists()],
         )
 
+    def command(self) -> list[str]:
+        """Return what runs the engine by hand."""
+        return [python_of_host(), "-I", str(self.root / LIB / TELLS)]
+
     def try_out(self, wanted: Installed) -> None:
         """Let the new engine read the new configuration, before either is in use.
 

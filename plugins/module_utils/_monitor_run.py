@@ -50,6 +50,7 @@ def look_once(config: Mapping[str, Any], secrets: Secrets, store: Store, *, now:
     checks = [*result["checks"], *channel_checks(state, channels)]
     state["checks"], events = follow(state["checks"], checks, policy=Policy(**config["policy"]), now=now)
     state.update({key: result[key] for key in ("status", "msg", "summary", "seconds")}, at=now, config=config["digest"])
+    state["last"] = {check["id"]: check["status"] for check in result["checks"]}
     if events:
         state["number"] += 1
         message = make_message(events, system=config["system"], host=config["host"], number=state["number"], now=now)

@@ -172,6 +172,11 @@ monitor:
     timer:
       description: Whether the timer is enabled and runs.
       type: bool
+    command:
+      description: What runs the engine by hand, followed by C(look), C(run) or C(test).
+      type: list
+      elements: str
+      sample: [/usr/bin/python3, -I, /usr/local/lib/runbook-ops/monitor.pyz]
 checks:
   description: What is wrong with it, such as a line of cron that does the same, or that nobody is told.
   returned: success
@@ -238,7 +243,7 @@ def run(options: dict[str, Any], host: Host, *, check_mode: bool) -> dict[str, A
     return {
         "changed": bool(steps),
         "actions": [f"{step.verb} /{step.path}" if step.path else step.verb for step in steps],
-        "monitor": {"engine": after.current, "timer": after.enabled and after.active},
+        "monitor": {"engine": after.current, "timer": after.enabled and after.active, "command": host.command()},
         "checks": judge(options, after),
         "changes": changes(before, after, steps),
         "diff": diff(before, after),
