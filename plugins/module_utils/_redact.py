@@ -61,7 +61,7 @@ RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (rf"(?i)({WORD}{NAMES}[\w.-]{{0,60}}(?:\\?[\"'])?\s*(?:=>|:=|[=:])\s*){VALUE}", r"\1***"),
         (rf"((?<![\w.-])[A-Za-z0-9_]{{0,60}}_(?:KEY|key)[\"']?\s*[=:]\s*){VALUE}", r"\1***"),
         (rf"(?i)(?<!\S)(--?[\w-]{{0,60}}?{NAMES}[\w-]{{0,60}})(?:\s+|=){VALUE}", r"\1 ***"),
-        (rf"(?i)(?<!\S)(-u|--user|--proxy-user)(?:\s+|=)?[^\s:]+:\S+", r"\1 ***"),
+        (r"(?i)(?<!\S)(-u|--user|--proxy-user)(?:\s+|=)?[^\s:]+:\S+", r"\1 ***"),
         (r"(\bredis-cli\b[^\n]{0,300}?\s-a)\s*\S+", r"\1 ***"),
         (r"(\bsshpass\s+-p)\s*\S+", r"\1 ***"),
         (r"(\b(?:mysql|mariadb)[\w-]*\b[^\n]{0,300}?\s-p)[^\s]+", r"\1***"),
