@@ -1,0 +1,158 @@
+# Copyright: the runbook.ops authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A stub of Vercel's REST API: the documented answers of the endpoints that the collection uses, and nothing of Vercel.
+
+It shows which requests are made and what becomes of the answers that are documented; how Vercel itself answers it cannot
+show. It keeps one project in memory: a deployment goes one state on each time it is asked for. Listens on the loopback
+address only.
+
+    python3 tests/stubs/vercel/vercel.py --port 9443 --project shop --token secret
+
+``POST /stub`` with ``{"outcome": "ERROR"}`` lets the next deployments fail, with ``{"down": true}`` it answers 503 to all,
+with ``{"deploy": "abc123"}`` a commit is deployed as by a push.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+WAY = ("QUEUED", "BUILDING")
+Answer = tuple[int, dict[str, Any]]
+NOT_FOUND: Answer = (404, {"error": {"code": "not_found", "message": "Not found"}})
+
+
+class Project:
+    """One project and its deployments, newest last."""
+
+    def __init__(self, name: str, token: str) -> None:
+        self.name, self.token, self.outcome, self.down = name, token, "READY", False
+        self.deployments: list[dict[str, Any]] = []
+        self.live: str | None = None
+        self.lock = threading.Lock()
+
+    def deploy(self, commit: str, *, ready: bool = False) -> dict[str, Any]:
+        number = len(self.deployments) + 1
+        one = {
+            "id": f"dpl_{number}",
+            "url": f"{self.name}-{number}.vercel.app",
+            "name": self.name,
+            "target": "production",
+            "createdAt": int(time.time() * 1000),
+            "readyState": WAY[0],
+            "aliasAssigned": False,
+            "meta": {"githubCommitSha": commit, "githubCommitRef": "main"},
+        }
+        self.deployments.append(one)
+        if ready:
+            self.finish(one, "READY")
+        return one
+
+    def finish(self, one: dict[str, Any], state: str) -> None:
+        one["readyState"] = state
+        if state == "READY":
+            one.update(ready=int(time.time() * 1000), aliasAssigned=True)
+            self.live = one["id"]
+        else:
+            one["errorMessage"] = "Command npm run build exited with 1"
+
+    def look(self, identity: str) -> dict[str, Any] | None:
+        """Return a deployment, one state further than it was at the last look."""
+        one = next((each for each in self.deployments if each["id"] == identity), None)
+        if one and one["readyState"] in WAY:
+            place = WAY.index(one["readyState"]) + 1
+            if place < len(WAY):
+                one["readyState"] = WAY[place]
+            else:
+                self.finish(one, self.outcome)
+            return {**one}
+        return one
+
+    def answer(self, method: str, path: str, query: dict[str, str], body: dict[str, Any]) -> Answer:
+        if path == "/stub":
+            self.outcome, self.down = body.get("outcome", self.outcome), body.get("down", self.down)
+            return 200, self.deploy(body["deploy"], ready=body.get("ready", True)) if body.get("deploy") else {}
+        if self.down:
+            return 503, {"error": {"code": "internal_server_error", "message": "An unexpected internal error occurred"}}
+        if method == "POST" and path == "/v13/deployments":
+            return self.redeploy(body)
+        return self.tell(path, query) if method == "GET" else NOT_FOUND
+
+    def tell(self, path: str, query: dict[str, str]) -> Answer:
+        if path == f"/v9/projects/{self.name}":
+            live = next((one for one in self.deployments if one["id"] == self.live), None)
+            return 200, {"id": "prj_1", "name": self.name, "targets": {"production": live} if live else {}}
+        if path == "/v6/deployments" and query.get("projectId") == "prj_1":
+            newest = list(reversed(self.deployments))[: int(query.get("limit", 20))]
+            listed = [
+                {**one, "uid": one["id"], "state": one["readyState"], "created": one["createdAt"]} for one in newest
+            ]
+            return 200, {
+                "deployments": [{k: v for k, v in one.items() if k != "id"} for one in listed],
+                "pagination": {},
+            }
+        if path.startswith("/v13/deployments/"):
+            one = self.look(path.rpartition("/")[2])
+            return (200, one) if one else NOT_FOUND
+        return NOT_FOUND
+
+    def redeploy(self, body: dict[str, Any]) -> Answer:
+        old = next((one for one in self.deployments if one["id"] == body.get("deploymentId")), None)
+        if body.get("name") != self.name or old is None:
+            return 400, {"error": {"code": "bad_request", "message": "Invalid deploymentId"}}
+        return 200, self.deploy(old["meta"]["githubCommitSha"])
+
+
+def handler(project: Project) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            parts = urlsplit(self.path)
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            status, said = 403, {"error": {"code": "forbidden", "message": "Not authorized", "invalidToken": True}}
+            if parts.path == "/stub" or self.headers.get("Authorization") == f"Bearer {project.token}":
+                query = {key: values[0] for key, values in parse_qs(parts.query).items()}
+                with project.lock:
+                    status, said = project.answer(self.command, parts.path, query, json.loads(body or b"{}"))
+            content = json.dumps(said).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        do_POST = do_GET  # noqa: N815  # the name that http.server wants
+
+        def log_message(self, *_arguments: Any) -> None:
+            """Say nothing."""
+
+    return Handler
+
+
+def serve(project: Project, port: int = 0) -> ThreadingHTTPServer:
+    """Return a server of ``project`` on the loopback address, not yet started; port 0 takes a free one."""
+    return ThreadingHTTPServer(("127.0.0.1", port), handler(project))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="A stub of Vercel's REST API.")
+    parser.add_argument("--port", type=int, default=9443)
+    parser.add_argument("--project", default="shop")
+    parser.add_argument("--token", default="secret")
+    parser.add_argument("--commit", default="0123456789abcdef", help="what is in production at first")
+    parser.add_argument("--seconds", type=float, help="end after so many seconds")
+    asked = parser.parse_args()
+    project = Project(asked.project, asked.token)
+    project.deploy(asked.commit, ready=True)
+    server = serve(project, asked.port)
+    if asked.seconds:
+        threading.Timer(asked.seconds, server.shutdown).start()
+    server.serve_forever()
+
+
+if __name__ == "__main__":
+    main()
