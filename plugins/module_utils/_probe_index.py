@@ -42,16 +42,34 @@ def _certificate() -> Any:
     return certificate
 
 
+def _clock() -> Any:
+    from ansible_collections.runbook.ops.plugins.module_utils.probes import clock
+
+    return clock
+
+
 def _compose() -> Any:
     from ansible_collections.runbook.ops.plugins.module_utils.probes import compose
 
     return compose
 
 
+def _cpu() -> Any:
+    from ansible_collections.runbook.ops.plugins.module_utils.probes import cpu
+
+    return cpu
+
+
 def _disk() -> Any:
     from ansible_collections.runbook.ops.plugins.module_utils.probes import disk
 
     return disk
+
+
+def _dns() -> Any:
+    from ansible_collections.runbook.ops.plugins.module_utils.probes import dns
+
+    return dns
 
 
 def _docker_disk() -> Any:
@@ -64,6 +82,12 @@ def _http() -> Any:
     from ansible_collections.runbook.ops.plugins.module_utils.probes import http
 
     return http
+
+
+def _listening() -> Any:
+    from ansible_collections.runbook.ops.plugins.module_utils.probes import listening
+
+    return listening
 
 
 def _load() -> Any:
@@ -112,6 +136,12 @@ def _prometheus() -> Any:
     from ansible_collections.runbook.ops.plugins.module_utils.probes import prometheus
 
     return prometheus
+
+
+def _processes() -> Any:
+    from ansible_collections.runbook.ops.plugins.module_utils.probes import processes
+
+    return processes
 
 
 def _queue() -> Any:
@@ -168,8 +198,12 @@ PROBES: dict[str, Callable[[], Any]] = {
     "docker_disk": _docker_disk,
     "postgresql": _postgresql,
     "compose": _compose,
+    "dns": _dns,
+    "cpu": _cpu,
+    "processes": _processes,
     "systemd_unit": _systemd_unit,
     "systemd_failed": _systemd_failed,
+    "clock": _clock,
     "certificate": _certificate,
     "bucket": _bucket,
     "prometheus": _prometheus,
@@ -179,6 +213,7 @@ PROBES: dict[str, Callable[[], Any]] = {
     "redis": _redis,
     "queue": _queue,
     "pm2": _pm2,
+    "listening": _listening,
     "port": _port,
     "log_errors": _log_errors,
     "backup_log": _backup_log,
