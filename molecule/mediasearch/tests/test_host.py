@@ -68,9 +68,8 @@ def test_the_queues_are_told_to_those_with_a_token_only(host: Host) -> None:
     answer = json.loads(host.check_output("curl -sSf -H %s %s", f"Authorization: Bearer {token}", url))
     assert set(answer["queues"]) == {"media-processing", "embeddings"}
     for counts in answer["queues"].values():
-        assert counts["waiting"] >= 1
-        assert counts["active"] == 1
-        assert counts["failed"] == 1
+        assert counts["waiting"] + counts["active"] >= 1  # a worker that was restarted has taken what waited
+        assert (counts["delayed"], counts["failed"]) == (1, 1)
 
 
 def test_the_metrics_are_told_on_the_loopback_address_only(host: Host) -> None:
