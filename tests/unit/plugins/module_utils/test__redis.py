@@ -65,9 +65,9 @@ def test_every_kind_of_answer_is_read():
 
 
 def test_an_answer_is_complete_only_with_its_last_byte():
-    whole = b"*2\r\n$1\r\nx\r\n*1\r\n:1\r\n"
-    assert [decode(whole[:size]) for size in range(len(whole))] == [None] * len(whole)
-    assert decode(whole) == (["x", [1]], len(whole))
+    for whole, value in ((b"*2\r\n$1\r\nx\r\n*1\r\n:1\r\n", ["x", [1]]), (b"$1\r\nx\r\n", "x")):
+        assert [decode(whole[:size]) for size in range(len(whole))] == [None] * len(whole)
+        assert decode(whole) == (value, len(whole))
 
 
 @pytest.mark.parametrize(

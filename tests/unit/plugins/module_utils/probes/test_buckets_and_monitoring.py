@@ -271,6 +271,11 @@ def test_what_is_silenced_or_inhibited_is_told_apart(site):
     assert {key: check["status"] for key, check in checks.items()} == {"alerts:A": "ok", "Cpu": "critical"}
 
 
+def test_a_watchdog_that_is_silenced_shows_nothing(site):
+    checks = alerts_of(site, [managed("Watchdog", silenced=["x"])], source="alertmanager", expect=["Watchdog"])
+    assert checks["Watchdog"]["status"] == "critical"
+
+
 def test_a_flood_of_alerts_shows_the_worst_and_counts_the_rest(site):
     found = [alert("Warn", instance=str(n)) for n in range(30)] + [alert("Crit", "critical")]
     checks = alerts_of(site, found, most=5)

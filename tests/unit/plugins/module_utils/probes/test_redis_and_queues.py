@@ -8,7 +8,7 @@ import base64
 import json
 
 import pytest
-from ansible_collections.runbook.ops.plugins.module_utils import _redis_server
+from ansible_collections.runbook.ops.plugins.module_utils import _docker, _redis_server
 from ansible_collections.runbook.ops.plugins.module_utils._probe_options import ProbeError, read_options
 from ansible_collections.runbook.ops.plugins.module_utils._redis import (
     RedisDownError,
@@ -173,6 +173,28 @@ def test_all_is_asked_in_one_round_trip(monkeypatch):
     assert measured["slow"] == [{"at": 2, "seconds": 3e-06, "command": "GET"}]
 
 
+@pytest.mark.parametrize(
+    "raw",
+    [
+        pytest.param({"project": "shop", "service": "redis"}, id="a service of Compose"),
+        pytest.param({"container": "cache-1"}, id="a container"),
+    ],
+)
+def test_a_server_in_a_container_is_asked_at_the_address_that_docker_tells(monkeypatch, raw):
+    wanted = {"project": None, "service": None, "container": None, **raw}
+    monkeypatch.setattr(_docker, "container_address", lambda **asked: {str(wanted): "172.20.0.3"}[str(asked)])
+    assert _redis_server.find_server(options(redis, **raw, port=6380)).place == "172.20.0.3:6380"
+
+
+def test_a_container_that_docker_does_not_tell_is_a_reason(monkeypatch):
+    def fail(**_asked):
+        raise _docker.DockerError("cache-1 does not run")
+
+    monkeypatch.setattr(_docker, "container_address", fail)
+    with pytest.raises(ProbeError, match="where cache-1 is: cache-1 does not run"):
+        redis.measure(options(redis, container="cache-1"))
+
+
 # Queues
 
 
@@ -325,6 +347,7 @@ def test_a_key_of_another_type_and_a_dead_server_are_reasons(monkeypatch):
         pytest.param({"mail": {"waiting": 3}, "up": True}, None, {"mail": 3}, id="by name"),
         pytest.param([{"name": "mail", "counts": {"waiting": 1, "prioritized": 2}}], None, {"mail": 3}, id="a list"),
         pytest.param({"data": {"q": [{"queue": "mail", "wait": 3}]}}, "data.q", {"mail": 3}, id="a path"),
+        pytest.param({"mail": {"waiting": 3, "paused": True}}, None, {"mail": 3}, id="paused as a flag"),
         pytest.param({"waiting": 3, "isPaused": False}, None, {"one": 3}, id="a single queue"),
         pytest.param({"mail": {"waiting": 2, "paused": 1, "failed": 0}}, None, {"mail": 3}, id="paused as a number"),
     ],
