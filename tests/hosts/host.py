@@ -131,6 +131,11 @@ def plugspace(name: str) -> Host:
     return Host(name, image, "plugspace-1", user="plugspace", names=("plugspace.io",), ssh_port=2222)
 
 
+def newsletter(name: str) -> Host:
+    """Return a host of the newsletter application."""
+    return Host(name, Image("newsletter", "trixie"), "newsletter-1", user="deploy")
+
+
 def mediasearch(name: str) -> Host:
     """Return a host of AI Media Search."""
     return Host(name, Image("mediasearch", "trixie"), "mediasearch-1", user="deploy", names=("yourdomain.com",))
@@ -151,6 +156,8 @@ HOSTS = {
         owlivion("owlivion-13", "trixie"),
         plugspace("demo-plugspace"),
         plugspace("plugspace"),
+        newsletter("demo-newsletter"),
+        newsletter("newsletter"),
         mediasearch("demo-mediasearch"),
         mediasearch("mediasearch"),
         lifeplatform("demo-lifeplatform"),
