@@ -95,7 +95,9 @@ def login(line: str, at: float | None) -> dict[str, Any] | None:
     if met := LOGIN.search(line):
         return event(at, "login", f"{met[2]} from {met[3]} by {met[1]}")
     if met := COMMAND.search(line):
-        return event(at, "sudo", f"{met[1]} as {met[2]}: {met[3][:150]}")
+        # A task of a playbook is one of very many, and its words say nothing.
+        said = "a task of Ansible" if "BECOME-SUCCESS-" in met[3] else met[3][:150]
+        return event(at, "sudo", f"{met[1]} as {met[2]}: {said}")
     return None
 
 
@@ -180,8 +182,25 @@ def configuration(options: dict[str, Any]) -> Found:
     ]
     newest = sorted(events, key=lambda one: -one["at"])[:MOST_CONFIGURATION]
     found = _listed(newest, "no file of configuration changed")
-    found.note, found.cut = f"{len(events)} files changed" if events else found.note, len(events) > len(newest)
-    return found
+    note = f"{len(events)} files changed" if events else found.note
+    return Found(found.text, note=note, cut=len(events) > len(newest), events=by_directory(newest))
+
+
+def by_directory(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return files that were changed in the same minute, below the same directory of /etc for example, as one event."""
+    groups: dict[tuple[int, str], list[dict[str, Any]]] = {}
+    for one in events:
+        place = "/".join(one["text"].split("/")[:3]) if one["text"].count("/") > 2 else one["text"].rpartition("/")[0]
+        groups.setdefault((one["at"] // 60, place), []).append(one)
+    return [
+        {
+            **group[0],
+            "text": group[0]["text"]
+            if len(group) == 1
+            else f"{len(group)} files in {place}, the last is {group[0]['text']}",
+        }
+        for (_minute, place), group in groups.items()
+    ]
 
 
 def runs(options: dict[str, Any]) -> Found:

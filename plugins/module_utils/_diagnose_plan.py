@@ -65,8 +65,9 @@ def _services(system: System) -> Specs:
     specs = []
     users = list(dict.fromkeys(service.get("user") for service in services if service["manager"] == "pm2"))
     specs += [_spec(f"pm2 {user}", f"PM2 of {user}", "pm2", user=user) for user in users]
-    if any(service["manager"] == "compose" or service["name"] == "docker" for service in services):
-        specs.append(_spec("docker", "Containers", "docker"))
+    inside = any(service["manager"] == "compose" for service in services)
+    if inside or any(service["name"] == "docker" for service in services):
+        specs.append(_spec("docker", "Containers", "docker", optional=not inside))
     logged = {
         log.get(kind) for log in system.get("logs") or [] for kind in ("pm2", "unit", "container") if log.get(kind)
     }

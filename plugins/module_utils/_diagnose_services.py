@@ -19,6 +19,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._pm2_socket import (
     call,
 )
 from ansible_collections.runbook.ops.plugins.module_utils._probe_options import ProbeError
+from ansible_collections.runbook.ops.plugins.module_utils._probe_program import PATH
 from ansible_collections.runbook.ops.plugins.module_utils._units import human_duration, human_size
 
 INSPECT = (
@@ -71,8 +72,10 @@ def _seconds(milliseconds: Any) -> float:
     return milliseconds / 1000 if isinstance(milliseconds, (int, float)) else 0.0
 
 
-def docker(_options: dict[str, Any]) -> Found:
+def docker(options: dict[str, Any]) -> Found:
     """Collect containers with state, restarts and use of memory; what they are told in their environment is left out."""
+    if options.get("optional") and not any(os.access(f"{place}/docker", os.X_OK) for place in PATH.split(":")):
+        return Found("Docker is not installed, and need not be", note="not installed")
     listed = output_of(["docker", "ps", "--all", "--format", "{{.ID}}"], timeout_seconds=6).split()
     if not listed:
         return Found("no container", note="no container")

@@ -161,6 +161,7 @@ import time
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.runbook.ops.plugins.module_utils._checks import make_check
 from ansible_collections.runbook.ops.plugins.module_utils._diagnose import collect
 from ansible_collections.runbook.ops.plugins.module_utils._diagnose_index import COLLECTORS
 from ansible_collections.runbook.ops.plugins.module_utils._diagnose_secrets import find_secrets
@@ -201,10 +202,27 @@ def specs_of(given: dict[str, Any], now: float) -> list[dict[str, Any]]:
     return specs
 
 
+def checked(given: dict[str, Any]) -> dict[str, Any]:
+    """Return what the health engine finds. In an incident, a probe that was asked wrongly must not cost the evidence."""
+    try:
+        return check_health(given["probes"], secrets=given["secrets"], timeout_seconds=given["probes_timeout_seconds"])
+    except ValueError as exc:
+        check = make_check(
+            "diagnose:probes",
+            name="Health checks",
+            section="Health",
+            status="unknown",
+            detail=str(exc),
+            remedy="correct the probe: nothing was checked",
+        )
+        summary = {"ok": 0, "unknown": 1, "warning": 0, "critical": 0}
+        return {"checks": [check], "status": "unknown", "summary": summary, "msg": f"nothing was checked: {exc}"}
+
+
 def run(given: dict[str, Any], now: float) -> dict[str, Any]:
     began = time.monotonic()
     specs = specs_of(given, now)
-    health = check_health(given["probes"], secrets=given["secrets"], timeout_seconds=given["probes_timeout_seconds"])
+    health = checked(given)
     jobs = collect(specs, COLLECTORS, timeout_seconds=given["timeout_seconds"])
     known = [*given["known_secrets"], *(value for value in given["secrets"].values() if isinstance(value, str))]
     redact = Redactor(known, find_secrets(given["secret_directories"]))
