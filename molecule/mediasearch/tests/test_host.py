@@ -129,6 +129,9 @@ def test_the_schedule_can_take_a_backup_and_store_a_copy(host: Host) -> None:
         assert int(size) == host.file(f"/backups/{new}").size
     finally:  # the other scenarios find the host as it was
         host.check_output("rm %s && sed -i '$ d' /logs/backup.log", f"/backups/{new}")
+        host.check_output(
+            "curl -sSf -X DELETE --config /etc/backup-storage.conf --aws-sigv4 aws:amz:us-east-1:s3 %s", stored
+        )
 
 
 def test_the_application_stores_and_reads_an_object(host: Host) -> None:
