@@ -10,9 +10,9 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError
+import boto3  # type: ignore[import-not-found]  # it is in the venv of the storage
+from botocore.config import Config  # type: ignore[import-not-found]
+from botocore.exceptions import BotoCoreError  # type: ignore[import-not-found]
 
 BUCKETS = Path("/srv/outside/buckets")
 ENCRYPTION = {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]}
