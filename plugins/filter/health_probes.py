@@ -20,8 +20,9 @@ options:
     required: true
   topics:
     description:
-      - Which parts to look at, of V(services), V(endpoints), V(databases), V(certificates), V(host), V(logs), V(backups)
-        and V(updates). Without it all of them.
+      - Which parts to look at, of V(services), V(endpoints), V(databases), V(redis), V(queues), V(storage), V(certificates),
+        V(host), V(logs), V(backups), V(monitoring), V(dependencies), V(probes) and V(updates).
+      - Without it all but V(updates), which asks the package manager.
     type: list
     elements: str
 """

@@ -6,7 +6,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
+from ansible_collections.runbook.ops.plugins.module_utils import _health_stores as stores
+from ansible_collections.runbook.ops.plugins.module_utils._health_services import http, services
+from ansible_collections.runbook.ops.plugins.module_utils._health_things import given, limits_of, needs, thing
 from ansible_collections.runbook.ops.plugins.module_utils._probe_options import nearest
 
 System = Mapping[str, Any]
@@ -15,96 +19,75 @@ LIVE = "/etc/letsencrypt/live"  # where certbot puts what nginx serves; a file t
 
 
 def plan_probes(system: System, topics: Iterable[str] | None = None) -> Probes:
-    """Return the probes for ``topics``, without them for all, in the order of a morning checklist.
+    """Return the probes for ``topics``, without them for all of a daily look, in the order of a checklist.
 
     :param system: the description as the role system returns it
     :raises ValueError: a topic is not known.
     """
-    wanted = list(TOPICS) if topics is None else list(topics)
+    wanted = list(topics or DAILY)
     for topic in wanted:
         if topic not in TOPICS:
             raise ValueError(f"there is no topic {topic!r}{nearest(topic, TOPICS)}; allowed are {', '.join(TOPICS)}")
-    return [probe for topic, plan in TOPICS.items() if topic in wanted for probe in plan(system)]
+    probes = [probe for topic, plan in TOPICS.items() if topic in wanted for probe in plan(system)]
+    return _told(probes, needs(system))
 
 
-def _threshold(system: System, name: str, option: str) -> dict[str, Any]:
-    """Return the probe's option for a threshold, nothing where the description does not know the threshold."""
-    limits = (system.get("thresholds") or {}).get(name)
-    return {option: {key: limits.get(key) for key in ("warning", "critical")}} if limits is not None else {}
+def _told(probes: Probes, graph: Mapping[str, list[str]]) -> Probes:
+    """Return ``probes``, each with what the things that it tells of need."""
+    return [_with_needs(probe, graph) if "about" in probe and "needs" not in probe else probe for probe in probes]
 
 
-def _given(**options: Any) -> dict[str, Any]:
-    return {key: value for key, value in options.items() if value is not None}
+def _with_needs(probe: dict[str, Any], graph: Mapping[str, list[str]]) -> dict[str, Any]:
+    about = probe["about"]
+    if isinstance(about, str):
+        return {**probe, "needs": graph[about]} if graph.get(about) else probe
+    return {**probe, "needs": {one: graph[one] for one in about.values() if graph.get(one)}}
 
 
 def _host(system: System) -> Probes:
+    space = limits_of(system, percent="disk_percent", inodes_percent="inodes_percent", days="disk_days")
+    idle = limits_of(system, percent="docker_disk_percent")
+    compose = any(service["manager"] == "compose" for service in system.get("services") or [])
     return [
-        {
-            "probe": "disk",
-            **_threshold(system, "disk_percent", "percent"),
-            **_threshold(system, "inodes_percent", "inodes_percent"),
-        },
-        {"probe": "memory", **_threshold(system, "memory_percent", "percent")},
-        {"probe": "swap", **_threshold(system, "swap_percent", "percent")},
-        {"probe": "load", **_threshold(system, "load_per_cpu", "per_processor")},
+        {"probe": "disk", **space, "about": "host:disk"},
+        *([{"probe": "docker_disk", "timeout_seconds": 20, **idle, "about": "host:docker"}] if compose else []),
+        {"probe": "memory", **limits_of(system, percent="memory_percent"), "about": "host:memory"},
+        {"probe": "swap", **limits_of(system, percent="swap_percent"), "about": "host:memory"},
+        {"probe": "load", **limits_of(system, per_processor="load_per_cpu"), "about": "host:load"},
+        {"probe": "cpu", **limits_of(system, percent="cpu_percent"), "about": "host:load"},
+        {"probe": "processes", "about": "host:processes"},
+        {"probe": "clock", **limits_of(system, seconds="clock_seconds"), "about": "host:clock"},
+        *_names(system),
     ]
 
 
-def _services(system: System) -> Probes:
-    services = system.get("services") or []
-    units: dict[str, list[str]] = {"units": [], "optional": []}
-    for service in services:
-        if service["manager"] == "systemd":
-            units["optional" if service.get("optional") else "units"] += service["watch_units"]
-    probes: Probes = [{"probe": "systemd_unit", **units}] if any(units.values()) else []
-    public = {endpoint["url"] for endpoint in system.get("endpoints") or []}
-    for service in services:
-        if service["manager"] == "pm2":
-            limits = service.get("limits") or {}
-            bounds = (
-                ("memory_bytes", "memory_bytes"),
-                ("restarts_per_hour", "restarts_per_hour"),
-            )
-            judged = {option: {"warning": limits[key]} for option, key in bounds if limits.get(key) is not None}
-            probes.append({"probe": "pm2", "app": service["name"], "user": service["user"], **judged})
-        health = service.get("health") or {}
-        if health.get("url") and health["url"] not in public:
-            probes.append({**_http(system, f"{service['name']} health", health), "section": "Services"})
-        elif service.get("port") and not health.get("url"):
-            probes.append({"probe": "port", "name": f"{service['name']} port", "port": service["port"]})
-    return [*probes, {"probe": "systemd_failed"}]
-
-
-def _http(system: System, name: str, asked: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "probe": "http",
-        "name": name,
-        "url": asked["url"],
-        **_given(json=asked.get("json"), status=asked.get("status"), timeout_seconds=asked.get("timeout_seconds")),
-        **_threshold(system, "response_seconds", "seconds"),
-    }
+def _names(system: System) -> Probes:
+    """Return a look-up of the names that the system depends on, as long as it depends on any."""
+    asked = [one.get("url") for part in ("endpoints", "dependencies") for one in system.get(part) or []]
+    asked += [bucket.get("endpoint") for bucket in system.get("buckets") or []]
+    names = dict.fromkeys(urlsplit(url).hostname for url in asked if url)
+    listed = [name for name in names if name and name != "localhost" and not name.replace(".", "").isdigit()]
+    return [{"probe": "dns", "names": listed, "about": "host:dns"}] if listed else []
 
 
 def _endpoints(system: System) -> Probes:
-    return [_http(system, endpoint["name"], endpoint) for endpoint in system.get("endpoints") or []]
+    return [
+        {**http(system, endpoint["name"], endpoint), "about": thing("endpoint", endpoint)}
+        for endpoint in system.get("endpoints") or []
+    ]
 
 
-def _databases(system: System) -> Probes:
-    probes = []
-    for database in system.get("databases") or []:
-        remote = database.get("host")
-        probes.append(
-            {
-                "probe": "postgresql",
-                "name": database["name"],
-                "database": database["name"],
-                **_given(host=remote, port=database.get("port"), superuser=database.get("superuser")),
-                **_given(user=database.get("user") or (database["owner"] if remote else None)),
-                # The secret goes another way: health_secrets in the role's defaults knows it by the same name.
-                **({"password": database["name"]} if database.get("password") else {}),
-            }
-        )
-    return probes
+def _dependencies(system: System) -> Probes:
+    return [
+        {
+            **http(system, dependency["name"], dependency),
+            "section": "Dependencies",
+            "worst": "warning",
+            "about": thing("dependency", dependency),
+        }
+        for dependency in system.get("dependencies") or []
+        if dependency.get("url")
+    ]
 
 
 def _certificates(system: System) -> Probes:
@@ -115,7 +98,8 @@ def _certificates(system: System) -> Probes:
             "served_at": place,
             "domains": certificate["domains"],
             "path": f"{LIVE}/{certificate['name']}/fullchain.pem",
-            **_threshold(system, "certificate_days", "days"),
+            **limits_of(system, days="certificate_days"),
+            "about": thing("certificate", certificate),
         }
         for certificate in system.get("certificates") or []
         for place in certificate.get("served_at") or []
@@ -123,31 +107,50 @@ def _certificates(system: System) -> Probes:
 
 
 def _logs(system: System) -> Probes:
-    users = {
-        service["name"]: service["user"] for service in system.get("services") or [] if service["manager"] == "pm2"
-    }
-    return [
-        {
-            "probe": "log_errors",
-            "name": log["name"],
-            "patterns": log["errors"],
-            **_given(path=log.get("path"), unit=log.get("unit"), pm2=log.get("pm2"), user=users.get(log.get("pm2"))),
-        }
-        for log in system.get("logs") or []
-        if log.get("errors")
-    ]
+    writers = {service["name"]: service for service in system.get("services") or []}
+    probes = []
+    for log in system.get("logs") or []:
+        writer = writers.get(log.get("pm2") or log.get("container")) or {}
+        where = given(path=log.get("path"), unit=log.get("unit"), pm2=log.get("pm2"))
+        if log.get("pm2"):
+            where.update(given(user=writer.get("user")))
+        if log.get("container"):
+            where.update(project=writer.get("project"), service=writer.get("compose_service"))
+        if log.get("errors"):
+            told = {"name": log["name"], "patterns": log["errors"], **where, "about": thing("log", log)}
+            probes.append({"probe": "log_errors", **told})
+    return probes
 
 
 def _backups(system: System) -> Probes:
     probes: Probes = []
     for backup in system.get("backups") or []:
-        shared = {"name": backup["name"], "max_age_seconds": backup["max_age_seconds"]}
+        shared = {
+            "name": backup["name"],
+            "max_age_seconds": backup["max_age_seconds"],
+            "about": thing("backup", backup),
+        }
         files = {"directory": backup["directory"], "pattern": backup["pattern"]}
         probes.append(
-            {"probe": "backup_files", **shared, **files, **_given(min_size_bytes=backup.get("min_size_bytes"))}
+            {"probe": "backup_files", **shared, **files, **given(min_size_bytes=backup.get("min_size_bytes"))}
         )
         if backup.get("log"):
             probes.append({"probe": "backup_log", **shared, **{key: backup["log"][key] for key in ("path", "success")}})
+    return probes
+
+
+def _monitoring(system: System) -> Probes:
+    watched = system.get("monitoring") or {}
+    prometheus, alertmanager = watched.get("prometheus"), watched.get("alertmanager")
+    probes: Probes = []
+    if prometheus:
+        probes.append({"probe": "prometheus", "url": prometheus["url"], "about": "monitoring"})
+    source = alertmanager or prometheus
+    if source:
+        kind = "alertmanager" if alertmanager else "prometheus"
+        expected = {"expect": watched["always_firing"]} if watched.get("always_firing") else {}
+        # What fires tells of the system, so it follows from what the other checks found.
+        probes.append({"probe": "alerts", "source": kind, "url": source["url"], **expected, "about": "alerts"})
     return probes
 
 
@@ -155,13 +158,24 @@ def _updates(_system: System) -> Probes:
     return [{"probe": "updates", "timeout_seconds": 30}, {"probe": "reboot"}]
 
 
+def _own(system: System) -> Probes:
+    return [dict(probe) for probe in system.get("probes") or []]
+
+
 TOPICS: dict[str, Callable[[System], Probes]] = {
-    "services": _services,
+    "services": services,
     "endpoints": _endpoints,
-    "databases": _databases,
+    "databases": stores.databases,
+    "redis": stores.redis,
+    "queues": stores.queues,
+    "storage": stores.buckets,
     "certificates": _certificates,
     "host": _host,
     "logs": _logs,
     "backups": _backups,
+    "monitoring": _monitoring,
+    "dependencies": _dependencies,
+    "probes": _own,
     "updates": _updates,
 }
+DAILY = [topic for topic in TOPICS if topic != "updates"]  # the package manager takes a second or more

@@ -114,6 +114,12 @@ def _monitor() -> Any:
     return monitor
 
 
+def _mongodb() -> Any:
+    from ansible_collections.runbook.ops.plugins.module_utils.probes import mongodb
+
+    return mongodb
+
+
 def _pm2() -> Any:
     from ansible_collections.runbook.ops.plugins.module_utils.probes import pm2
 
@@ -198,6 +204,7 @@ PROBES: dict[str, Callable[[], Any]] = {
     "docker_disk": _docker_disk,
     "postgresql": _postgresql,
     "compose": _compose,
+    "mongodb": _mongodb,
     "dns": _dns,
     "cpu": _cpu,
     "processes": _processes,

@@ -35,12 +35,10 @@ def complete(system: dict[str, Any]) -> dict[str, Any]:
     """Return a valid description with all that follows from it: order, units, the ports in URLs."""
     services = [_completed(service) for service in in_order(system["services"])]
     databases = [{**one, "port": one["port"] or PORTS[one["engine"]]} for one in system["databases"]]
-    queues = [{**one, "json_path": one["json_path"] or f"queues.{one['name']}"} for one in system["queues"]]
     return {
         **system,
         "services": services,
         "databases": databases,
-        "queues": queues,
         "system": {**system["system"], "title": system["system"]["title"] or system["system"]["name"]},
     }
 

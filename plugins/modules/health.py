@@ -63,6 +63,7 @@ EXAMPLES = r"""
 - name: Look at all that the system's description names, and fail when something is critical
   runbook.ops.health:
     probes: "{{ system_description | runbook.ops.health_probes }}"
+    secrets: "{{ system_description | runbook.ops.health_secrets }}"
     fail_on: critical
 
 - name: Ask a database over TCP with a password

@@ -26,6 +26,12 @@ OPTIONS = {
     "pm2_home": Option("str", "directory of PM2's daemon; without it .pm2 in the account's home"),
     "instances": Option("int", "how many instances must run; without it any number from one"),
     "memory_bytes": Option("limits", "memory of all instances together, in bytes", limits(None)),
+    "cpu_percent": Option(
+        "limits", "CPU time of all instances, of one processor, since PM2 was asked last", limits(None)
+    ),
+    "event_loop_seconds": Option(
+        "limits", "delay of the event loop, 95th percentile of the worst instance", limits(None)
+    ),
     "restarts_per_hour": Option("limits", "restarts within the last hour, as far as PM2 tells", limits(5)),
     "minimum_uptime_seconds": Option("float", "an application that was restarted must have run so long since", 60.0),
 }
@@ -49,8 +55,18 @@ def measure(options: dict[str, Any]) -> dict[str, Any]:
         "home": home,
         "app": group(mine).get(options["app"], App(options["app"])),
         "now": time.time(),
+        "event_loop_ms": [delay for delay in map(event_loop_ms, mine) if delay is not None],
         "created_at_ms": min((stamp for stamp in created if isinstance(stamp, (int, float))), default=None),
     }
+
+
+def event_loop_ms(process: dict[str, Any]) -> float | None:
+    """Return the delay of the event loop that PM2 has of ``process``, None where it has none: of other languages, or just started."""
+    told = ((process.get("pm2_env") or {}).get("axm_monitor") or {}).get("Event Loop Latency p95") or {}
+    try:
+        return float(told.get("value"))
+    except (TypeError, ValueError):
+        return None
 
 
 def restarts_last_hour(restarts: int, unstable: int, uptime: float | None, age: float | None) -> tuple[int, int]:
@@ -106,6 +122,37 @@ def judge(measured: dict[str, Any], options: dict[str, Any]) -> list[dict[str, A
             remedy=f"find what ends it: {app.error_log}",
         ),
     ]
+    if any(options["cpu_percent"].values()):
+        status, limit = judge_high(app.cpu_percent, **options["cpu_percent"])
+        checks.append(
+            make_check(
+                f"pm2:{options['app']}:cpu",
+                name=f"{name} CPU",
+                section=section,
+                status=status,
+                value=app.cpu_percent,
+                unit="%",
+                limit=limit,
+                detail=f"{app.cpu_percent:g} % of one processor",
+                remedy="see what it does: pm2 monit, and its slowest requests",
+            )
+        )
+    if any(options["event_loop_seconds"].values()) and measured["event_loop_ms"]:
+        delay = round(max(measured["event_loop_ms"]) / 1000, 4)
+        status, limit = judge_high(delay, **options["event_loop_seconds"])
+        checks.append(
+            make_check(
+                f"pm2:{options['app']}:event_loop",
+                name=f"{name} event loop",
+                section=section,
+                status=status,
+                value=delay,
+                unit="s",
+                limit=limit,
+                detail=f"{1000 * delay:.1f} ms, 95th percentile",
+                remedy="something computes for long, or the collector runs often: see its memory, and profile it",
+            )
+        )
     if any(options["memory_bytes"].values()):
         status, limit = judge_high(app.memory_bytes, **options["memory_bytes"])
         checks.append(

@@ -8,6 +8,8 @@ import copy
 
 import pytest
 from ansible_collections.runbook.ops.plugins.module_utils._health_plan import TOPICS, plan_probes
+from ansible_collections.runbook.ops.plugins.module_utils._health_stores import secrets
+from ansible_collections.runbook.ops.plugins.module_utils._health_things import needs
 from ansible_collections.runbook.ops.plugins.module_utils._probe_index import PROBES
 from ansible_collections.runbook.ops.plugins.module_utils._probe_options import read_options
 
@@ -102,6 +104,9 @@ def test_an_application_of_pm2_brings_its_account_and_limits():
         "user": "app",
         "memory_bytes": {"warning": 500},
         "restarts_per_hour": {"warning": 5},
+        "cpu_percent": {"warning": 80},
+        "about": "service:api",
+        "needs": ["host:disk", "host:memory"],
     }
 
 
@@ -118,14 +123,16 @@ def test_without_the_endpoints_a_services_own_url_is_still_asked():
 
 
 def test_a_port_without_a_health_url_must_accept_connections():
-    assert of("port") == [{"probe": "port", "name": "cache port", "port": 6379}]
+    (port,) = of("port")
+    assert (port["name"], port["port"], port["about"]) == ("cache port", 6379, "service:cache")
 
 
 def test_a_password_is_passed_by_name_only():
     local, far = of("postgresql")
     assert "password" not in local
-    assert (far["password"], far["user"], far["host"]) == ("far", "app", "db")
+    assert (far["password"], far["user"], far["host"]) == ("database:far", "app", "db")
     assert "s3cret" not in str(plan_probes(SYSTEM))
+    assert secrets(SYSTEM) == {"database:far": "s3cret"}
 
 
 def test_a_certificate_is_looked_at_wherever_it_is_served():
@@ -147,6 +154,142 @@ def test_a_log_without_error_patterns_is_not_searched():
 
 def test_backups_are_looked_at_in_their_directory_and_in_their_log():
     assert [one["probe"] for one in plan_probes(SYSTEM, ["backups"])] == ["backup_files", "backup_log"]
+
+
+BOX = {**SERVICE, "manager": "compose", "project": "shop", "replicas": 1}
+BOXES = {
+    "services": [
+        {**BOX, "name": "database", "compose_service": "postgres", "health": {"database": "shop"}},
+        {**BOX, "name": "cache", "compose_service": "redis", "limits": {"memory_bytes": 600}},
+        {
+            **BOX,
+            "name": "app",
+            "compose_service": "web",
+            "port": 3000,
+            "after": ["database"],
+            "needs": ["shop", "keys"],
+        },
+        {**BOX, "name": "worker", "compose_service": "worker", "replicas": 2},
+    ],
+    "databases": [
+        {"name": "shop", "owner": "shop", "superuser": "shop", "service": "database", "host": None, "port": 5432},
+        {
+            **{"name": "events", "engine": "mongodb", "host": None, "port": 27017, "auth_database": "admin"},
+            **{"replica_set": "rs0", "user": "monitor", "password": "m0ngo"},
+        },
+    ],
+    "redis": [
+        {"name": "keys", "service": "cache", "host": "127.0.0.1", "port": 6379, "database": 0, "password": "r3dis"}
+    ],
+    "queues": [
+        {"name": "mail", "library": "bullmq", "redis": "keys", "prefix": "bull", "service": "worker"},
+        {"name": "far", "library": "bullmq", "redis": "elsewhere", "prefix": "bull"},
+        {
+            **{"name": "media", "library": "http", "redis": None, "url": "http://x/stats", "token": "t0ken"},
+            "limits": {"waiting": {"warning": 1000, "critical": None}, "failed": None},
+        },
+    ],
+    "buckets": [
+        {"name": "dumps", "bucket": "b", "region": "auto", "access_key": "id", "secret_key": "k3y", "versioning": True},
+        {"name": "open", "bucket": "c", "region": "auto", "access_key": None, "secret_key": None},
+    ],
+    "endpoints": [{"name": "site", "url": "https://shop.example/", "needs": ["app"]}],
+    "dependencies": [{"name": "Stripe", "url": "https://status.stripe.example/"}, {"name": "nobody", "url": None}],
+    "ports": [{"name": "HTTP", "port": 80, "address": "any"}, {"name": "metrics", "port": 9100, "address": "loopback"}],
+    "access": {"ssh_port": 2222},
+    "logs": [{"name": "app", "container": "app", "errors": ["ERROR"]}],
+    "monitoring": {
+        "prometheus": {"url": "http://localhost:9090"},
+        "alertmanager": {"url": "http://localhost:9093"},
+        "always_firing": ["Watchdog"],
+    },
+    "probes": [{"probe": "disk", "paths": ["/srv"]}],
+}
+
+
+def inside(probe: str, **more):
+    return [one for one in plan_probes({**BOXES, **more}) if one["probe"] == probe]
+
+
+def test_a_system_in_containers_is_asked_there():
+    assert [(one["service"], one["replicas"]) for one in inside("compose")] == [
+        ("postgres", 1),
+        ("redis", 1),
+        ("web", 1),
+        ("worker", 2),
+    ]
+    (database,), (cache,), (log,) = inside("postgresql"), inside("redis"), inside("log_errors")
+    assert (database["project"], database["service"], database["superuser"]) == ("shop", "postgres", "shop")
+    assert "host" not in database
+    assert (cache["project"], cache["service"], cache["password"]) == ("shop", "redis", "redis:keys")
+    assert (log["project"], log["service"]) == ("shop", "web")
+
+
+def test_every_probe_of_a_system_in_containers_can_be_told_so():
+    for index, spec in enumerate(plan_probes(BOXES)):
+        read_options(spec, PROBES[spec["probe"]]().OPTIONS, where=str(index))
+
+
+def test_queues_are_asked_where_their_jobs_are():
+    (mail,), (media,) = inside("queue"), inside("queue_http")
+    assert (mail["queue"], mail["service"], mail["password"]) == ("mail", "redis", "redis:keys")
+    assert (media["queue"], media["token"], media["waiting"]) == (
+        "media",
+        "queue:media",
+        {"warning": 1000, "critical": None},
+    )
+
+
+def test_a_bucket_without_keys_cannot_be_asked():
+    (bucket,) = inside("bucket")
+    assert (bucket["name"], bucket["secret_key"], bucket["versioning"]) == ("dumps", "bucket:dumps:secret_key", True)
+
+
+def test_no_secret_stands_among_the_options_and_all_are_handed_over_by_name():
+    planned = str(plan_probes(BOXES))
+    found = secrets(BOXES)
+    assert set(found.values()) == {"m0ngo", "r3dis", "t0ken", "id", "k3y"}
+    assert not [value for value in found.values() if f"'{value}'" in planned]
+
+
+def test_what_others_provide_is_never_worse_than_a_warning():
+    (stripe,) = [one for one in inside("http") if one["name"] == "Stripe"]
+    assert (stripe["worst"], stripe["section"]) == ("warning", "Dependencies")
+
+
+def test_ports_are_compared_with_all_that_the_description_knows():
+    (ports,) = inside("listening")
+    assert ports["expected"] == [
+        "80=HTTP",
+        "2222=SSH",
+        "3000=app",
+        "9090=prometheus",
+        "9093=alertmanager",
+        "127.0.0.1:9100=metrics",
+        "27017=events",
+    ]
+    assert ports["needs"] == {"port:3000": ["service:app"]}
+    assert inside("listening", ports=[]) == []
+
+
+def test_one_fault_is_told_as_one():
+    graph = needs(BOXES)
+    assert {"service:database", "database:shop", "redis:keys", "service:docker"} <= set(graph["service:app"])
+    assert graph["redis:keys"][0] == "service:cache"
+    assert graph["queue:mail"] == ["redis:keys", "service:worker"]
+    assert graph["endpoint:site"][0] == "service:app"
+    assert graph["log:app"] == ["service:app"]
+    assert "bucket:dumps" in graph["alerts"]
+
+
+def test_monitoring_and_further_probes_are_part_of_it():
+    assert [one["url"] for one in inside("prometheus")] == ["http://localhost:9090"]
+    assert [(one["source"], one["expect"]) for one in inside("alerts")] == [("alertmanager", ["Watchdog"])]
+    assert {"probe": "disk", "paths": ["/srv"]} in inside("disk")
+
+
+def test_the_names_that_are_needed_are_looked_up_once():
+    assert inside("dns")[0]["names"] == ["shop.example", "status.stripe.example"]
 
 
 @pytest.mark.parametrize("topic", TOPICS)

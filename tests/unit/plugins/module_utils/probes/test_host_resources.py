@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 import pytest
@@ -22,6 +23,17 @@ tank/data /tank zfs rw 0 0
 nas:/backups /backups nfs4 rw 0 0
 /dev/loop3 /snap/core/1 squashfs ro 0 0
 """
+
+
+def test_a_disk_that_grows_is_told_when_it_is_full():
+    now = 10 * 86400.0
+    lines = [json.dumps({"at": now - hour * 3600, "values": {"disk:/": 80 - hour / 12}}) for hour in range(100, 0, -1)]
+    room = {"path": "/", "used_bytes": 80 * GB, "free_bytes": 20 * GB, "inodes": 0, "inodes_free": 0}
+    measured = {"filesystems": [room], "history": lines, "now": now}
+    space, forecast = disk.judge(measured, options(disk))
+    assert (space["id"], forecast["id"], forecast["status"]) == ("disk:/", "forecast:/", "warning")
+    assert forecast["value"] == pytest.approx(10, abs=0.2)
+    assert [check["id"] for check in disk.judge({**measured, "history": []}, options(disk))] == ["disk:/"]
 
 
 def options(probe, **raw):
@@ -44,13 +56,13 @@ def test_space_is_judged_as_df_counts_it(used, status):
         "inodes": 0,
         "inodes_free": 0,
     }
-    (check,) = disk.judge({"filesystems": [fs]}, options(disk))
+    (check,) = disk.judge({"filesystems": [fs], "history": [], "now": 0.0}, options(disk))
     assert (check["id"], check["status"], check["value"], check["unit"]) == ("disk:/", status, used, "%")
 
 
 def test_inodes_can_run_out_while_there_is_space():
     fs = {"path": "/", "used_bytes": GB, "free_bytes": 9 * GB, "inodes": 1000, "inodes_free": 20}
-    space, inodes = disk.judge({"filesystems": [fs]}, options(disk))
+    space, inodes = disk.judge({"filesystems": [fs], "history": [], "now": 0.0}, options(disk))
     assert (space["status"], inodes["status"], inodes["value"]) == ("ok", "critical", 98.0)
     assert "--inodes" in inodes["remedy"]
 

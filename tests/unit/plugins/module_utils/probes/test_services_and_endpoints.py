@@ -89,8 +89,9 @@ def test_failed_units_are_named():
 ONLINE = App("api", status="online", instances=1, ids=(0,), started_at_ms=0, memory_bytes=100, error_log="/e.log")
 
 
-def pm2_checks(app=ONLINE, now=100_000.0, created_at_ms=0, **raw):
+def pm2_checks(app=ONLINE, now=100_000.0, created_at_ms=0, delays=(), **raw):
     measured = {"daemon": True, "home": "/h", "app": app, "now": now, "created_at_ms": created_at_ms}
+    measured["event_loop_ms"] = list(delays)
     return {check["id"]: check for check in pm2.judge(measured, options(pm2, app="api", **raw))}
 
 
@@ -108,6 +109,22 @@ def pm2_checks(app=ONLINE, now=100_000.0, created_at_ms=0, **raw):
 )
 def test_online_is_not_enough(app, more, status):
     assert pm2_checks(dataclasses.replace(ONLINE, **app), **more)["pm2:api"]["status"] == status
+
+
+def test_cpu_time_and_the_event_loop_are_judged_where_they_have_limits():
+    busy = dataclasses.replace(ONLINE, cpu_percent=95.0)
+    assert {"pm2:api:cpu", "pm2:api:event_loop"} & set(pm2_checks(busy, delays=[50.0])) == set()
+    checks = pm2_checks(busy, delays=[3.0, 250.0], cpu_percent={"warning": 80}, event_loop_seconds={"warning": 0.1})
+    assert (checks["pm2:api:cpu"]["status"], checks["pm2:api:cpu"]["value"]) == ("warning", 95.0)
+    assert (checks["pm2:api:event_loop"]["status"], checks["pm2:api:event_loop"]["value"]) == ("warning", 0.25)
+    assert "pm2:api:event_loop" not in pm2_checks(event_loop_seconds={"warning": 0.1})
+
+
+@pytest.mark.parametrize(
+    ("told", "delay"), [({"Event Loop Latency p95": {"value": "1.25", "unit": "ms"}}, 1.25), ({}, None), (None, None)]
+)
+def test_the_delay_of_the_event_loop_is_what_pm2_measured(told, delay):
+    assert pm2.event_loop_ms({"pm2_env": {"axm_monitor": told}}) == delay
 
 
 def test_no_daemon_is_critical():

@@ -1,0 +1,97 @@
+# Copyright: the runbook.ops authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which probes look at the services of a system and at the ports that they listen on. Private to this collection."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from ansible_collections.runbook.ops.plugins.module_utils._health_things import given, is_contained, limits_of, thing
+
+System = Mapping[str, Any]
+Probes = list[dict[str, Any]]
+
+
+def services(system: System) -> Probes:
+    described = system.get("services") or []
+    units: dict[str, list[str]] = {"units": [], "optional": []}
+    about: dict[str, str] = {}
+    for service in described:
+        if service["manager"] == "systemd":
+            units["optional" if service.get("optional") else "units"] += service["watch_units"]
+            about.update(dict.fromkeys(service["watch_units"], thing("service", service)))
+    probes: Probes = [{"probe": "systemd_unit", **units, "about": about}] if about else []
+    public = {endpoint["url"] for endpoint in system.get("endpoints") or []}
+    for service in described:
+        probes += [{**probe, "about": thing("service", service)} for probe in _service(system, service, public)]
+    if any(service["manager"] in ("systemd", "pm2", "compose") for service in described) or not described:
+        probes.append({"probe": "systemd_failed", **({"except": list(about)} if about else {}), "about": "host:units"})
+    return [*probes, *_ports(system)]
+
+
+def _service(system: System, service: Mapping[str, Any], public: set[str]) -> Probes:
+    """Return what is looked at of one service, beside its unit."""
+    probes: Probes = []
+    bounds = service.get("limits") or {}
+
+    def judged(*keys: str) -> dict[str, Any]:
+        return {key: {"warning": bounds[key]} for key in keys if bounds.get(key) is not None}
+
+    if service["manager"] == "pm2":
+        watched = judged("memory_bytes", "restarts_per_hour", "event_loop_seconds", "cpu_percent")
+        probes.append({"probe": "pm2", "app": service["name"], "user": service["user"], **watched})
+        probes[-1].update(given(instances=service.get("replicas")))
+    if service["manager"] == "compose":
+        place = {"project": service["project"], "service": service["compose_service"], "replicas": service["replicas"]}
+        probes.append({"probe": "compose", "name": service["name"], **place, **judged("memory_bytes")})
+    health = service.get("health") or {}
+    if health.get("url") and health["url"] not in public:
+        probes.append({**http(system, f"{service['name']} health", health), "section": "Services"})
+    elif service.get("port") and not health.get("url"):
+        probes.append({"probe": "port", "name": f"{service['name']} port", "port": service["port"]})
+    return probes
+
+
+def _ports(system: System) -> Probes:
+    """Return a look at who listens, where the description says who may."""
+    if not system.get("ports"):
+        return []
+    access, monitoring = system.get("access") or {}, system.get("monitoring") or {}
+    expected = {access.get("ssh_port") or 22: "SSH"}
+    owners: dict[int, str] = {}
+    for service in system.get("services") or []:
+        if service.get("port"):
+            expected[service["port"]] = service["name"]
+            owners[service["port"]] = thing("service", service)
+    for store in [*(system.get("databases") or []), *(system.get("redis") or [])]:
+        if (store.get("host") or "localhost") in ("localhost", "127.0.0.1") and not is_contained(system, store):
+            expected.setdefault(store["port"], store["name"])
+    for name in ("prometheus", "alertmanager"):
+        address = urlsplit((monitoring.get(name) or {}).get("url") or "")
+        if address.hostname in ("localhost", "127.0.0.1") and address.port:
+            expected[address.port] = name
+    inside = {port["port"] for port in system["ports"] if port.get("address") == "loopback"}
+    expected.update({port["port"]: port["name"] for port in system["ports"]})
+    words = [f"{'127.0.0.1:' if port in inside else ''}{port}={name}" for port, name in sorted(expected.items())]
+    return [
+        {
+            "probe": "listening",
+            "expected": words,
+            "about": {str(port): f"port:{port}" for port in expected},
+            "needs": {f"port:{port}": [owner] for port, owner in owners.items()},
+        }
+    ]
+
+
+def http(system: System, name: str, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the probe of a URL that a service, an endpoint or a dependency is asked at."""
+    keys = ("method", "status", "json", "contains", "address", "timeout_seconds")
+    return {
+        "probe": "http",
+        "name": name,
+        "url": asked["url"],
+        **given(**{key: asked.get(key) for key in keys}),
+        **limits_of(system, seconds="response_seconds"),
+    }
