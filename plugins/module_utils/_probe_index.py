@@ -78,6 +78,12 @@ def _docker_disk() -> Any:
     return docker_disk
 
 
+def _error_rate() -> Any:
+    from ansible_collections.runbook.ops.plugins.module_utils.probes import error_rate
+
+    return error_rate
+
+
 def _http() -> Any:
     from ansible_collections.runbook.ops.plugins.module_utils.probes import http
 
@@ -150,6 +156,12 @@ def _processes() -> Any:
     return processes
 
 
+def _query() -> Any:
+    from ansible_collections.runbook.ops.plugins.module_utils.probes import query
+
+    return query
+
+
 def _queue() -> Any:
     from ansible_collections.runbook.ops.plugins.module_utils.probes import queue
 
@@ -203,6 +215,7 @@ PROBES: dict[str, Callable[[], Any]] = {
     "updates": _updates,
     "docker_disk": _docker_disk,
     "postgresql": _postgresql,
+    "query": _query,
     "compose": _compose,
     "mongodb": _mongodb,
     "dns": _dns,
@@ -222,6 +235,7 @@ PROBES: dict[str, Callable[[], Any]] = {
     "pm2": _pm2,
     "listening": _listening,
     "port": _port,
+    "error_rate": _error_rate,
     "log_errors": _log_errors,
     "backup_log": _backup_log,
     "backup_files": _backup_files,

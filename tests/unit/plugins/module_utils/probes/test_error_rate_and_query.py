@@ -1,0 +1,130 @@
+# Copyright: the runbook.ops authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The error rate is failed requests in relation to all of a period; a query covers full days and cannot write."""
+
+from __future__ import annotations
+
+import calendar
+import time
+
+import pytest
+from ansible_collections.runbook.ops.plugins.module_utils._probe_options import ProbeError, read_options
+from ansible_collections.runbook.ops.plugins.module_utils.probes import error_rate, query
+
+
+def rate_options(path, **other):
+    spec = {"probe": "error_rate", "path": str(path), **other}
+    return {**read_options(spec, error_rate.OPTIONS, where="x"), "section": "Logs"}
+
+
+def line(age, status, path="/api"):
+    stamp = time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime(time.time() - age))
+    return f'203.0.113.9 - - [{stamp}] "GET {path} HTTP/1.1" {status} 512 "-" "a \\"quoted\\" agent"\n'
+
+
+def look(path, **other):
+    options = rate_options(path, **other)
+    return error_rate.judge(error_rate.measure(options), options)[0]
+
+
+def test_the_rate_is_failed_requests_of_all_of_the_period_the_rotated_file_too(tmp_path):
+    log = tmp_path / "access.log"
+    log.write_text(line(60, 500) + line(50, 404) + line(40, 200) * 48)
+    (tmp_path / "access.log.1").write_text(line(90000, 500) * 30 + line(1800, 200) * 50)
+    check = look(log)
+    assert (check["value"], check["status"], check["limit"]) == (1.0, "warning", 1)
+    assert "1 of 100 requests failed in the last 1h: 1 times 500, most at /api (1)" in check["detail"]
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "value", "status"),
+    [
+        pytest.param(line(9, 200) * 99 + line(9, 502), {}, 1.0, "warning", id="at the limit"),
+        pytest.param(line(9, 200) * 199 + line(9, 502), {}, 0.5, "ok", id="below it"),
+        pytest.param(line(9, 502) * 5, {}, 100.0, "ok", id="too few to judge"),
+        pytest.param(line(9, 429) * 20, {"failed": "5..|429"}, 100.0, "warning", id="other statuses"),
+        pytest.param(
+            line(9, 200, "/health") * 90 + line(9, 500) * 20, {"skip": "^/health"}, 100.0, "warning", id="skipped"
+        ),
+        pytest.param("", {}, 0.0, "ok", id="no request"),
+        pytest.param(line(9, 500, "/a?token=x") * 30, {}, 100.0, "warning", id="arguments are not shown"),
+    ],
+)
+def test_the_rate_is_judged(tmp_path, content, options, value, status):
+    (tmp_path / "access.log").write_text(content)
+    check = look(tmp_path / "access.log", **options)
+    assert (check["value"], check["status"]) == (value, status)
+    assert "token" not in check["detail"]
+
+
+def test_what_is_not_read_is_said(tmp_path):
+    (tmp_path / "access.log").write_text(line(30, 200) * 100)
+    assert "only the last 1 kB were read" in look(tmp_path / "access.log", most_bytes=1000)["detail"]
+    assert "the log begins 3" in look(tmp_path / "access.log")["detail"]
+
+
+@pytest.mark.parametrize("content", [None, "no time here\n" * 50])
+def test_a_log_that_cannot_tell_is_no_good_news(tmp_path, content):
+    if content:
+        (tmp_path / "access.log").write_text(content)
+    with pytest.raises(ProbeError):
+        look(tmp_path / "access.log")
+
+
+NIGHT = calendar.timegm((2026, 11, 21, 18, 30, 0))
+
+
+def query_options(**other):
+    spec = {"probe": "query", "database": "shop", "statement": "SELECT 1", **other}
+    return {**read_options(spec, query.OPTIONS, where="x"), "section": "Databases"}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "since", "until"),
+    [
+        (86400, "'2026-11-20 00:00:00+00'::timestamptz", "'2026-11-21 00:00:00+00'::timestamptz"),
+        (7 * 86400, "'2026-11-14 00:00:00+00'::timestamptz", "'2026-11-21 00:00:00+00'::timestamptz"),
+    ],
+)
+def test_a_period_ends_with_the_last_full_day(seconds, since, until):
+    assert tuple(map(query.moment, query.period(NIGHT, seconds))) == (since, until)
+
+
+def test_a_statement_runs_where_nothing_can_be_written():
+    told = query.script("SELECT 1 ; ")
+    assert told.startswith("BEGIN TRANSACTION READ ONLY;\n")
+    assert "(\nSELECT 1\n)" in told
+    assert told.endswith("ROLLBACK;\n")
+
+
+def judged(rows, before=(), **other):
+    since, until = query.period(NIGHT, 86400)
+    measured = {"rows": list(rows), "before": list(before), "since": since, "until": until}
+    return query.judge(measured, query_options(name="sync", **other))[0]
+
+
+@pytest.mark.parametrize(
+    ("rows", "options", "status", "value"),
+    [
+        pytest.param([{"count": 7}], {}, "ok", 7, id="a number without limits"),
+        pytest.param([{"count": 7}], {"at_most": {"warning": 5}}, "warning", 7, id="too high"),
+        pytest.param([{"count": 0}], {"at_least": {"critical": 1}}, "critical", 0, id="too low"),
+        pytest.param([{"a": "mail", "n": 3}, {"a": "notes", "n": 1}], {}, "ok", 2, id="rows are counted"),
+        pytest.param([], {"at_least": {"warning": 1}}, "warning", 0, id="no rows where there should be"),
+    ],
+)
+def test_the_number_or_the_count_of_rows_is_judged(rows, options, status, value):
+    check = judged(rows, **options)
+    assert (check["status"], check["value"]) == (status, value)
+
+
+def test_what_was_there_in_the_period_before_and_is_gone_is_a_warning():
+    check = judged([{"type": "mail", "n": 3}], before=[{"type": "mail", "n": 4}, {"type": "calendar", "n": 2}])
+    assert check["status"] == "warning"
+    assert check["detail"].startswith("missing since the period before: calendar; mail: n 3 (2026-11-20 UTC)")
+
+
+def test_rows_are_shown_with_their_names_and_not_too_many():
+    rows = [{"type": f"t{n}", "last": "2026-11-20T23:59:59.123+00:00"} for n in range(9)]
+    assert judged(rows)["detail"].startswith("t0: last 2026-11-20 23:59:59; t1:")
+    assert "and 4 more (2026-11-20 UTC)" in judged(rows)["detail"]
