@@ -33,6 +33,20 @@ MASKS = (
     (re.compile(r"\s+"), " "),
 )
 TROUBLE = re.compile(
+    r"(?i)\b\w*error|fail|fatal|\bcritical|exception|panic|refused|timed? ?out|denied|unhandled|\[(?:emerg|alert|crit)\]"
+    r"|(?:HTTP/[\d.]+\"?|\b(?:GET|POST|PUT|PATCH|DELETE) \S+|status\W{1,3}) 5\d\d\b"
+)
+ACCESS = 8_000_000  # it is counted, not handed on
+MOST_LINES = 4000
+UNDATED_BYTES = 100_000
+SHOWN = 15
+MOST_FILES = 4
+MASKS = (
+    (re.compile(r"\b[0-9a-f]{8}-[0-9a-f-]{27}\b|\b0x[0-9a-f]+\b|\b[0-9a-f]{16,}\b", re.IGNORECASE), "#"),
+    (re.compile(r"\d+(?:[.:,/T-]\d+)*Z?"), "#"),
+    (re.compile(r"\s+"), " "),
+)
+TROUBLE = re.compile(
     r"(?i)error|fail|fatal|critical|exception|panic|refused|timed? ?out|denied|unhandled|emerg|alert|\b5\d\d\b"
 )
 ACCESS = re.compile(r'^(\S+) .*?\[([^\]]+)\] "(?:(\w+) )?([^ "?]*)[^"]*" (\d{3}) ')
@@ -111,7 +125,7 @@ def read_since(path: str, since: float, most_bytes: int = MOST_BYTES) -> tuple[s
 def told(text: str, cut: bool) -> Found:
     """Return a log with its most frequent messages before it."""
     lines = [line for line in text.splitlines() if line.strip()]
-    bad = [line for line in lines if TROUBLE.search(line)]
+    bad = [line for line in lines if TROUBLE.search(line) and not line.startswith("== ")]
     if not lines:
         return Found("(nothing in this period)", note="silent")
     note = f"{len(lines)} lines, {len(bad)} of trouble"
