@@ -160,7 +160,7 @@ def describe(state: Mapping[str, Any], *, now: float) -> str:
 
 
 def about_to_stop(checks: Iterable[dict[str, Any]], *, needed: str) -> list[dict[str, Any]]:
-    """Return ``checks`` of services that need ``needed``, which is about to be stopped: those that run are warned of."""
+    """Return a warning of each service that runs and needs ``needed``, which is about to be stopped."""
     return [
         {
             **one,
@@ -168,9 +168,8 @@ def about_to_stop(checks: Iterable[dict[str, Any]], *, needed: str) -> list[dict
             "detail": f"needs {needed}, which is to be stopped: {one['detail']}",
             "remedy": f"Stop it as well: service_with_dependants=true; or start {needed} again soon",
         }
-        if one["value"]
-        else one
         for one in checks
+        if one["value"]
     ]
 
 

@@ -289,6 +289,12 @@ def main() -> None:
         )
     except (CommandError, ComposeError) as exc:
         module.fail_json(msg=str(exc), **exc.details)
+    wanted, said = params["replicas"], result["service"]["file_replicas"]
+    if wanted is not None and wanted != said:
+        module.warn(
+            f"the Compose file says {said} containers of {params['name']}: the next `docker compose up` goes back to that; "
+            f"write {wanted} into it, and into the description, to keep them"
+        )
     module.exit_json(**result)
 
 

@@ -31,7 +31,7 @@ options:
   stopping:
     description:
       - Name of a service that is about to be stopped, and that all of O(services) need.
-      - Those that run are then warned of.
+      - RV(checks) then holds a warning of each that runs, and nothing else.
     type: str
 seealso:
   - module: runbook.ops.pm2_info

@@ -154,6 +154,5 @@ def test_a_state_is_said_in_one_line(state, said):
 def test_what_needs_a_service_that_is_to_be_stopped_is_warned_of_where_it_runs():
     running = check(API, from_app(API, app()), now=0)
     stopped = check(WORKER, from_containers(WORKER, [container(1, "exited")]), now=0)
-    warned, left = about_to_stop([running, stopped], needed="postgresql")
+    (warned,) = about_to_stop([running, stopped], needed="postgresql")
     assert warned["status"] == "warning" and "needs postgresql, which is to be stopped" in warned["detail"]
-    assert left == stopped
