@@ -20,8 +20,11 @@ export MOLECULE_GLOB := molecule/*/molecule.yml
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
 HOST := $(PYTHON) tests/hosts/hosts.py
-HOSTS := owlivion-12 owlivion-13
-DEMO := demo
+HOSTS := owlivion-12 owlivion-13 plugspace newsletter mediasearch lifeplatform
+SYSTEMS := owlivion plugspace newsletter mediasearch lifeplatform
+# Which of the systems `make demo` shows.
+SYSTEM := owlivion
+DEMO := demo-$(SYSTEM)
 SAY = @printf '\n\033[1m== %s\033[0m\n'
 
 .PHONY: help setup demo demo-clean test static lint types unit local sanity artefact hosts integration molecule faults system \
@@ -33,25 +36,29 @@ help: ## say what there is
 setup: ## install what the other targets need, once
 	@$(PYTHON) tools/setup.py
 
-demo: setup ## bring a real Owlivion host up and run its weekly maintenance
-	$(SAY) 'A real host: systemd, PostgreSQL, PM2, nginx, certbot. The first time it takes two minutes.'
+demo: setup ## bring a real host of SYSTEM up (owlivion, or another) and run its main job
+	@case ' $(SYSTEMS) ' in *' $(SYSTEM) '*) ;; *) echo "There is no system $(SYSTEM): SYSTEM is one of $(SYSTEMS)" >&2; exit 2;; esac
+	$(SAY) 'A real host of $(SYSTEM). The first time it takes some minutes.'
 	@$(HOST) up $(DEMO)
 	@overlay="$$($(HOST) inventory $(DEMO))"
-	$(SAY) 'Weekly maintenance of Owlivion Mail'
-	@ansible-playbook playbooks/weekly_maintenance.yml -i inventories/owlivion -i "$$overlay"
+	@job=health_check; [ $(SYSTEM) != owlivion ] || job=weekly_maintenance
+	$(SAY) "$(SYSTEM): $$job"
+	@ansible-playbook "playbooks/$$job.yml" -i inventories/$(SYSTEM) -i "$$overlay"
 	$(SAY) 'What you can do now'
-	@path='PATH=$(CACHE)/venv/bin:$$PATH'
+	@run='PATH=$(CACHE)/venv/bin:$$PATH ansible-playbook' on="-i inventories/$(SYSTEM) -i $$overlay"
 	@cat <<-END
-		Again (nothing is left to do)  make demo
-		Predict instead of act         $$path ansible-playbook playbooks/weekly_maintenance.yml -i inventories/owlivion -i $$overlay --check --diff
-		The morning checklist          $$path ansible-playbook playbooks/health_check.yml -i inventories/owlivion -i $$overlay
+		Again                          make demo SYSTEM=$(SYSTEM)
+		The daily checklist            $$run playbooks/health_check.yml $$on
+		Everything about an incident   $$run playbooks/diagnose.yml $$on
+		Let the host watch itself      $$run playbooks/install_monitoring.yml $$on
+		Predict instead of act         add --check --diff to any of them
 		Look around on the host        python3 tests/hosts/hosts.py ssh $(DEMO)
-		Read the record of the run     python3 tests/hosts/hosts.py ssh $(DEMO) sudo sh -c "'cat /var/lib/runbook-ops/runs/*.json'"
+		Other systems                  make demo SYSTEM=plugspace; they are $(SYSTEMS)
 		Throw it all away              make demo-clean
 	END
 
-demo-clean: ## throw the demo host away
-	@$(HOST) down $(DEMO)
+demo-clean: ## throw the demo hosts away
+	@$(HOST) down $(SYSTEMS:%=demo-%)
 
 test: setup static local integration molecule ## everything that CI runs
 	@$(MAKE) --jobs 2 --output-sync faults

@@ -151,7 +151,7 @@ def lifeplatform(name: str) -> Host:
 HOSTS = {
     host.name: host
     for host in (
-        owlivion("demo", "bookworm"),
+        owlivion("demo-owlivion", "bookworm"),
         owlivion("owlivion-12", "bookworm"),
         owlivion("owlivion-13", "trixie"),
         plugspace("demo-plugspace"),

@@ -121,6 +121,7 @@ def main() -> None:
     wait_for("http://127.0.0.1:4001/health", HEALTHY)
     wait_for(f"https://{DOMAIN}/api/health", HEALTHY)
     wait_for_targets(3)
+    wait_for("http://127.0.0.1:9093/api/v2/alerts", b"Watchdog")
 
 
 if __name__ == "__main__":
