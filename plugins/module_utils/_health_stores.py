@@ -84,13 +84,15 @@ def redis(system: System) -> Probes:
 def queues(system: System) -> Probes:
     """Return the probes of job queues, by what keeps their jobs."""
     servers = {server["name"]: server for server in system.get("redis") or []}
-    probes = []
+    probes: Probes = []
     for queue in system.get("queues") or []:
         limits = {key: value for key, value in (queue.get("limits") or {}).items() if value}
         named = {"name": queue["name"], "queue": queue["name"], **limits, "about": thing("queue", queue)}
         if queue["library"] == "http":
             token = {"token": f"queue:{queue['name']}"} if queue.get("token") else {}
             place = {"probe": "queue_http", "url": queue["url"], **given(path=queue.get("json_path")), **token}
+            if queue["url"] in [one.get("url") for one in probes]:
+                place["guarded"] = False  # whether it wants the token is asked once
         elif queue["redis"] in servers:
             place = {"probe": "queue", "prefix": queue["prefix"], **_server(system, servers[queue["redis"]])}
         else:

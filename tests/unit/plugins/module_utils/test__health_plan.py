@@ -240,6 +240,13 @@ def test_queues_are_asked_where_their_jobs_are():
     )
 
 
+def test_whether_statistics_want_their_token_is_asked_once_for_each_url():
+    second = {**BOXES["queues"][2], "name": "second"}
+    first, other = inside("queue_http", queues=[BOXES["queues"][2], second])
+    assert "guarded" not in first
+    assert other["guarded"] is False
+
+
 def test_a_bucket_without_keys_cannot_be_asked():
     (bucket,) = inside("bucket")
     assert (bucket["name"], bucket["secret_key"], bucket["versioning"]) == ("dumps", "bucket:dumps:secret_key", True)
