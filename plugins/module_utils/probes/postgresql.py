@@ -60,6 +60,8 @@ SELECT json_build_object(
 NOT_FOR_US = re.compile(
     r"authentication failed|no pg_hba\.conf entry|role .* does not exist|permission denied|no password"
 )
+# It runs, and has no room: 53300 of PostgreSQL, in the words of versions 9 to 18.
+FULL = re.compile(r"too many clients|remaining connection slots are reserved|too many connections for")
 
 
 def measure(options: dict[str, Any]) -> dict[str, Any]:
@@ -125,9 +127,10 @@ def judge(measured: dict[str, Any], options: dict[str, Any]) -> list[dict[str, A
     identity = f"postgresql:{name}"
     if measured["error"]:
         remedy = "read pg_lsclusters and the server's log"
-        return [
-            make_check(identity, name=name, section=section, status="critical", detail=measured["error"], remedy=remedy)
-        ]
+        down = make_check(
+            identity, name=name, section=section, status="critical", detail=measured["error"], remedy=remedy
+        )
+        return [_full(down, options) if FULL.search(measured["error"]) else down]
     percent = round(100 * measured["connections"] / max(1, measured["most"]), 1)
     status, limit = judge_high(percent, **options["connections_percent"])
     connections = make_check(
@@ -163,6 +166,21 @@ def judge(measured: dict[str, Any], options: dict[str, Any]) -> list[dict[str, A
         ),
         *judge_replication(measured, options, name),
     ]
+
+
+def _full(down: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+    """Return the check of a server that has no connection left, not even for who looks."""
+    percent = options["connections_percent"]
+    said = down["detail"].rpartition("FATAL:")[2].strip()
+    return {
+        **down,
+        "name": f"{down['name']} connections",
+        "value": 100.0,
+        "unit": "%",
+        "limit": percent["warning"] if percent["critical"] is None else percent["critical"],
+        "detail": f"none is left, not even for this look: {said}",
+        "remedy": "end who holds them, the application with most first: ps -o pid,etimes,args -C postgres shows each",
+    }
 
 
 def judge_replication(measured: dict[str, Any], options: dict[str, Any], name: str) -> list[dict[str, Any]]:

@@ -1,6 +1,8 @@
 # Copyright: the runbook.ops authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A replica set in all its states. Those of more than one member are cut from documents that MongoDB 7 answered with."""
+"""A replica set in all its states. Those of more than one member follow the documented answers: the server that tests run
+against is always alone.
+"""
 
 from __future__ import annotations
 

@@ -261,6 +261,23 @@ def test_a_database_is_judged_by_its_sessions(measured, statuses):
     assert [check["status"] for check in checks] == statuses
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "sorry, too many clients already",
+        "remaining connection slots are reserved for non-replication superuser connections",
+        "remaining connection slots are reserved for roles with the SUPERUSER attribute",
+        'too many connections for role "app"',
+    ],
+)
+def test_a_database_without_a_connection_left_is_full_and_not_down(said):
+    error = f'connection to server at "127.0.0.1", port 5432 failed: FATAL:  {said}'
+    (check,) = postgresql.judge({"error": error}, options(postgresql, database="shop"))
+    assert (check["id"], check["name"], check["status"]) == ("postgresql:shop", "shop connections", "critical")
+    assert (check["value"], check["unit"], check["limit"]) == (100.0, "%", 90)
+    assert check["detail"] == f"none is left, not even for this look: {said}"
+
+
 def psql(monkeypatch, done):
     seen = {}
 
