@@ -41,6 +41,8 @@ def measure(options: dict[str, Any]) -> dict[str, Any]:
             return {"error": None, **_ask(server, options)}
     except MongoDownError as exc:
         return {"error": str(exc)}
+    except MongoRefusedError as exc:
+        raise ProbeError(f"MongoDB did not tell: {exc}", "correct auth_database or user") from exc
 
 
 def _host(options: dict[str, Any]) -> str:
@@ -57,7 +59,10 @@ def _host(options: dict[str, Any]) -> str:
 def _ask(server: Mongo, options: dict[str, Any]) -> dict[str, Any]:
     user, database = options["user"], options["auth_database"]
     asked = {"saslSupportedMechs": f"{database}.{user}"} if user else {}
-    hello = server.command("admin", "hello", **asked)
+    try:
+        hello = server.command("admin", "hello", **asked)
+    except MongoRefusedError:  # its name before 4.4.2
+        hello = server.command("admin", "isMaster", **asked)
     told: dict[str, Any] = {"hello": hello, "refused": None, "status": None, "connections": None, "operations": None}
     if not user:
         return told

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.runbook.ops.plugins.module_utils._probe_options import read_options
+from ansible_collections.runbook.ops.plugins.module_utils._mongo import MongoRefusedError
+from ansible_collections.runbook.ops.plugins.module_utils._probe_options import ProbeError, read_options
 from ansible_collections.runbook.ops.plugins.module_utils.probes import mongodb
 
 PRIMARY = {
@@ -88,3 +89,31 @@ def test_a_wrong_password_hides_the_rest_and_not_the_set() -> None:
 def test_a_server_that_is_down_is_critical() -> None:
     check = look({}, error="127.0.0.1:27017: Connection refused")[""]
     assert (check["status"], check["detail"]) == ("critical", "127.0.0.1:27017: Connection refused")
+
+
+class Old:
+    """A server of before 4.4.2, or one that refuses all."""
+
+    def __init__(self, *known: str) -> None:
+        self.known = known
+
+    def __enter__(self) -> Old:
+        return self
+
+    def __exit__(self, *_what: object) -> None:
+        pass
+
+    def command(self, _database: str, name: str, **_more: Any) -> dict[str, Any]:
+        if name not in self.known:
+            raise MongoRefusedError(f"no such command: {name!r}")
+        return {"ismaster": True, "setName": "rs0", "hosts": ["a:27017"], "ok": 1}
+
+
+def test_a_server_that_does_not_know_hello_is_asked_by_its_older_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = read_options({"probe": "x", "section": "S", "replica_set": "rs0"}, mongodb.OPTIONS, where="test")
+    monkeypatch.setattr(mongodb, "Mongo", lambda *_where, **_how: Old("isMaster"))
+    (check,) = mongodb.judge(mongodb.measure(asked), asked)
+    assert (check["status"], check["detail"]) == ("ok", "primary of rs0, 1 members")
+    monkeypatch.setattr(mongodb, "Mongo", lambda *_where, **_how: Old())
+    with pytest.raises(ProbeError, match="MongoDB did not tell: no such command"):
+        mongodb.measure(asked)
