@@ -5,18 +5,17 @@
 from __future__ import annotations
 
 import json
-import os
+from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils._diagnose import Found, table
-from ansible_collections.runbook.ops.plugins.module_utils._probe_options import ProbeError
-from ansible_collections.runbook.ops.plugins.module_utils._probe_program import last_line, run_program
+from ansible_collections.runbook.ops.plugins.module_utils._probe_options import Option, ProbeError, read_options
+from ansible_collections.runbook.ops.plugins.module_utils._psql_session import PLACE, ask
 from ansible_collections.runbook.ops.plugins.module_utils._redact import normalise_sql
-from ansible_collections.runbook.ops.plugins.module_utils.probes.postgresql import find_psql
+from ansible_collections.runbook.ops.plugins.module_utils.probes import mongodb as mongodb_probe
 
 TIMEOUT_SECONDS = 8
 SESSIONS = r"""
-SET statement_timeout = '6s'; SET lock_timeout = '1s'; SET default_transaction_read_only = on;
 SELECT json_build_object(
   'version', version(), 'started', pg_postmaster_start_time(), 'replica', pg_is_in_recovery(),
   'max_connections', current_setting('max_connections')::int,
@@ -36,53 +35,19 @@ SELECT json_build_object(
      temp_bytes, stats_reset FROM pg_stat_database WHERE datname IS NOT NULL ORDER BY numbackends DESC LIMIT 20) d),
   'replication', (SELECT coalesce(json_agg(r), '[]') FROM (SELECT application_name, state, sync_state, replay_lag FROM pg_stat_replication LIMIT 20) r));
 """
-MONGO = """
-const admin = db.getSiblingDB(process.env.RUNBOOK_AUTH || 'admin');
-if (process.env.RUNBOOK_USER) admin.auth(process.env.RUNBOOK_USER, process.env.RUNBOOK_PASSWORD);
-const said = {};
-const ask = (name, f) => { try { said[name] = f(); } catch (e) { said[name] = {error: String(e.codeName || e.message)}; } };
-const root = db.getSiblingDB('admin');
-ask('status', () => { const s = root.runCommand({serverStatus: 1}); return {version: s.version, uptime: s.uptime, connections: s.connections,
-  memory: s.mem, queue: s.globalLock && s.globalLock.currentQueue, asserts: s.asserts}; });
-ask('operations', () => root.aggregate([{$currentOp: {allUsers: true}}, {$match: {active: true}}]).toArray().slice(0, 40).map(o => ({id: String(o.opid),
-  op: o.op, ns: o.ns, seconds: o.secs_running, plan: o.planSummary, waits: o.waitingForLock, client: o.client,
-  command: o.command && Object.keys(o.command)[0]})));
-ask('members', () => root.runCommand({replSetGetStatus: 1}).members.map(m => ({name: m.name, state: m.stateStr, health: m.health,
-  optime: m.optimeDate, message: m.lastHeartbeatMessage})));
-print('RUNBOOK' + JSON.stringify(said));
-"""
-
-
-def _within(options: dict[str, Any]) -> tuple[list[str], str | None]:
-    """Return what goes before a client's program, and its container: the one of a Compose service where there is one."""
-    compose = options.get("compose")
-    if not compose:
-        return [], None
-    filters = [f"--filter=label=com.docker.compose.{key}={compose[key]}" for key in ("project", "service")]
-    found = run_program(["docker", "ps", "--format={{.ID}}", *filters], timeout_seconds=4).out.split()
-    if not found:
-        raise ProbeError(f"no container of the Compose service {compose['service']} runs")
-    return ["docker", "exec", "-i", *[f"-e{name}" for name in options.get("pass", [])], found[0]], found[0]
+MOST_OPERATIONS = 60
 
 
 def postgresql(options: dict[str, Any]) -> Found:
     """Collect sessions by state, open transactions and who waits for whom."""
-    names = ("PGHOST", "PGPORT", "PGUSER", "PGDATABASE", "PGPASSWORD", "PGCONNECT_TIMEOUT", "PGAPPNAME")
-    within, container = _within({**options, "pass": names})
-    local = not options.get("host") or str(options["host"]).startswith("/")
-    superuser = options.get("superuser") or "postgres"
-    values = (options.get("host"), options.get("port"), options.get("user") or (superuser if local else None), options["database"],
-              options.get("password"), 5, "runbook.ops diagnose")  # fmt: skip
-    done = run_program(
-        [*within, "psql" if container else find_psql(), "-X", "-w", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"],
-        stdin=SESSIONS,
-        user=superuser if local and not container else None,
-        environment={name: str(value) for name, value in zip(names, values) if value},
-        timeout_seconds=TIMEOUT_SECONDS,
-    )
-    if done.code != 0:
-        raise ProbeError((done.err.strip() or "psql said nothing").splitlines()[0].replace("psql: error: ", ""))
-    return told(json.loads(done.out))
+    asked = given_options("postgresql", options, PLACE)
+    return told(json.loads(ask(asked, SESSIONS, timeout_seconds=TIMEOUT_SECONDS, application="runbook.ops diagnose")))
+
+
+def given_options(probe: str, options: dict[str, Any], known: Mapping[str, Option]) -> dict[str, Any]:
+    """Return those of ``options`` that tell where a server is, with the defaults of ``probe`` for the rest."""
+    given = {key: value for key, value in options.items() if key in known}
+    return read_options({"probe": probe, **given}, known, where=probe)
 
 
 def told(said: dict[str, Any]) -> Found:
@@ -110,25 +75,36 @@ def told(said: dict[str, Any]) -> Found:
 
 def mongodb(options: dict[str, Any]) -> Found:
     """Collect operations at work by name, connections and the members of the replica set."""
-    names = ("RUNBOOK_AUTH", "RUNBOOK_USER", "RUNBOOK_PASSWORD")
-    within, _container = _within({**options, "pass": names})
-    values = (options.get("auth_database"), options.get("user"), options.get("password"))
-    place = f"mongodb://{options.get('host') or '127.0.0.1'}:{options.get('port') or 27017}/?directConnection=true"
-    done = run_program(
-        [*within, "mongosh", "--quiet", "--norc", place + "&serverSelectionTimeoutMS=4000", "--eval", MONGO],
-        environment={
-            "HOME": os.environ.get("TMPDIR", "/nonexistent"),
-            **{n: str(v) for n, v in zip(names, values) if v},
-        },
-        timeout_seconds=TIMEOUT_SECONDS,
+    said = mongodb_probe.measure(
+        {**given_options("mongodb", options, mongodb_probe.OPTIONS), "timeout_seconds": TIMEOUT_SECONDS}
     )
-    found = next((line[7:] for line in done.out.splitlines() if line.startswith("RUNBOOK{")), None)
-    if found is None:
-        raise ProbeError(f"mongosh: {last_line(done.err or done.out)}")
-    said = json.loads(found)
-    operations = said.get("operations")
-    count = len(operations) if isinstance(operations, list) else "?"
-    connections = (said.get("status") or {}).get("connections") or {}
-    return Found(
-        json.dumps(said, indent=1), note=f"{connections.get('current', '?')} connections, {count} operations at work"
-    )
+    if said["error"]:
+        raise ProbeError(said["error"])
+    operations = [
+        [one.get("opid"), one.get("op"), one.get("ns"), one.get("secs_running"), one.get("planSummary"),
+         "yes" if one.get("waitingForLock") else "-", next(iter(one.get("command") or {}), "-"), one.get("client")]
+        for one in said["operations"] or []
+    ]  # fmt: skip
+    members = [
+        [
+            one.get("name"),
+            one.get("stateStr"),
+            one.get("health"),
+            one.get("optimeDate"),
+            one.get("lastHeartbeatMessage"),
+        ]
+        for one in (said["status"] or {}).get("members") or []
+    ]
+    hello, connections = said["hello"], said["connections"] or {}
+    note = f"{connections.get('current', '?')} connections, {len(operations)} operations at work"
+    heads = ["id", "operation", "on", "seconds", "plan", "waits", "command", "client"]
+    parts = [
+        note + (f"; {said['refused']}" if said["refused"] else ""),
+        "Set\n"
+        + ", ".join(
+            f"{key} {hello.get(key)}" for key in ("setName", "me", "primary", "isWritablePrimary", "secondary")
+        ),
+        "Operations\n" + (table(heads, operations[:MOST_OPERATIONS]) if operations else "none"),
+        "Members\n" + (table(["name", "state", "health", "time", "message"], members) if members else "none known"),
+    ]
+    return Found("\n\n".join(parts), note=note, cut=len(operations) > MOST_OPERATIONS)

@@ -9,6 +9,21 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from ansible_collections.runbook.ops.plugins.module_utils import _health_stores as stores
+
+# Where a server is, and who asks: as its probe knows it.
+PLACE = (
+    "database",
+    "host",
+    "port",
+    "user",
+    "superuser",
+    "password",
+    "auth_database",
+    "container",
+    "project",
+    "service",
+)
 System = Mapping[str, Any]
 Specs = list[dict[str, Any]]
 
@@ -94,37 +109,21 @@ def _compose(service: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _databases(system: System) -> Specs:
-    services = {service["name"]: service for service in system.get("services") or []}
     specs = []
     asked = set()
-    for database in system.get("databases") or []:
-        engine = database.get("engine") or "postgresql"
-        place = (engine, database.get("host"), database.get("port"), database.get("service"))
-        if place in asked:  # all databases of a server are seen from one
+    for probe in stores.databases(system):
+        place = {key: probe[key] for key in PLACE if key in probe}
+        server = (probe["probe"], *(place.get(key) for key in ("host", "port", "project", "service", "container")))
+        if server in asked:  # all databases of a server are seen from one
             continue
-        asked.add(place)
-        service = services.get(database.get("service") or "", {"manager": None})
-        remote = database.get("host")
-        options = {
-            "database": database["name"],
-            "host": remote,
-            "port": database.get("port"),
-            "user": database.get("user") or (database.get("owner") if remote and engine == "postgresql" else None),
-            "superuser": database.get("superuser"),
-            "auth_database": database.get("auth_database"),
-            "password": database["name"] if database.get("password") else None,
-            "compose": _compose(service) if service["manager"] == "compose" and not remote else None,
-        }
-        title = "PostgreSQL" if engine == "postgresql" else "MongoDB"
-        specs.append(_spec(f"{engine} {database['name']}", f"{title}: {database['name']}", engine, **options))
-        if engine == "postgresql" and not remote and service["manager"] != "compose":
+        asked.add(server)
+        title = "PostgreSQL" if probe["probe"] == "postgresql" else "MongoDB"
+        specs.append(_spec(f"{probe['probe']} {probe['name']}", f"{title}: {probe['name']}", probe["probe"], **place))
+        if probe["probe"] == "postgresql" and not place.keys() & {"host", "service", "container"}:
             specs.append(_spec("log postgresql server", "Log of PostgreSQL", "log", glob="/var/log/postgresql/*.log"))
-    for redis in system.get("redis") or []:
-        service = services.get(redis.get("service") or "", {"manager": None})
-        inside = _compose(service) if service["manager"] == "compose" else {}
-        options = {key: redis.get(key) for key in ("host", "port", "user")} | inside
-        secret = redis["name"] if redis.get("password") else None
-        specs.append(_spec(f"redis {redis['name']}", f"Redis: {redis['name']}", "redis", **options, password=secret))
+    for probe in stores.redis(system):
+        place = {key: probe[key] for key in PLACE if key in probe}
+        specs.append(_spec(f"redis {probe['name']}", f"Redis: {probe['name']}", "redis", **place))
     return specs
 
 

@@ -8,7 +8,8 @@ from collections import Counter
 from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils._diagnose import Found, table
-from ansible_collections.runbook.ops.plugins.module_utils._probe_options import ProbeError, read_options
+from ansible_collections.runbook.ops.plugins.module_utils._diagnose_databases import given_options
+from ansible_collections.runbook.ops.plugins.module_utils._probe_options import ProbeError
 from ansible_collections.runbook.ops.plugins.module_utils._redis import (
     RedisDownError,
     RedisRefusedError,
@@ -23,8 +24,7 @@ TIMEOUT_SECONDS = 5
 
 def redis(options: dict[str, Any]) -> Found:
     """Collect INFO, the slow log and the clients by where they come from and what they do."""
-    given = {key: value for key, value in options.items() if key in SERVER_OPTIONS}
-    asked = read_options({"probe": "redis", **given}, SERVER_OPTIONS, where="redis")
+    asked = given_options("redis", options, SERVER_OPTIONS)
     try:
         server = find_server(asked)
         info, slow, clients = ask_server(

@@ -9,22 +9,15 @@ import time
 from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils._checks import judge_high, judge_low, make_check
-from ansible_collections.runbook.ops.plugins.module_utils._probe_options import Option, ProbeError, limits
-from ansible_collections.runbook.ops.plugins.module_utils._probe_program import run_program
-from ansible_collections.runbook.ops.plugins.module_utils.probes.postgresql import find_psql
+from ansible_collections.runbook.ops.plugins.module_utils._probe_options import Option, limits
+from ansible_collections.runbook.ops.plugins.module_utils._psql_session import PLACE, ask
 
 SECTION = "Databases"
 OPTIONS = {
     "statement": Option(
         "str", "SQL that returns rows; :since and :until stand for the period, its end excluded", required=True
     ),
-    "database": Option("str", "the database to connect to", required=True),
-    "host": Option("str", "host, or directory of the socket; without it the local socket"),
-    "port": Option("int", "port"),
-    "user": Option("str", "role to log in as; without it that of superuser, or of the account that asks"),
-    "superuser": Option("str", "account on the host that asks over the local socket", "postgres"),
-    "password": Option("secret", "name of the password among the secrets"),
-    "container": Option("str", "container that psql is run in"),
+    **PLACE,
     "period_seconds": Option("float", "length of the period, which ends with the last full day, UTC", 86400.0),
     "compare": Option("bool", "ask for the period before too: a row that is missing now is a warning", False),
     "at_most": Option("limits", "where the number of the only row is too high", limits(None)),
@@ -63,37 +56,14 @@ def measure(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _ask(options: dict[str, Any], since: float, until: float, end: float) -> list[dict[str, Any]]:
-    local = not options["host"] or options["host"].startswith("/")
     left = max(0.5, end - time.monotonic())
-    environment = {
-        "PGHOST": options["host"],
-        "PGPORT": options["port"] and str(options["port"]),
-        "PGUSER": options["user"] or (options["superuser"] if local else None),
-        "PGDATABASE": options["database"],
-        "PGPASSWORD": options["password"],
-        "PGCONNECT_TIMEOUT": str(max(2, int(left))),
-        "PGOPTIONS": f"-c statement_timeout={int(left * 1000)} -c lock_timeout=1000 -c default_transaction_read_only=on",
-        "PGAPPNAME": "runbook.ops query",
-        "PGTZ": "UTC",
-    }
-    given = {key: value for key, value in environment.items() if value}
-    inside = options["container"]
-    # Only the names: docker takes the values from its own environment, which nobody else can read.
-    within = ["docker", "exec", "-i", *(f"--env={key}" for key in given), inside] if inside else []
     moments = [
         argument for key, at in (("since", since), ("until", until)) for argument in ("-v", f"{key}={moment(at)}")
     ]
-    done = run_program(
-        [*within, "psql" if inside else find_psql(), "-X", "-w", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", *moments],
-        stdin=script(options["statement"]),
-        user=options["superuser"] if local and not inside else None,
-        environment=given,
-        timeout_seconds=left + 0.5,
+    told = ask(
+        options, script(options["statement"]), timeout_seconds=left, application="runbook.ops query", arguments=moments
     )
-    if done.code != 0:
-        said = (done.err.strip() or "psql said nothing").splitlines()[0].replace("psql: error: ", "")
-        raise ProbeError(f"PostgreSQL did not tell: {said}", "run the statement by hand, with EXPLAIN where it is slow")
-    return [row for row in json.loads(done.out) if isinstance(row, dict)]
+    return [row for row in json.loads(told) if isinstance(row, dict)]
 
 
 def moment(at: float) -> str:
