@@ -6,9 +6,12 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
+from email.utils import formatdate
 from typing import Any
 
 import pytest
+from ansible_collections.runbook.ops.plugins.module_utils._http import Answer
 from ansible_collections.runbook.ops.plugins.module_utils._probe_options import ProbeError, read_options
 from ansible_collections.runbook.ops.plugins.module_utils.probes import clock, cpu, dns, listening, processes
 
@@ -108,6 +111,21 @@ def test_a_server_that_tells_no_time_is_no_comparison(text: str) -> None:
         threading.Thread(target=answer, daemon=True).start()
         with pytest.raises(ProbeError, match="does not tell the time"):
             clock.measure(options(clock, url=f"http://127.0.0.1:{server.getsockname()[1]}/"))
+
+
+def test_a_clock_that_is_wrong_is_found_though_it_trusts_no_certificate(monkeypatch: pytest.MonkeyPatch) -> None:
+    an_hour_ago = formatdate(time.time() - 3600, usegmt=True)
+
+    def answer(url: str, *, verify: bool = True, **_how: Any) -> Answer:
+        assert (url, verify) == ("https://elsewhere.example/", False)
+        return Answer(200, {"date": an_hour_ago}, b"", truncated=False, seconds=0.1)
+
+    monkeypatch.setattr(clock, "ask", answer)
+    told = options(clock, url="https://elsewhere.example/")
+    (check,) = clock.judge(clock.measure(told), told)
+    assert (check["status"], check["limit"]) == ("critical", 30)
+    assert check["value"] == pytest.approx(3600, abs=3)
+    assert check["detail"].startswith("ahead")
 
 
 def test_processor_time_is_what_was_neither_idle_nor_waiting() -> None:
