@@ -179,6 +179,17 @@ class Engine:
             "port": int(ports[0]["HostPort"]) if ports else 0,
         }
 
+    def address(self, name: str) -> str:
+        """Return the address at which other hosts reach a host.
+
+        :raises HostsError: it has none.
+        """
+        template = "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}"
+        found = self("container", "inspect", "--format", template, name).stdout.split()
+        if not found:
+            raise HostsError(f"{name} has no address that another host could reach: run {self.program} as root")
+        return found[0]
+
     def containers(self) -> list[str]:
         """Return the names of our hosts, running or not."""
         argv = ("ps", "--all", "--filter", f"label={PREFIX}", "--format", "{{.Names}}")

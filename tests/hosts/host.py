@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import time
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from workplace import Workplace
 BOOT_SECONDS = 60
 # Written as the last act of the creation: a host without it was left half-made and is made anew.
 COMPLETE = "/etc/host-is-complete"
+PEERS = "/etc/host-peers.json"
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,8 @@ class Host:
     """One host that can be brought up by name.
 
     ``system`` is the inventory host it stands for, if any; ``user`` the account to log in as; ``names`` what it finds at its
-    own loopback address. ``provision.py`` in the directory of its image sets it up, unless it is ``bare``.
+    own loopback address. ``peers`` are hosts that must be up before it, and whose names it finds at their addresses.
+    ``provision.py`` in the directory of its image sets it up, unless it is ``bare``.
     """
 
     name: str
@@ -31,6 +34,7 @@ class Host:
     system: str | None
     user: str = "root"
     names: tuple[str, ...] = ()
+    peers: tuple[str, ...] = ()
     ssh_port: int = 22
     bare: bool = False
 
@@ -44,6 +48,8 @@ class Host:
 
     def up(self, engine: Engine, workplace: Workplace, *, fresh: bool) -> str:
         """Bring the host up and return what was done: ``up already``, ``started`` or ``created``."""
+        for peer in self.peers:
+            HOSTS[peer].up(engine, workplace, fresh=False)
         tag = images.ensure(self.image, engine, workplace)
         with workplace.lock(f"host-{self.name}"):
             found = None if fresh else engine.inspect(self.container)
@@ -51,7 +57,7 @@ class Host:
                 if not found["running"]:
                     engine("start", self.container)
                 self._wait_for_boot(engine)
-                if self._exec(engine, "test", "-e", COMPLETE, check=False) == 0:
+                if self._is_complete(engine):
                     self._let_in(engine, workplace)  # another cache, and so another key, may have created it
                     return "up already" if found["running"] else "started"
             self._create(tag, engine, workplace)
@@ -71,13 +77,38 @@ class Host:
             self.image.fingerprint,
             ssh_port=self.ssh_port,
             docker=self.image.runs_docker,
-            hosts=[f"{name}:127.0.0.1" for name in self.names],
+            hosts=[f"{name}:{address}" for name, address in self._known_addresses(engine).items()],
         )
         self._wait_for_boot(engine)
         self._let_in(engine, workplace)
+        if self.peers:
+            install = ("install", "-m", "0600", "/dev/stdin", PEERS)
+            engine("exec", "--interactive", self.container, *install, stdin=self._told_of_peers(engine))
         if not self.bare:
             self._exec(engine, "python3", f"/usr/local/share/{self.image.kind}/provision.py", timeout=180)
         self._exec(engine, "touch", COMPLETE)
+
+    def _is_complete(self, engine: Engine) -> bool:
+        """Return whether the host was set up to its end, for the peers as they are now."""
+        if self.peers:
+            told = engine("exec", self.container, "cat", PEERS, check=False).stdout
+            if told != self._told_of_peers(engine):
+                return False
+        return self._exec(engine, "test", "-e", COMPLETE, check=False) == 0
+
+    def _known_addresses(self, engine: Engine) -> dict[str, str]:
+        """Return addresses by the names that stand in the host's /etc/hosts."""
+        known = dict.fromkeys(self.names, "127.0.0.1")
+        for peer in self.peers:
+            known.update(dict.fromkeys(HOSTS[peer].names, engine.address(HOSTS[peer].container)))
+        return known
+
+    def _told_of_peers(self, engine: Engine) -> str:
+        """Return what the host gets to know of its peers: where they are, and what the vault that they share would hold."""
+        variables: dict[str, object] = {}
+        for peer in self.peers:
+            variables.update(own_variables(HOSTS[peer], engine))
+        return json.dumps({"addresses": self._known_addresses(engine), "variables": variables})
 
     def _let_in(self, engine: Engine, workplace: Workplace) -> None:
         """Authorize the key of this cache, and no other."""
@@ -109,6 +140,12 @@ class Host:
                 return
             time.sleep(0.1)
         raise HostsError(f"{self.name} did not boot within {BOOT_SECONDS} s (systemd says {state}): try 'up --fresh'")
+
+
+def own_variables(host: Host, engine: Engine) -> dict[str, object]:
+    """Return what the host says that its vault would hold: passwords are made when a host is created."""
+    said = engine("exec", host.container, "cat", "/etc/host-variables.json", check=False).stdout
+    return dict(json.loads(said)) if said else {}
 
 
 def ssh_answers(port: int) -> bool:
@@ -146,6 +183,18 @@ def lifeplatform(name: str) -> Host:
     return Host(name, Image("lifeplatform", "trixie"), "lifeplatform-1", user="deploy", names=("your-domain.com",))
 
 
+def orchard() -> tuple[Host, Host]:
+    """Return the hosts of the orchard, the system that docs/describe_a_system.md describes."""
+    store, front = Image("orchard-store", "bookworm"), Image("orchard-web", "trixie")
+    names = ("store.orchard.example",)
+    return (
+        Host("orchard-store", store, "orchard-store", user="gardener", names=names, ssh_port=2201),
+        Host(
+            "orchard-web", front, "orchard-web", user="gardener", names=("orchard.example",), peers=("orchard-store",)
+        ),
+    )
+
+
 # A further system is a directory beside this file (Containerfile, provision.py, copied to /usr/local/share/<directory>/) and
 # two lines here: a host that the tests share, and one for the demonstration, which no test touches.
 HOSTS = {
@@ -162,6 +211,7 @@ HOSTS = {
         mediasearch("mediasearch"),
         lifeplatform("demo-lifeplatform"),
         lifeplatform("lifeplatform"),
+        *orchard(),
         # The same programs with nothing set up: for tests that bring their own private servers.
         Host("tools-12", Image("owlivion", "bookworm"), None, bare=True),
         Host("tools-13", Image("owlivion", "trixie"), None, bare=True),

@@ -43,7 +43,9 @@ def up(names: Sequence[str], engine: Engine, workplace: Workplace, *, fresh: boo
         say(f"{name}: {done} after {time.monotonic() - started:.1f} s")
 
     with ThreadPoolExecutor(max_workers=2) as pool:
-        list(pool.map(one, names))
+        # A host learns what its peers are like when it is created.
+        for wave in ([name for name in names if not HOSTS[name].peers], [name for name in names if HOSTS[name].peers]):
+            list(pool.map(one, wave))
     write_inventories(engine, workplace)
 
 

@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 
 from engine import Engine, HostsError
-from host import HOSTS, Host
+from host import HOSTS, Host, own_variables
 from workplace import Workplace
 
 
@@ -30,7 +30,7 @@ def write_inventories(engine: Engine, workplace: Workplace) -> None:
                 continue
             port = int(str(found["port"]))
             known.append(f"[127.0.0.1]:{port} {_host_key(host, engine)}\n")
-            variables = {**connection(port, host.user, workplace), **_own_variables(host, engine)}
+            variables = {**connection(port, host.user, workplace), **own_variables(host, engine)}
             settings.append(_ssh_settings(host.name, port, host.user, workplace))
             _write(connect, {"all": {"hosts": {host.name: variables}}})
             if host.system:
@@ -85,12 +85,6 @@ def ssh_arguments(name: str, workplace: Workplace) -> list[str]:
     if not path.exists():
         raise HostsError(f"{name} is not up: run 'python3 tests/hosts/hosts.py up {name}'")
     return ["ssh", "-F", str(workplace.ssh / "config"), name]
-
-
-def _own_variables(host: Host, engine: Engine) -> dict[str, object]:
-    """Return what the host says that its vault would hold: passwords are made when a host is created."""
-    said = engine("exec", host.container, "cat", "/etc/host-variables.json", check=False).stdout
-    return dict(json.loads(said)) if said else {}
 
 
 def _host_key(host: Host, engine: Engine) -> str:
