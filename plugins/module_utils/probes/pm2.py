@@ -62,10 +62,10 @@ def measure(options: dict[str, Any]) -> dict[str, Any]:
 
 def event_loop_ms(process: dict[str, Any]) -> float | None:
     """Return the delay of the event loop that PM2 has of ``process``, None where it has none: of other languages, or just started."""
-    told = ((process.get("pm2_env") or {}).get("axm_monitor") or {}).get("Event Loop Latency p95") or {}
+    told: dict[str, Any] = ((process.get("pm2_env") or {}).get("axm_monitor") or {}).get("Event Loop Latency p95") or {}
     try:
-        return float(told.get("value"))
-    except (TypeError, ValueError):
+        return float(told["value"])
+    except (KeyError, TypeError, ValueError):
         return None
 
 
