@@ -130,7 +130,7 @@ FORMATS: dict[str, Callable[[Any], Any]] = {
     **dict.fromkeys(("data_directory", "rules_directory", "textfile_directory"), absolute),
     **dict.fromkeys(("entry_point", "migrations", "compose_file"), relative),
     **dict.fromkeys(("port", "standby_port", "ssh_port"), port),
-    **dict.fromkeys(("url", "webhook", "endpoint", "api", "alive_url"), url),
+    **dict.fromkeys(("url", "webhook", "endpoint", "api", "alive_url", "clock_url"), url),
     **dict.fromkeys(("last_at", "next_at"), day),
     "authorized_keys": matching(r"(/|~/).+", "a path that begins with / or ~/"),
     "calendar": matching(r"[A-Za-z0-9*,.:/~ -]+", "a systemd calendar expression, such as 'Mon *-*-01..07 05:00'"),

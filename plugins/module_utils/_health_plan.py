@@ -56,7 +56,12 @@ def _host(system: System) -> Probes:
         {"probe": "load", **limits_of(system, per_processor="load_per_cpu"), "about": "host:load"},
         {"probe": "cpu", **limits_of(system, percent="cpu_percent"), "about": "host:load"},
         {"probe": "processes", "about": "host:processes"},
-        {"probe": "clock", **limits_of(system, seconds="clock_seconds"), "about": "host:clock"},
+        {
+            "probe": "clock",
+            **given(url=(system.get("monitoring") or {}).get("clock_url")),
+            **limits_of(system, seconds="clock_seconds"),
+            "about": "host:clock",
+        },
         *_names(system),
     ]
 
@@ -115,7 +120,8 @@ def _logs(system: System) -> Probes:
         if log.get("pm2"):
             where.update(given(user=writer.get("user")))
         if log.get("container"):
-            where.update(project=writer.get("project"), service=writer.get("compose_service"))
+            # Docker reads them from their first line, whatever is asked for.
+            where.update(project=writer.get("project"), service=writer.get("compose_service"), timeout_seconds=20)
         if log.get("errors"):
             told = {"name": log["name"], "patterns": log["errors"], **where, "about": thing("log", log)}
             probes.append({"probe": "log_errors", **told})

@@ -65,13 +65,16 @@ def _ports(system: System) -> Probes:
         if service.get("port"):
             expected[service["port"]] = service["name"]
             owners[service["port"]] = thing("service", service)
-    for store in [*(system.get("databases") or []), *(system.get("redis") or [])]:
+    stores = [("database", one) for one in system.get("databases") or []]
+    for kind, store in [*stores, *(("redis", one) for one in system.get("redis") or [])]:
         if (store.get("host") or "localhost") in ("localhost", "127.0.0.1") and not is_contained(system, store):
             expected.setdefault(store["port"], store["name"])
+            owners.setdefault(store["port"], thing(kind, store))
     for name in ("prometheus", "alertmanager"):
         address = urlsplit((monitoring.get(name) or {}).get("url") or "")
         if address.hostname in ("localhost", "127.0.0.1") and address.port:
             expected[address.port] = name
+            owners.setdefault(address.port, "monitoring")
     inside = {port["port"] for port in system["ports"] if port.get("address") == "loopback"}
     expected.update({port["port"]: port["name"] for port in system["ports"]})
     words = [f"{'127.0.0.1:' if port in inside else ''}{port}={name}" for port, name in sorted(expected.items())]

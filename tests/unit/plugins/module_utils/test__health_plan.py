@@ -275,7 +275,12 @@ def test_ports_are_compared_with_all_that_the_description_knows():
         "127.0.0.1:9100=metrics",
         "27017=events",
     ]
-    assert ports["needs"] == {"port:3000": ["service:app"]}
+    assert ports["needs"] == {
+        "port:3000": ["service:app"],
+        "port:9090": ["monitoring"],
+        "port:9093": ["monitoring"],
+        "port:27017": ["database:events"],
+    }
     assert inside("listening", ports=[]) == []
 
 
