@@ -19,7 +19,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._redact import Redacto
 
 AT_ONCE = 6  # an ill host has other things to do
 LONGEST_LINE = 2000
-LATEST_EVENTS = 60
+LONGEST_EVENT = 200
 EVENTS_OF_TOPIC = 200
 
 
@@ -31,6 +31,8 @@ class Found:
     note: str = ""  # one line for people: what stands out
     cut: bool = False  # there was more than is kept
     events: list[dict[str, Any]] = field(default_factory=list)  # what changed, and when
+    # Note and heading of a text that is counted or cut: only once the secrets are out of it. Half a secret is not known as one.
+    digest: Callable[[str], tuple[str, str]] | None = None
 
 
 def event(at: float, what: str, text: str) -> dict[str, Any]:
@@ -72,16 +74,22 @@ class Job:
             waited = time.monotonic() - self.began if self.began else 0.0
             error = f"no answer within {waited:.0f} s" if self.began else "not begun: the others took all of the time"
             error = error if self.thread.is_alive() or not self.ended else None
-        text, cut = shorten(redact(found.text), most_bytes)
+        whole = redact(found.text)
+        note, head = found.digest(whole) if found.digest else (redact(found.note), "")
+        text, cut = shorten(whole, most_bytes)
+        text = f"{head}\n\n{text}" if head else text
         return {
             "topic": self.spec["topic"],
             "title": self.spec["title"],
             "status": "failed" if error else "collected" if text else "empty",
             "error": redact(error) if error else None,
-            "note": redact(found.note),
+            "note": note,
             "seconds": round((self.ended or time.monotonic()) - self.began, 2) if self.began else None,
             "cut": found.cut or cut,
-            "events": redact.deep(sorted(found.events, key=lambda one: -one["at"])[:EVENTS_OF_TOPIC]),
+            "events": [
+                {**one, "text": clip(redact(one["text"]), LONGEST_EVENT)}
+                for one in sorted(found.events, key=lambda one: -one["at"])[:EVENTS_OF_TOPIC]
+            ],
             "text": text,
         }
 
@@ -118,14 +126,20 @@ def shorten(text: str, most_bytes: int) -> tuple[str, bool]:
     lines = []
     size, cut = 0, False
     for line in reversed(text.splitlines()):
-        shown = "".join(sign if sign.isprintable() or sign == "\t" else " " for sign in line[:LONGEST_LINE]).rstrip()
-        shown += " …" if len(line) > LONGEST_LINE else ""
+        shown = "".join(
+            sign if sign.isprintable() or sign == "\t" else " " for sign in clip(line, LONGEST_LINE)
+        ).rstrip()
         size += len(shown.encode("utf-8", "replace")) + 1
         if size > most_bytes:
             cut = True
             break
         lines.append(shown)
     return "\n".join(reversed(lines)).strip("\n"), cut
+
+
+def clip(text: str, most: int) -> str:
+    """Return ``text``, with a sign in place of what is too long."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:

@@ -96,7 +96,7 @@ def login(line: str, at: float | None) -> dict[str, Any] | None:
         return event(at, "login", f"{met[2]} from {met[3]} by {met[1]}")
     if met := COMMAND.search(line):
         # A task of a playbook is one of very many, and its words say nothing.
-        said = "a task of Ansible" if "BECOME-SUCCESS-" in met[3] else met[3][:150]
+        said = "a task of Ansible" if "BECOME-SUCCESS-" in met[3] else met[3]
         return event(at, "sudo", f"{met[1]} as {met[2]}: {said}")
     return None
 

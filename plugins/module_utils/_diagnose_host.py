@@ -40,7 +40,7 @@ def load(_options: dict[str, Any]) -> Found:
     def rows(order: list[int]) -> list[list[Any]]:
         return [
             [pid, _owner(pid), round(busy.get(pid, 0), 1), human_size(found[pid].memory_bytes), after.get(pid, (0, "?"))[1],
-             human_duration(max(0, round(now - found[pid].started_at))), found[pid].title[:300] or f"[{found[pid].name}]"]
+             human_duration(max(0, round(now - found[pid].started_at))), found[pid].title or f"[{found[pid].name}]"]
             for pid in order
         ]  # fmt: skip
 
@@ -183,7 +183,7 @@ def kernel(options: dict[str, Any]) -> Found:
         ]
     )
     booted = boot_time()
-    kills = [event(float(met[1]), "killed", met[2][:200]) for met in KILLED.finditer(said.text) if _is_number(met[1])]
+    kills = [event(float(met[1]), "killed", met[2]) for met in KILLED.finditer(said.text) if _is_number(met[1])]
     boots = read_program(["journalctl", "--list-boots", "--no-pager", "-q"], timeout_seconds=4).text.splitlines()[-10:]
     since = human_duration(max(0, time.time() - booted))
     note = f"up for {since}; {len(kills)} messages of processes killed for want of memory"

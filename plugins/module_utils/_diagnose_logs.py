@@ -123,18 +123,26 @@ def read_since(path: str, since: float, most_bytes: int = MOST_BYTES) -> tuple[s
 
 
 def told(text: str, cut: bool) -> Found:
-    """Return a log with its most frequent messages before it."""
-    lines = [line for line in text.splitlines() if line.strip()]
-    bad = [line for line in lines if TROUBLE.search(line) and not line.startswith("== ")]
-    if not lines:
-        return Found("(nothing in this period)", note="silent")
-    note = f"{len(lines)} lines, {len(bad)} of trouble"
-    head = (
-        "Most frequent lines of trouble (numbers as #)\n" + table(["times", "last", "message"], frequent(bad))
-        if bad
-        else ""
+    """Return a log, to have its most frequent messages put before it."""
+    return Found(
+        text if text.strip() else "(nothing in this period)",
+        note="silent",
+        cut=cut,
+        digest=digest if text.strip() else None,
     )
-    return Found(f"{note}\n\n{head}\n\nAll of them\n{text}".replace("\n\n\n", "\n"), note=note, cut=cut)
+
+
+def digest(text: str) -> tuple[str, str]:
+    """Return a line about a log that has no secrets in it any more, and its most frequent messages of trouble."""
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("== ")]
+    bad = [line for line in lines if TROUBLE.search(line)]
+    note = f"{len(lines)} lines, {len(bad)} of trouble" if lines else "silent"
+    head = (
+        "Most frequent lines of trouble (numbers as #)\n"
+        + table(["times", "last", "message"], frequent(bad))
+        + "\n\nAll lines"
+    )
+    return note, f"{note}\n\n{head}" if bad else note
 
 
 def frequent(lines: Sequence[str]) -> list[tuple[int, str, str]]:
@@ -165,7 +173,7 @@ def access(options: dict[str, Any]) -> Found:
         minutes.setdefault(met[2][:17], Counter())[f"{met[5][0]}xx"] += 1
         remotes[met[1]] += 1
         if met[5][0] == "5" or met[5] in ("408", "429", "499"):
-            failing[met[5], f"{met[3] or '?'} {met[4][:120]}"] += 1
+            failing[met[5], f"{met[3] or '?'} {met[4]}"] += 1
     classes = ("2xx", "3xx", "4xx", "5xx")
     rows = [[minute, *(counts[one] for one in classes)] for minute, counts in list(minutes.items())[-60:]]
     failed = sum(counts["5xx"] for counts in minutes.values())

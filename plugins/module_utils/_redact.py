@@ -28,6 +28,7 @@ PLAIN_VALUES = re.compile(
 # No name is longer: so no text takes long.
 WORD = r"(?<![\w.$-])[\w.$-]{0,60}?"
 VALUE = r"(?:\"(?:[^\"\\\n]|\\.)*\"?|'(?:[^'\\\n]|\\.)*'?|\\\"(?:(?!\\\").)*|[^\s\"']+)"
+KEY = r"[A-Z ]*PRIVATE KEY(?: BLOCK)?"
 UNIT = r"(?:service|timer|socket|slice|mount|automount|scope|target|path|device|swap)\b"
 
 # In this order: what spans lines first, then what names a secret, then what looks like one.
@@ -35,11 +36,16 @@ RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), replacement)
     for pattern, replacement in (
         (
-            r"(?s)-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----.*?(?:-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----|\Z)",
+            rf"(?s)-----BEGIN {KEY}-----(?:(?!-----(?:BEGIN|END)).){{0,12000}}-----END {KEY}-----",
+            "*** private key ***",
+        ),
+        # Without its end, all that can be a part of it; without its beginning, the same.
+        (
+            rf"-----BEGIN {KEY}-----[^\n]*(?:\n(?:[^\n]{{0,60}}[ \t])?[A-Za-z0-9+/=]{{16,80}}[ \t\r]*(?=\n|\Z))*(?:\n[A-Za-z0-9+/=]{{1,80}}\Z)?",
             "*** private key ***",
         ),
         (
-            r"(?m)(?:^(?:[^\n]{0,60}[ \t])?[A-Za-z0-9+/=]{16,80}[ \t\r]*\n){1,99}[^\n]{0,60}-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----",
+            rf"(?m)(?:^(?:[^\n]{{0,60}}[ \t])?[A-Za-z0-9+/=]{{16,80}}[ \t\r]*\n){{1,99}}[^\n]{{0,60}}-----END {KEY}-----",
             "*** private key ***",
         ),
         (r"(?i)AGE-SECRET-KEY-1[0-9A-Z]+", HIDDEN),

@@ -95,6 +95,18 @@ def test_what_explains_a_fault_stays(text):
     assert Redactor()(text) == text
 
 
+def test_a_key_without_its_end_takes_nothing_else_with_it():
+    lines = [
+        "before",
+        "boom -----BEGIN PRIVATE KEY-----",
+        "2026-11-21T12:00:00: MIIEowIBAAKCAQEAu1SU1LfVLPHCozMxH2Mo",
+        "after",
+    ]
+    redacted = Redactor()("\n".join([*lines, PEM, "last"]))
+    assert "MIIE" not in redacted
+    assert [line for line in redacted.splitlines() if "***" not in line] == ["before", "after", "last"]
+
+
 @pytest.mark.parametrize(
     "text", ["hunter-2", "x hunter-2y", "a%2Fb%3D1", '{"p": "quo\\"ted"}', "second long line of it"]
 )
