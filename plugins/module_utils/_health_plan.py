@@ -10,7 +10,14 @@ from urllib.parse import urlsplit
 
 from ansible_collections.runbook.ops.plugins.module_utils import _health_stores as stores
 from ansible_collections.runbook.ops.plugins.module_utils._health_services import http, services
-from ansible_collections.runbook.ops.plugins.module_utils._health_things import given, limits_of, needs, thing
+from ansible_collections.runbook.ops.plugins.module_utils._health_things import (
+    ELSEWHERE,
+    elsewhere,
+    given,
+    limits_of,
+    needs,
+    thing,
+)
 from ansible_collections.runbook.ops.plugins.module_utils._probe_options import nearest
 
 System = Mapping[str, Any]
@@ -70,7 +77,8 @@ def _names(system: System) -> Probes:
     """Return a look-up of the names that the system depends on, as long as it depends on any."""
     asked = [one.get("url") for part in ("endpoints", "dependencies") for one in system.get(part) or []]
     asked += [bucket.get("endpoint") for bucket in system.get("buckets") or []]
-    names = dict.fromkeys(urlsplit(url).hostname for url in asked if url)
+    far = [store["host"] for part in ELSEWHERE for store in elsewhere(system, part)]
+    names = dict.fromkeys([*(urlsplit(url).hostname for url in asked if url), *far])
     listed = [name for name in names if name and name != "localhost" and not name.replace(".", "").isdigit()]
     return [{"probe": "dns", "names": listed, "about": "host:dns"}] if listed else []
 

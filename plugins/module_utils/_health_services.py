@@ -8,7 +8,13 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from ansible_collections.runbook.ops.plugins.module_utils._health_things import given, is_contained, limits_of, thing
+from ansible_collections.runbook.ops.plugins.module_utils._health_things import (
+    container_of,
+    given,
+    is_contained,
+    limits_of,
+    thing,
+)
 
 System = Mapping[str, Any]
 Probes = list[dict[str, Any]]
@@ -67,7 +73,8 @@ def _ports(system: System) -> Probes:
             owners[service["port"]] = thing("service", service)
     stores = [("database", one) for one in system.get("databases") or []]
     for kind, store in [*stores, *(("redis", one) for one in system.get("redis") or [])]:
-        if (store.get("host") or "localhost") in ("localhost", "127.0.0.1") and not is_contained(system, store):
+        here = (store.get("host") or "localhost") in ("localhost", "127.0.0.1") or container_of(system, store)
+        if here and not is_contained(system, store):
             expected.setdefault(store["port"], store["name"])
             owners.setdefault(store["port"], thing(kind, store))
     for name in ("prometheus", "alertmanager"):

@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils._health_things import (
+    STORES,
     container_of,
+    elsewhere,
     given,
     is_contained,
     limits_of,
@@ -22,9 +24,28 @@ Probes = list[dict[str, Any]]
 def databases(system: System) -> Probes:
     """Return the probes of PostgreSQL and MongoDB."""
     kinds = {"postgresql": _postgresql, "mongodb": _mongodb}
-    return [
+    probes = [
         {**kinds[database.get("engine") or "postgresql"](system, database), "about": thing("database", database)}
         for database in system.get("databases") or []
+    ]
+    return [*probes, *_reached(system, "databases")]
+
+
+def _reached(system: System, part: str) -> Probes:
+    """Return a look from here at what services here need of other hosts: whether it can be reached. The rest is theirs."""
+    needed = {name for service in system.get("services") or [] for name in service.get("needs") or []}
+    needed |= {server["name"] for server in _far_servers(system)}
+    return [
+        {
+            "probe": "port",
+            "name": f"{store['name']} from here",
+            "section": "Databases",
+            "host": store["host"],
+            "port": store["port"],
+            "about": thing(STORES[part], store),
+        }
+        for store in elsewhere(system, part)
+        if store["name"] in needed
     ]
 
 
@@ -69,7 +90,7 @@ def _mongodb(system: System, database: Mapping[str, Any]) -> dict[str, Any]:
 
 def redis(system: System) -> Probes:
     """Return the probes of Redis servers."""
-    return [
+    probes = [
         {
             "probe": "redis",
             "name": server["name"],
@@ -79,11 +100,12 @@ def redis(system: System) -> Probes:
         }
         for server in system.get("redis") or []
     ]
+    return [*probes, *_reached(system, "redis")]
 
 
 def queues(system: System) -> Probes:
     """Return the probes of job queues, by what keeps their jobs."""
-    servers = {server["name"]: server for server in system.get("redis") or []}
+    servers = {server["name"]: server for server in [*(system.get("redis") or []), *_far_servers(system)]}
     probes: Probes = []
     for queue in system.get("queues") or []:
         limits = {key: value for key, value in (queue.get("limits") or {}).items() if value}
@@ -99,6 +121,12 @@ def queues(system: System) -> Probes:
             continue  # its Redis server is asked on the host that has it
         probes.append({**place, **named})
     return probes
+
+
+def _far_servers(system: System) -> list[Mapping[str, Any]]:
+    """Return the Redis servers of other hosts whose queues are looked at from here, because the description says so."""
+    asked = {queue.get("redis") for queue in system.get("queues") or [] if queue.get("hosts")}
+    return [server for server in elsewhere(system, "redis") if server["name"] in asked]
 
 
 def buckets(system: System) -> Probes:
@@ -127,6 +155,7 @@ def secrets(system: System) -> dict[str, str]:
         ("queues", "queue", "token"),
     ):
         found.update({thing(kind, item): item[key] for item in system.get(part) or [] if item.get(key)})
+    found.update({thing("redis", server): server["password"] for server in _far_servers(system) if server["password"]})
     for bucket in system.get("buckets") or []:
         for key in ("access_key", "secret_key"):
             if bucket.get(key):

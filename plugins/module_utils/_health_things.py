@@ -9,6 +9,7 @@ from typing import Any
 
 System = Mapping[str, Any]
 HOST = ("host:disk", "host:memory")  # what nothing on a host can do without
+ELSEWHERE = ("databases", "redis")
 STORES = {"databases": "database", "redis": "redis", "queues": "queue", "buckets": "bucket"}
 
 
@@ -30,6 +31,8 @@ def needs(system: System) -> dict[str, list[str]]:
         graph[thing("database", database)] = [*_services_of(system, database), *HOST]
     for server in _listed(system, "redis"):
         graph[thing("redis", server)] = [*_services_of(system, server), *HOST]
+    for part in ELSEWHERE:
+        graph.update({thing(STORES[part], store): ["host:dns"] for store in elsewhere(system, part)})
     for queue in _listed(system, "queues"):
         redis = [f"redis:{queue['redis']}"] if queue.get("redis") else []
         graph[thing("queue", queue)] = [*redis, *_services_of(system, queue)]
@@ -62,9 +65,14 @@ def _named(system: System, names: list[str]) -> list[str]:
     return [
         f"{kind}:{item['name']}"
         for part, kind in kinds.items()
-        for item in _listed(system, part)
+        for item in [*_listed(system, part), *elsewhere(system, part)]
         if item["name"] in names
     ]
+
+
+def elsewhere(system: System, part: str) -> list[Mapping[str, Any]]:
+    """Return what this host reaches over the network and does not have, of databases or Redis servers."""
+    return (system.get("elsewhere") or {}).get(part) or []
 
 
 def _services_of(system: System, item: Mapping[str, Any]) -> list[str]:

@@ -23,6 +23,7 @@ PLACED = (
 )
 SERVERS = ("prometheus", "alertmanager")
 REACHED = ("databases", "redis")  # what is used over the network from hosts that do not have it
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 def misplaced(system: Mapping[str, Any], inventory: Collection[str]) -> list[str]:
@@ -44,15 +45,32 @@ def on_host(system: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]
 
     What other hosts have is left out; what of it is reached over the network stands under ``elsewhere``.
     """
-
-    def here(item: Mapping[str, Any]) -> bool:
-        return not item["hosts"] or bool(set(item["hosts"]) & set(names))
-
+    running = {service["name"] for service in system["services"] if _here(service, names)}
     monitoring = dict(system["monitoring"] or {})
-    monitoring.update({name: None for name in SERVERS if monitoring.get(name) and not here(monitoring[name])})
+    monitoring.update({name: None for name in SERVERS if monitoring.get(name) and not _here(monitoring[name], names)})
+    parts = {part: [item for item in system[part] if _here(item, names)] for part in PLACED}
     return {
         **system,
-        **{part: [item for item in system[part] if here(item)] for part in PLACED},
+        **parts,
+        "databases": [_as_seen_at_home(one) if one["service"] in running else one for one in parts["databases"]],
         "monitoring": monitoring,
-        "elsewhere": {part: [item for item in system[part] if not here(item) and item["host"]] for part in REACHED},
+        "elsewhere": {part: [item for item in system[part] if _is_reached(item, names)] for part in REACHED},
     }
+
+
+def _here(item: Mapping[str, Any], names: Collection[str]) -> bool:
+    return not item["hosts"] or bool(set(item["hosts"]) & set(names))
+
+
+def _is_reached(item: Mapping[str, Any], names: Collection[str]) -> bool:
+    return not _here(item, names) and bool(item["host"]) and item["host"] not in LOOPBACK
+
+
+def _as_seen_at_home(database: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``database`` as its own host asks it: by peer login, for only a superuser sees the sessions of others.
+
+    An address of the network is for other hosts; one of this host itself says that peer login does not serve.
+    """
+    if database["engine"] != "postgresql" or not database["host"] or database["host"] in LOOPBACK:
+        return dict(database)
+    return {**database, "host": None, "user": None, "password": None}

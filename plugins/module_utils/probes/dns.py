@@ -63,10 +63,11 @@ def judge(measured: dict[str, Any], options: dict[str, Any]) -> list[dict[str, A
     """Return one check."""
     failed, asked = measured["failed"], ", ".join(measured["resolvers"]) or "nobody"
     status, limit = judge_high(measured["seconds"], **options["seconds"])
-    detail = f"{len(options['names'])} names found, resolvers {asked}"
+    number = len(options["names"])
+    detail = f"{number} {'name' if number == 1 else 'names'} found, resolvers {asked}"
     if failed:
         first = "; ".join(f"{name}: {reason}" for name, reason in list(failed.items())[:3])
-        status, detail = "critical", f"{len(failed)} of {len(options['names'])} not found (resolvers {asked}): {first}"
+        status, detail = "critical", f"{len(failed)} of {number} not found (resolvers {asked}): {first}"
     return [
         make_check(
             "dns:names",

@@ -12,6 +12,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._checks import judge_h
 from ansible_collections.runbook.ops.plugins.module_utils._probe_options import Option, limits
 
 SECTION = "Services"
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 OPTIONS = {
     "host": Option("str", "name or address", "127.0.0.1"),
     "port": Option("int", "TCP port", required=True),
@@ -47,6 +48,7 @@ def judge(measured: dict[str, Any], options: dict[str, Any]) -> list[dict[str, A
             unit="s",
             limit=limit,
             detail=detail,
-            remedy="see who listens: ss -tlnp",
+            remedy="see who listens: ss -tlnp"
+            + ("" if options["host"] in LOOPBACK else ", over there; then look at firewalls"),
         )
     ]

@@ -304,6 +304,53 @@ def test_the_names_that_are_needed_are_looked_up_once():
     assert inside("dns")[0]["names"] == ["shop.example", "status.stripe.example"]
 
 
+FAR = {
+    "services": [{**SERVICE, "name": "shop", "manager": "pm2", "user": "u", "needs": ["stock", "carts"]}],
+    "elsewhere": {
+        "databases": [
+            {"name": "stock", "host": "db.example", "port": 5433},
+            {"name": "other", "host": "db.example", "port": 5434},
+        ],
+        "redis": [{"name": "carts", "host": "10.0.0.9", "port": 6380, "database": 0, "password": "c4rts"}],
+    },
+}
+
+
+def test_what_services_here_need_of_other_hosts_is_reached_from_here_and_explains_their_faults():
+    ports = [one for one in plan_probes(FAR) if one["probe"] == "port"]
+    assert [(one["host"], one["port"], one["about"]) for one in ports] == [
+        ("db.example", 5433, "database:stock"),
+        ("10.0.0.9", 6380, "redis:carts"),
+    ]
+    assert {"database:stock", "redis:carts"} <= set(needs(FAR)["service:shop"])
+    assert ports[0]["needs"] == ["host:dns"]
+    assert next(one for one in plan_probes(FAR) if one["probe"] == "dns")["names"] == ["db.example"]
+
+
+@pytest.mark.parametrize(
+    ("hosts", "asked"),
+    [
+        pytest.param(["app-1"], ["10.0.0.9"], id="the description says that it is looked at from here"),
+        pytest.param([], [], id="the host that has the jobs looks"),
+    ],
+)
+def test_a_queue_of_another_host_is_asked_from_where_it_is_described(hosts: list[str], asked: list[str]):
+    queue = {"name": "mail", "library": "bullmq", "redis": "carts", "prefix": "bull", "hosts": hosts}
+    system = {**FAR, "queues": [queue]}
+    assert [one["host"] for one in plan_probes(system, ["queues"])] == asked
+    assert list(secrets(system).values()) == ["c4rts"] * len(asked)
+
+
+def test_a_store_whose_service_is_here_listens_here_whatever_others_call_this_host():
+    system = {
+        "services": [{**SERVICE, "name": "redis", "manager": "systemd", "watch_units": ["redis.service"]}],
+        "redis": [{"name": "carts", "service": "redis", "host": "db.example", "port": 6380}],
+        "ports": [{"name": "HTTP", "port": 80}],
+    }
+    (ports,) = [one for one in plan_probes(system, ["services"]) if one["probe"] == "listening"]
+    assert "6380=carts" in ports["expected"]
+
+
 @pytest.mark.parametrize("topic", TOPICS)
 def test_an_empty_system_can_be_looked_at(topic):
     assert isinstance(plan_probes({}, [topic]), list)

@@ -7,6 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from ansible_collections.runbook.ops.plugins.module_utils._contract import normalise
 from ansible_collections.runbook.ops.plugins.module_utils._members import misplaced, on_host
@@ -62,3 +63,24 @@ def test_a_place_that_the_inventory_does_not_know_is_named():
         "ops_monitoring.prometheus.hosts[0] is 'db-1': the inventory has neither a host nor a group of this name; "
         "did you mean db-2?",
     ]
+
+
+HOME = {"name": "d", "owner": "o", "host": "db.example", "service": "postgresql", "user": "o", "password": "s3cret"}
+
+
+@pytest.mark.parametrize(
+    ("more", "host"),
+    [
+        pytest.param({}, None, id="at home: by peer login, the address is for others"),
+        pytest.param({"host": "127.0.0.1"}, "127.0.0.1", id="at home, and peer login does not serve"),
+        pytest.param({"service": None}, "db.example", id="nobody says where its home is"),
+    ],
+)
+def test_a_database_is_asked_locally_where_its_service_is(more: dict[str, Any], host: str | None):
+    (database,) = on_host(described(ops_databases=[{**HOME, **more}]), {"db-1"})["databases"]
+    assert (database["host"], database["password"]) == (host, None if host is None else "s3cret")
+
+
+def test_what_has_no_address_for_others_is_not_reached():
+    redis = [{"name": "r", "hosts": ["app-1"]}]
+    assert on_host(described(ops_redis=redis), {"db-1"})["elsewhere"]["redis"] == []
