@@ -104,8 +104,12 @@ class Engine:
         except subprocess.TimeoutExpired as exc:
             raise HostsError(f"'{self.program} {' '.join(argv[:3])}' took longer than {timeout:.0f} s") from exc
         if check and done.returncode:
-            said = (done.stderr.strip() or done.stdout.strip() or "no message").splitlines()[-1]
-            raise HostsError(f"'{self.program} {' '.join(argv[:3])}' failed ({done.returncode}): {said}")
+            own = ("time=", "Error: exec session")  # the engine's remarks follow what the program in the container said
+            said = [line for line in f"{done.stdout}\n{done.stderr}".splitlines() if line.strip()]
+            last = next(
+                (line for line in reversed(said) if not line.startswith(own)), said[-1] if said else "no message"
+            )
+            raise HostsError(f"'{self.program} {' '.join(argv[:3])}' failed ({done.returncode}): {last}")
         return done
 
     def replace_process(self, *argv: str) -> None:
