@@ -59,12 +59,17 @@ def backups(now: dt.datetime) -> None:
     os.chown(directory, owner.pw_uid, owner.pw_gid)
     night = now.replace(hour=2, minute=0, second=23, microsecond=0)
     ends = [night - dt.timedelta(days=days) for days in range(31)]
+    done = []
     for end in sorted(end for end in ends if end < now):
         file = directory / f"backup_{end:%Y%m%d}.sql.gz"
         file.write_bytes(dump)
         file.chmod(0o600)
         os.chown(file, owner.pw_uid, owner.pw_gid)
         os.utime(file, (end.timestamp(), end.timestamp()))
+        done.append(f"{end:%Y-%m-%dT%H:%M:%S}.000Z INFO {file.name} written, {len(dump)} bytes\n")
+    log = Path("/var/log/newsletter/backup.log")
+    log.write_text("".join(done), encoding="utf-8")
+    os.chown(log, owner.pw_uid, owner.pw_gid)
     stored = BUCKETS / "backup-bucket"
     stored.mkdir(parents=True)
     shutil.copy2(max(directory.iterdir()), stored)

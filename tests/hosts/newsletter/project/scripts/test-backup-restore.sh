@@ -6,5 +6,5 @@ set -eu
 cd "$(dirname "$0")/../backups"
 newest="$(ls backup_*.sql.gz | tail -n 1)"
 gzip --test "$newest"
-zcat "$newest" | tail -n 3 | grep -q 'PostgreSQL database dump complete'
+zcat "$newest" | tail -n 6 | grep -q 'PostgreSQL database dump complete'
 echo "$newest can be read"
