@@ -118,7 +118,10 @@ class Engine:
 
     def images(self) -> Iterator[str]:
         """Yield the names of the images that are ours."""
-        listed = self("images", "--format", "{{.Repository}}:{{.Tag}}").stdout.split()
+        listing = ("images", "--format", "{{.Repository}}:{{.Tag}}")
+        asked = self(*listing, check=False)
+        # It fails where another process removes an image at that very moment.
+        listed = (self(*listing) if asked.returncode else asked).stdout.split()
         yield from (name for name in listed if name.startswith(f"localhost/{PREFIX}/"))
 
     def build(self, tag: str, context: Path, arguments: dict[str, str], log: Path) -> None:

@@ -16,7 +16,6 @@ from ansible_collections.runbook.ops.plugins.module_utils._probe_program import 
 from ansible_collections.runbook.ops.plugins.module_utils._units import human_duration, human_size
 
 SECTION = "Logs"
-MOST_LINES = 100_000  # of a container
 OPTIONS = {
     "path": Option(
         "str",
@@ -103,7 +102,8 @@ def _containers(options: dict[str, Any], pattern: re.Pattern[bytes], now: float)
         raise ProbeError(f"{options['service']} has no container", "see what there is: docker ps --all")
     written = []
     for name in names:
-        argv = ["docker", "logs", f"--since={int(now - options['since_seconds'])}", f"--tail={MOST_LINES}", name]
+        # Without --tail: on a log that somebody has emptied, Docker 26 never comes to its end with it.
+        argv = ["docker", "logs", f"--since={int(now - options['since_seconds'])}", name]
         done = run_program(argv, timeout_seconds=options["timeout_seconds"])
         if done.code != 0:
             raise ProbeError(f"docker logs failed ({done.code}): {last_line(done.err)}", "run it by hand")
