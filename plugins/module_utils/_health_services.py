@@ -31,7 +31,7 @@ def services(system: System) -> Probes:
     probes: Probes = [{"probe": "systemd_unit", **units, "about": about}] if about else []
     public = {endpoint["url"] for endpoint in system.get("endpoints") or []}
     for service in described:
-        probes += [{**probe, "about": thing("service", service)} for probe in _service(system, service, public)]
+        probes += [{"about": thing("service", service), **probe} for probe in _service(system, service, public)]
     if any(service["manager"] in ("systemd", "pm2", "compose") for service in described) or not described:
         probes.append({"probe": "systemd_failed", **({"except": list(about)} if about else {}), "about": "host:units"})
     return [*probes, *_ports(system)]
@@ -52,11 +52,11 @@ def _service(system: System, service: Mapping[str, Any], public: set[str]) -> Pr
     if service["manager"] == "compose":
         place = {"project": service["project"], "service": service["compose_service"], "replicas": service["replicas"]}
         probes.append({"probe": "compose", "name": service["name"], **place, **judged("memory_bytes")})
-    health = service.get("health") or {}
+    health, about = service.get("health") or {}, {"about": thing("health", service)}
     if health.get("url") and health["url"] not in public:
-        probes.append({**http(system, f"{service['name']} health", health), "section": "Services"})
+        probes.append({**http(system, f"{service['name']} health", health), "section": "Services", **about})
     elif service.get("port") and not health.get("url"):
-        probes.append({"probe": "port", "name": f"{service['name']} port", "port": service["port"]})
+        probes.append({"probe": "port", "name": f"{service['name']} port", "port": service["port"], **about})
     return probes
 
 

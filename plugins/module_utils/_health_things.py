@@ -52,7 +52,22 @@ def needs(system: System) -> dict[str, list[str]]:
     graph["monitoring"] = [*services, *HOST]
     # What fires tells of the system: it follows from what the other checks found.
     graph["alerts"] = ["monitoring", "host:load", "host:clock", *graph]
-    return graph
+    return _with_answers(system, graph)
+
+
+def _with_answers(system: System, graph: Mapping[str, list[str]]) -> dict[str, list[str]]:
+    """Return ``graph`` with what services answer: it follows from whether they run, and who needs a service needs its answer."""
+    answers = {thing("service", one): thing("health", one) for one in _listed(system, "services") if is_asked(one)}
+    wider = {
+        name: [one for need in needed for one in (need, *([answers[need]] if need in answers else []))]
+        for name, needed in graph.items()
+    }
+    return {**wider, **{answer: [service] for service, answer in answers.items()}}
+
+
+def is_asked(service: Mapping[str, Any]) -> bool:
+    """Return whether a service is asked whether it is well, beside whether it runs."""
+    return bool(service.get("port") or (service.get("health") or {}).get("url"))
 
 
 def _listed(system: System, part: str) -> list[Mapping[str, Any]]:

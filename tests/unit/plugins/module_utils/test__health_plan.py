@@ -124,7 +124,7 @@ def test_without_the_endpoints_a_services_own_url_is_still_asked():
 
 def test_a_port_without_a_health_url_must_accept_connections():
     (port,) = of("port")
-    assert (port["name"], port["port"], port["about"]) == ("cache port", 6379, "service:cache")
+    assert (port["name"], port["port"], port["about"]) == ("cache port", 6379, "health:cache")
 
 
 def test_a_password_is_passed_by_name_only():
@@ -290,7 +290,8 @@ def test_one_fault_is_told_as_one():
     assert graph["redis:keys"][0] == "service:cache"
     assert graph["queue:mail"] == ["redis:keys", "service:worker"]
     assert graph["endpoint:site"][0] == "service:app"
-    assert graph["log:app"] == ["service:app"]
+    assert graph["log:app"] == ["service:app", "health:app"]
+    assert graph["health:app"] == ["service:app"], "what does not run does not answer"
     assert "bucket:dumps" in graph["alerts"]
 
 
