@@ -214,7 +214,10 @@ def merge_route(config: Mapping[str, Any], system: System, *, present: bool = Tr
     if routes:
         root["routes"] = routes
     for key, whole in (("route", root), ("receivers", receivers), ("inhibit_rules", inhibit)):
-        merged = {**merged, key: whole} if whole or key in merged else merged
+        if whole or (key in config and not config[key]):
+            merged[key] = whole
+        else:
+            merged.pop(key, None)
     return merged
 
 

@@ -101,8 +101,12 @@ def test_a_second_time_there_is_nothing_to_do(config):
     assert merge_route(once, SYSTEM) == once
 
 
-def test_what_was_put_in_comes_out_again_without_a_trace():
-    assert merge_route(merge_route(EXISTING, SYSTEM), SYSTEM, present=False) == EXISTING
+LEAST = {"route": {"receiver": "relay"}, "receivers": [{"name": "relay"}]}
+
+
+@pytest.mark.parametrize("config", [EXISTING, LEAST])
+def test_what_was_put_in_comes_out_again_without_a_trace(config):
+    assert merge_route(merge_route(config, SYSTEM), SYSTEM, present=False) == config
 
 
 def test_two_systems_share_one_alertmanager():
