@@ -9,7 +9,7 @@ address only.
     python3 tests/stubs/vercel/vercel.py --port 9443 --project shop --token secret
 
 ``POST /stub`` with ``{"outcome": "ERROR"}`` lets the next deployments fail, with ``{"down": true}`` it answers 503 to all,
-with ``{"deploy": "abc123"}`` a commit is deployed as by a push.
+with ``{"deploy": "abc123"}`` a commit is deployed as by a push, with ``{"quit": true}`` it ends.
 """
 
 from __future__ import annotations
@@ -124,6 +124,8 @@ def handler(project: Project) -> type[BaseHTTPRequestHandler]:
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             self.wfile.write(content)
+            if parts.path == "/stub" and json.loads(body or b"{}").get("quit"):
+                threading.Thread(target=self.server.shutdown).start()  # from another thread: it waits for this one
 
         do_POST = do_GET  # noqa: N815  # the name that http.server wants
 
@@ -150,7 +152,9 @@ def main() -> None:
     project.deploy(asked.commit, ready=True)
     server = serve(project, asked.port)
     if asked.seconds:
-        threading.Timer(asked.seconds, server.shutdown).start()
+        limit = threading.Timer(asked.seconds, server.shutdown)
+        limit.daemon = True
+        limit.start()
     server.serve_forever()
 
 
