@@ -15,6 +15,8 @@ from typing import Any
 Check = dict[str, Any]
 # Which status of a need explains which status of what needs it: a warning below does not explain that all is down above.
 EXPLAINS = {"critical": ("critical",), "unknown": ("critical", "unknown"), "warning": ("critical", "warning"), "ok": ()}
+# It works until its last day: one that ends soon makes nothing slow.
+WORKS_UNTIL_CRITICAL = "certificate:"
 
 
 def thing_of(check: Check, about: str | Mapping[str, str] | None) -> str | None:
@@ -45,6 +47,7 @@ def explain(found: Sequence[tuple[Check, str | None]], needs: Mapping[str, Seque
             for other in (below[thing] if thing else ())
             for cause in by_thing.get(other, ())
             if cause["status"] in EXPLAINS[check["status"]]
+            and (cause["status"] == "critical" or not other.startswith(WORKS_UNTIL_CRITICAL))
         ]
         if causes:
             # What explains the others is the one that none of the others is below of.

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 System = Mapping[str, Any]
 HOST = ("host:disk", "host:memory")  # what nothing on a host can do without
@@ -40,7 +41,8 @@ def needs(system: System) -> dict[str, list[str]]:
         graph[thing("bucket", bucket)] = ["host:clock", "host:dns"]
     for endpoint in _listed(system, "endpoints"):
         named = _named(system, endpoint.get("needs") or [])
-        graph[thing("endpoint", endpoint)] = [*(named or services), "host:load", "host:dns"]
+        shown = _certificates_of(system, endpoint)
+        graph[thing("endpoint", endpoint)] = [*(named or services), *shown, "host:load", "host:dns"]
     for certificate in _listed(system, "certificates"):
         graph[thing("certificate", certificate)] = [*services, "host:clock", "host:dns"]
     for log in _listed(system, "logs"):
@@ -96,6 +98,16 @@ def _services_of(system: System, item: Mapping[str, Any]) -> list[str]:
         thing("service", service)
         for service in _listed(system, "services")
         if service["name"] == item.get("service") or (service.get("health") or {}).get("database") == item["name"]
+    ]
+
+
+def _certificates_of(system: System, endpoint: Mapping[str, Any]) -> list[str]:
+    """Return the certificates that an endpoint shows who asks it."""
+    url = urlsplit(endpoint["url"])
+    return [
+        thing("certificate", certificate)
+        for certificate in _listed(system, "certificates")
+        if url.scheme == "https" and url.hostname in certificate["domains"]
     ]
 
 

@@ -8,7 +8,14 @@ import pytest
 from ansible_collections.runbook.ops.plugins.module_utils._checks import make_check
 from ansible_collections.runbook.ops.plugins.module_utils._consequences import explain, thing_of
 
-NEEDS = {"site": ["app"], "app": ["database", "cache"], "database": ["disk"], "cache": ["disk"], "a": ["b"], "b": ["a"]}
+NEEDS = {
+    "site": ["app", "certificate:site"],
+    "app": ["database", "cache"],
+    "database": ["disk"],
+    "cache": ["disk"],
+    "a": ["b"],
+    "b": ["a"],
+}
 
 
 def causes(**statuses: str) -> dict[str, str | None]:
@@ -40,6 +47,16 @@ def causes(**statuses: str) -> dict[str, str | None]:
         pytest.param({"site": "unknown", "app": "unknown"}, {"site": "x:app"}, id="unknown below unknown"),
         pytest.param({"database": "critical", "cache": "critical"}, {}, id="side by side"),
         pytest.param({"a": "critical", "b": "critical"}, {}, id="of a circle nobody is the cause"),
+        pytest.param(
+            {"site": "critical", "certificate:site": "critical"},
+            {"site": "x:certificate:site"},
+            id="a certificate that has expired",
+        ),
+        pytest.param(
+            {"site": "warning", "certificate:site": "warning"},
+            {},
+            id="a certificate that expires soon makes nothing slow",
+        ),
         pytest.param({"other": "critical", "disk": "critical"}, {}, id="what needs nothing"),
     ],
 )

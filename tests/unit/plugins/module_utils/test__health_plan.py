@@ -290,6 +290,7 @@ def test_one_fault_is_told_as_one():
     assert graph["redis:keys"][0] == "service:cache"
     assert graph["queue:mail"] == ["redis:keys", "service:worker"]
     assert graph["endpoint:site"][0] == "service:app"
+    assert "certificate:x" in needs(SYSTEM)["endpoint:public"], "whoever asks is shown it"
     assert graph["log:app"] == ["service:app", "health:app"]
     assert graph["health:app"] == ["service:app"], "what does not run does not answer"
     assert "bucket:dumps" in graph["alerts"]
