@@ -51,6 +51,8 @@ def needs(system: System) -> dict[str, list[str]]:
         graph[thing("backup", backup)] = [*_named(system, backup.get("databases") or []), *HOST, "host:clock"]
     for dependency in _listed(system, "dependencies"):
         graph[thing("dependency", dependency)] = ["host:dns"]
+    if any(service["manager"] == "compose" for service in _listed(system, "services")):
+        graph["host:docker"] = ["service:docker"]
     graph["monitoring"] = [*services, *HOST]
     # What fires tells of the system: it follows from what the other checks found.
     graph["alerts"] = ["monitoring", "host:load", "host:clock", *graph]

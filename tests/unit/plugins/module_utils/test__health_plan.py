@@ -8,7 +8,7 @@ import copy
 
 import pytest
 from ansible_collections.runbook.ops.plugins.module_utils._health_plan import TOPICS, plan_probes
-from ansible_collections.runbook.ops.plugins.module_utils._health_stores import secrets
+from ansible_collections.runbook.ops.plugins.module_utils._health_stores import databases, redis, secrets
 from ansible_collections.runbook.ops.plugins.module_utils._health_things import needs
 from ansible_collections.runbook.ops.plugins.module_utils._probe_index import PROBES
 from ansible_collections.runbook.ops.plugins.module_utils._probe_options import read_options
@@ -294,6 +294,7 @@ def test_one_fault_is_told_as_one():
     assert graph["log:app"] == ["service:app", "health:app"]
     assert graph["health:app"] == ["service:app"], "what does not run does not answer"
     assert "bucket:dumps" in graph["alerts"]
+    assert inside("docker_disk")[0]["needs"] == ["service:docker"]
 
 
 def test_monitoring_and_further_probes_are_part_of_it():
@@ -326,6 +327,7 @@ def test_what_services_here_need_of_other_hosts_is_reached_from_here_and_explain
     ]
     assert {"database:stock", "redis:carts"} <= set(needs(FAR)["service:shop"])
     assert ports[0]["needs"] == ["host:dns"]
+    assert databases(FAR) + redis(FAR) == []  # who asks them, asks them on their own host
     assert next(one for one in plan_probes(FAR) if one["probe"] == "dns")["names"] == ["db.example"]
 
 
