@@ -30,6 +30,7 @@ class Found:
     text: str
     note: str = ""  # one line for people: what stands out
     cut: bool = False  # there was more than is kept
+    error: str | None = None  # why this is less than was asked for
     events: list[dict[str, Any]] = field(default_factory=list)  # what changed, and when
     # Note and heading of a text that is counted or cut: only once the secrets are out of it. Half a secret is not known as one.
     digest: Callable[[str], tuple[str, str]] | None = None
@@ -69,7 +70,7 @@ class Job:
     def result(self, redact: Redactor, most_bytes: int) -> dict[str, Any]:
         """Return what is handed on: without secrets, and not too long."""
         found = self.found or Found("")
-        error = self.error
+        error = self.error or found.error
         if self.thread.is_alive() or not (found.text or error):
             waited = time.monotonic() - self.began if self.began else 0.0
             error = f"no answer within {waited:.0f} s" if self.began else "not begun: the others took all of the time"

@@ -4,20 +4,20 @@
 
 from __future__ import annotations
 
+import gzip
 import itertools
 import json
+import os
 import re
 import time
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils._diagnose import Found, event
-from ansible_collections.runbook.ops.plugins.module_utils._diagnose_logs import dpkg_lines, read_since
+from ansible_collections.runbook.ops.plugins.module_utils._diagnose_logs import read_since
 from ansible_collections.runbook.ops.plugins.module_utils._diagnose_program import read_program
 from ansible_collections.runbook.ops.plugins.module_utils._log_times import line_time
 from ansible_collections.runbook.ops.plugins.module_utils._probe_options import ProbeError
-from ansible_collections.runbook.ops.plugins.module_utils._probe_program import run_program
 from ansible_collections.runbook.ops.plugins.module_utils._proc import each_change
 
 MOST_FILES = 50_000
@@ -32,7 +32,7 @@ QUIET = re.compile(
 RUNS = 20
 
 
-def _listed(events: list[dict[str, Any]], nothing: str) -> Found:
+def listed(events: list[dict[str, Any]], nothing: str) -> Found:
     lines = [f"{stamp(one['at'])}  {one['what']}  {one['text']}" for one in sorted(events, key=lambda one: -one["at"])]
     return Found("\n".join(lines) or nothing, note=f"{len(events)} since then" if events else nothing, events=events)
 
@@ -54,7 +54,22 @@ def packages(options: dict[str, Any]) -> Found:
                 else f"{met[2]} {met[4] if met[1] == 'install' else met[3]}"
             )
             events.append(event(at, met[1], text))
-    return _listed(events, "no package changed")
+    return listed(events, "no package changed")
+
+
+def dpkg_lines(path: str, since: float) -> list[tuple[float, str]]:
+    """Return time and line of what a log of packages says since a time; rotated and compressed ones belong to it."""
+    found = []
+    now = time.time()
+    for each in (f"{path}.2.gz", f"{path}.1", path):
+        if not os.access(each, os.R_OK) or Path(each).stat().st_mtime < since:
+            continue
+        with gzip.open(each, "rb") if each.endswith(".gz") else Path(each).open("rb") as file:
+            for line in file.read(16 << 20).splitlines():
+                at = line_time(line, now)
+                if at is not None and at >= since:
+                    found.append((at, line.decode("utf-8", "replace")))
+    return found
 
 
 def logins(options: dict[str, Any]) -> Found:
@@ -85,7 +100,7 @@ def logins(options: dict[str, Any]) -> Found:
         text, _cut = read_since("/var/log/auth.log", since)
         now = time.time()
         events = [found for line in text.splitlines() if (found := login(line, line_time(line.encode(), now)))]
-    return _listed(_grouped(events), "no login")
+    return listed(_grouped(events), "no login")
 
 
 def login(line: str, at: float | None) -> dict[str, Any] | None:
@@ -117,60 +132,6 @@ def _number(line: str) -> float | None:
     return float(met[1]) if met else None
 
 
-def releases(options: dict[str, Any]) -> Found:
-    """Collect what of each service's directory tells of a deployment: commits, checkouts, release directories."""
-    since = float(options["changes_since"])
-    events, parts = [], []
-    for service in options.get("services") or []:
-        path = Path(service["path"])
-        if not path.is_dir():
-            parts.append(f"{service['name']}: {path} does not exist")
-            continue
-        own = [event(at, "release", f"{service['name']}: {name}") for name, at in _release_directories(path)]
-        log = _commits(path, service.get("user"))
-        parts.append(f"{service['name']} in {path} → {path.resolve()}\n{log}")
-        for name in ("HEAD", "ORIG_HEAD"):
-            marker = path / ".git" / name
-            if marker.exists():
-                own.append(event(marker.stat().st_mtime, "checkout", f"{service['name']}: .git/{name} was written"))
-        for name in (service.get("entry_point"), "package.json", "package-lock.json", service.get("compose_file")):
-            if name and (path / name).exists():
-                own.append(event((path / name).stat().st_ctime, "file", f"{service['name']}: {name} was written"))
-        events += [one for one in own if one["at"] >= since]
-    listed = _listed(events, "no release")
-    return Found(f"{listed.text}\n\n" + "\n\n".join(parts), note=listed.note, events=events)
-
-
-def _release_directories(path: Path) -> Iterable[tuple[str, float]]:
-    for folder in {path / "releases", path.parent / "releases", path.resolve().parent}:
-        if folder.name == "releases" and folder.is_dir():
-            for entry in itertools.islice(folder.iterdir(), 200):
-                yield str(entry), entry.lstat().st_mtime
-
-
-def _commits(path: Path, user: str | None) -> str:
-    if not (path / ".git").exists():
-        return "not a Git checkout"
-    # As its owner: what a repository configures, Git may run.
-    owner = user or path.owner()
-    argv = [
-        "git",
-        "-c",
-        "core.fsmonitor=false",
-        "-c",
-        "core.hooksPath=/dev/null",
-        "-C",
-        str(path),
-        "--no-pager",
-        "log",
-        "-8",
-        "--no-show-signature",
-        "--format=%cI %h %s",
-    ]
-    done = run_program(argv, timeout_seconds=4, user=owner, environment={"GIT_OPTIONAL_LOCKS": "0"})
-    return done.out.strip() or done.err.strip()[:300]
-
-
 def configuration(options: dict[str, Any]) -> Found:
     """Collect files of configuration that were changed."""
     since = float(options["changes_since"])
@@ -181,7 +142,7 @@ def configuration(options: dict[str, Any]) -> Found:
         if at >= since and not QUIET.search(path) and Path(path).is_file()
     ]
     newest = sorted(events, key=lambda one: -one["at"])[:MOST_CONFIGURATION]
-    found = _listed(newest, "no file of configuration changed")
+    found = listed(newest, "no file of configuration changed")
     note = f"{len(events)} files changed" if events else found.note
     return Found(found.text, note=note, cut=len(events) > len(newest), events=by_directory(newest))
 
@@ -221,4 +182,4 @@ def runs(options: dict[str, Any]) -> Found:
             )
         except (OSError, ValueError, KeyError, TypeError):
             events.append(event(path.stat().st_mtime, "run", f"{path.name} (cannot be read)"))
-    return _listed(events, "no run was recorded here")
+    return listed(events, "no run was recorded here")

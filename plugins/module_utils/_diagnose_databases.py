@@ -5,13 +5,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils._diagnose import Found, table
 from ansible_collections.runbook.ops.plugins.module_utils._probe_options import Option, ProbeError, read_options
+from ansible_collections.runbook.ops.plugins.module_utils._proc import Process, processes
 from ansible_collections.runbook.ops.plugins.module_utils._psql_session import PLACE, ask
 from ansible_collections.runbook.ops.plugins.module_utils._redact import normalise_sql
+from ansible_collections.runbook.ops.plugins.module_utils._units import human_duration
 from ansible_collections.runbook.ops.plugins.module_utils.probes import mongodb as mongodb_probe
 
 TIMEOUT_SECONDS = 8
@@ -36,12 +41,34 @@ SELECT json_build_object(
   'replication', (SELECT coalesce(json_agg(r), '[]') FROM (SELECT application_name, state, sync_state, replay_lag FROM pg_stat_replication LIMIT 20) r));
 """
 MOST_OPERATIONS = 60
+MOST_SESSIONS = 120
 
 
 def postgresql(options: dict[str, Any]) -> Found:
     """Collect sessions by state, open transactions and who waits for whom."""
     asked = given_options("postgresql", options, PLACE)
-    return told(json.loads(ask(asked, SESSIONS, timeout_seconds=TIMEOUT_SECONDS, application="runbook.ops diagnose")))
+    try:
+        said = ask(asked, SESSIONS, timeout_seconds=TIMEOUT_SECONDS, application="runbook.ops diagnose")
+    except ProbeError as exc:
+        # With no connection left, or the server ill, its processes still say in their titles who does what.
+        return Found(titles(processes().values(), time.time()), error=str(exc))
+    return told(json.loads(said))
+
+
+def titles(found: Iterable[Process], now: float) -> str:
+    """Return the sessions that the titles of PostgreSQL's processes tell of, ``postgres: user database host STATEMENT``."""
+    own = [one for one in found if one.title.startswith("postgres: ")]
+    kinds = Counter(re.sub(r"\(\d+\)|\d+", "#", one.title[10:]) for one in own)
+    rows = [
+        [one.pid, human_duration(max(0, round(now - one.started_at))), one.title[10:]] for one in own[:MOST_SESSIONS]
+    ]
+    if not rows:
+        return "no process of PostgreSQL is seen"
+    parts = [
+        table(["processes", "what"], [(count, what) for what, count in kinds.most_common(20)]),
+        table(["pid", "age", "what"], rows),
+    ]
+    return "\n\n".join(parts)
 
 
 def given_options(probe: str, options: dict[str, Any], known: Mapping[str, Option]) -> dict[str, Any]:

@@ -8,11 +8,14 @@ from collections.abc import Callable
 from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils import (
+    _diagnose_access,
     _diagnose_changes,
     _diagnose_databases,
     _diagnose_host,
     _diagnose_logs,
+    _diagnose_network,
     _diagnose_redis,
+    _diagnose_releases,
     _diagnose_services,
     _diagnose_sockets,
 )
@@ -25,19 +28,19 @@ COLLECTORS: dict[str, Callable[[dict[str, Any]], Found]] = {
     "sockets": _diagnose_sockets.sockets,
     "units": _diagnose_host.units,
     "kernel": _diagnose_host.kernel,
-    "network": _diagnose_host.network,
-    "versions": _diagnose_host.versions,
+    "network": _diagnose_network.network,
+    "versions": _diagnose_network.versions,
     "pm2": _diagnose_services.pm2,
     "docker": _diagnose_services.docker,
     "log": _diagnose_logs.log,
     "container_log": _diagnose_logs.container_log,
-    "access": _diagnose_logs.access,
+    "access": _diagnose_access.access,
     "postgresql": _diagnose_databases.postgresql,
     "mongodb": _diagnose_databases.mongodb,
     "redis": _diagnose_redis.redis,
     "packages": _diagnose_changes.packages,
     "logins": _diagnose_changes.logins,
-    "releases": _diagnose_changes.releases,
+    "releases": _diagnose_releases.releases,
     "configuration": _diagnose_changes.configuration,
     "runs": _diagnose_changes.runs,
 }

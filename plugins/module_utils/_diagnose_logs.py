@@ -1,11 +1,10 @@
 # Copyright: the runbook.ops authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What logs say of a period, not of the last so many lines: which messages are most frequent, and all of them. Private to this collection."""
+"""What logs say of a period, not of the last so many lines: the most frequent messages, then all. Private to this collection."""
 
 from __future__ import annotations
 
 import glob
-import gzip
 import os
 import re
 import time
@@ -16,17 +15,22 @@ from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils._diagnose import Found, table
 from ansible_collections.runbook.ops.plugins.module_utils._diagnose_program import read_program
+from ansible_collections.runbook.ops.plugins.module_utils._docker import DockerError, containers
 from ansible_collections.runbook.ops.plugins.module_utils._log_files import find_start, with_rotated
-from ansible_collections.runbook.ops.plugins.module_utils._log_times import line_time
+from ansible_collections.runbook.ops.plugins.module_utils._pm2_socket import (
+    Pm2DeniedError,
+    Pm2NotRunningError,
+    Pm2SocketError,
+    call,
+)
 from ansible_collections.runbook.ops.plugins.module_utils._probe_options import ProbeError
-from ansible_collections.runbook.ops.plugins.module_utils._units import human_size
 
 MOST_BYTES = 400_000
-MOST_OF_ACCESS = 8_000_000  # it is counted, not handed on
 MOST_LINES = 4000
 UNDATED_BYTES = 100_000
 SHOWN = 15
 MOST_FILES = 4
+MOST_CONTAINERS = 10
 MASKS = (
     (re.compile(r"\b[0-9a-f]{8}-[0-9a-f-]{27}\b|\b0x[0-9a-f]+\b|\b[0-9a-f]{16,}\b", re.IGNORECASE), "#"),
     (re.compile(r"\d+(?:[.:,/T-]\d+)*Z?"), "#"),
@@ -36,22 +40,6 @@ TROUBLE = re.compile(
     r"(?i)\b\w*error|fail|fatal|\bcritical|exception|panic|refused|timed? ?out|denied|unhandled|\[(?:emerg|alert|crit)\]"
     r"|(?:HTTP/[\d.]+\"?|\b(?:GET|POST|PUT|PATCH|DELETE) \S+|status\W{1,3}) 5\d\d\b"
 )
-ACCESS = 8_000_000  # it is counted, not handed on
-MOST_LINES = 4000
-UNDATED_BYTES = 100_000
-SHOWN = 15
-MOST_FILES = 4
-MASKS = (
-    (re.compile(r"\b[0-9a-f]{8}-[0-9a-f-]{27}\b|\b0x[0-9a-f]+\b|\b[0-9a-f]{16,}\b", re.IGNORECASE), "#"),
-    (re.compile(r"\d+(?:[.:,/T-]\d+)*Z?"), "#"),
-    (re.compile(r"\s+"), " "),
-)
-TROUBLE = re.compile(
-    r"(?i)error|fail|fatal|critical|exception|panic|refused|timed? ?out|denied|unhandled|emerg|alert|\b5\d\d\b"
-)
-ACCESS = re.compile(r'^(\S+) .*?\[([^\]]+)\] "(?:(\w+) )?([^ "?]*)[^"]*" (\d{3}) ')
-# The journal's identifiers and Docker's are words of the manager; a path is a path of the host.
-NAME = re.compile(r"[A-Za-z0-9][\w.@:\-]*")
 
 
 def log(options: dict[str, Any]) -> Found:
@@ -65,11 +53,7 @@ def log(options: dict[str, Any]) -> Found:
     if options.get("system"):
         said = read_program([*JOURNAL, "-p", "warning", f"--since=@{int(since)}"], most_bytes=4 * MOST_BYTES)
         return told(said.text, said.cut)
-    if options.get("glob"):
-        newest = sorted(glob.glob(options["glob"]), key=lambda path: Path(path).stat().st_mtime)  # noqa: PTH207  # an absolute pattern
-        paths = newest[-MOST_FILES:]
-    else:
-        paths = [options["path"]] if options.get("path") else pm2_paths(options["pm2"], options.get("user"))
+    paths = pm2_paths(options["pm2"], options.get("user")) if options.get("pm2") else files_of(options["path"])
     parts, cut = [], False
     for path in paths:
         text, was_cut = read_since(path, since)
@@ -81,17 +65,36 @@ def log(options: dict[str, Any]) -> Found:
 JOURNAL = ["journalctl", "--no-pager", "-q", "-o", "short-iso", "-n", str(MOST_LINES)]
 
 
+def files_of(path: str) -> list[str]:
+    """Return the file, or the newest ones that a glob meets, such as one a day, the oldest first."""
+    if not any(sign in path for sign in "*?["):
+        return [path]
+    found = sorted(glob.glob(path), key=os.path.getmtime)  # noqa: PTH207  # of a whole path, which pathlib cannot
+    if not found:
+        raise ProbeError(f"{path} meets no file")
+    return found[-MOST_FILES:]
+
+
 def pm2_paths(app: str, user: str | None) -> list[str]:
-    """Return the files that PM2 writes an application's output to.
+    """Return the files that PM2 writes an application's output to: by its own word, or where it does unless told otherwise.
 
     :raises ProbeError: there are none.
     """
-    folder = Path(os.path.expanduser(f"~{user or ''}/.pm2/logs"))  # noqa: PTH111  # of another user
+    home = os.path.expanduser(f"~{user or ''}/.pm2")  # noqa: PTH111  # of another user
+    try:
+        kept = [
+            one.get("pm2_env") or {} for one in call(f"{home}/rpc.sock", "getMonitorData", {}) if one.get("name") == app
+        ]
+    except (Pm2NotRunningError, Pm2DeniedError, Pm2SocketError):
+        kept = []
+    told_paths = [one.get(key) for one in kept for key in ("pm_err_log_path", "pm_out_log_path")]
     own = re.compile(re.escape(re.sub(r"[^a-zA-Z0-9-]", "-", app)) + r"-(?:error|out)(?:-\d+)?\.log")
-    names = sorted(entry.name for entry in folder.iterdir() if own.fullmatch(entry.name)) if folder.is_dir() else []
-    if not names:
-        raise ProbeError(f"{folder} holds no log of {app}")
-    return [f"{folder}/{name}" for name in names]
+    logs = Path(home, "logs")
+    usual = sorted(str(entry) for entry in logs.iterdir() if own.fullmatch(entry.name)) if logs.is_dir() else []
+    found = [path for path in dict.fromkeys([*told_paths, *usual]) if path and os.access(path, os.F_OK)]
+    if not found:
+        raise ProbeError(f"{logs} holds no log of {app}, and PM2 knows of none")
+    return found
 
 
 def read_since(path: str, since: float, most_bytes: int = MOST_BYTES) -> tuple[str, bool]:
@@ -158,73 +161,29 @@ def frequent(lines: Sequence[str]) -> list[tuple[int, str, str]]:
     return [(count, last[message], message[:300]) for message, count in times.most_common(SHOWN)]
 
 
-def access(options: dict[str, Any]) -> Found:
-    """Collect who asked a web server for what, and how it answered, minute by minute."""
-    text, cut = read_since(options["path"], float(options["since"]), MOST_OF_ACCESS)
-    minutes: dict[str, Counter[str]] = {}
-    remotes: Counter[str] = Counter()
-    failing: Counter[tuple[str, str]] = Counter()
-    count = 0
-    for line in text.splitlines():
-        met = ACCESS.match(line)
-        if not met:
-            continue
-        count += 1
-        minutes.setdefault(met[2][:17], Counter())[f"{met[5][0]}xx"] += 1
-        remotes[met[1]] += 1
-        if met[5][0] == "5" or met[5] in ("408", "429", "499"):
-            failing[met[5], f"{met[3] or '?'} {met[4]}"] += 1
-    classes = ("2xx", "3xx", "4xx", "5xx")
-    rows = [[minute, *(counts[one] for one in classes)] for minute, counts in list(minutes.items())[-60:]]
-    failed = sum(counts["5xx"] for counts in minutes.values())
-    note = (
-        f"{count} requests from {len(remotes)} addresses, {failed} failed ({100 * failed / count:.1f} %)"
-        if count
-        else "no request"
-    )
-    parts = [note, "By minute\n" + table(["minute", *classes], rows), "Most active\n" + table(["remote", "requests"], remotes.most_common(SHOWN)),
-             "Failing\n" + table(["status", "request", "times"], [(*key, n) for key, n in failing.most_common(SHOWN)])]  # fmt: skip
-    return Found(
-        "\n\n".join(parts), note=note + (f", of the last {human_size(MOST_OF_ACCESS)} only" if cut else ""), cut=cut
-    )
+def container_names(options: dict[str, Any]) -> list[str]:
+    """Return the containers of a Compose service."""
+    return [one.name for one in containers(project=options["project"], service=options["service"])]
 
 
 def container_log(options: dict[str, Any]) -> Found:
-    """Collect what the containers of a Compose service wrote."""
-    filters = [f"--filter=label=com.docker.compose.{key}={options[key]}" for key in ("project", "service")]
-    if options.get("container"):
-        filters = [f"--filter=name=^/?{re.escape(options['container'])}$"]
-    asked = read_program(["docker", "ps", "--all", "--format={{.Names}}", *filters], timeout_seconds=5)
-    names = [name for name in asked.text.split() if NAME.fullmatch(name)]
-    if asked.code != 0 or not names:
-        said = asked.text.strip().splitlines()[-1:] or ["it has no container"]
-        raise ProbeError(f"docker: {said[0]}")
+    """Collect what the containers of a Compose service wrote, those included that have ended.
+
+    :raises ProbeError: Docker does not tell, or the service has no container.
+    """
+    try:
+        names = [options["container"]] if options.get("container") else container_names(options)
+    except DockerError as exc:
+        raise ProbeError(str(exc)) from exc
+    if not names:
+        raise ProbeError(f"{options['service']} has no container")
     parts, cut = [], False
-    for name in names[:10]:
-        argv = [
-            "docker",
-            "logs",
-            "--timestamps",
-            f"--since={int(float(options['since']))}",
-            f"--tail={MOST_LINES}",
-            name,
-        ]
-        said = read_program(argv, timeout_seconds=6, most_bytes=2 * MOST_BYTES)
+    for name in names[:MOST_CONTAINERS]:
+        # Without --tail: on a log that somebody has emptied, Docker 26 never comes to its end with it.
+        argv = ["docker", "logs", "--timestamps", f"--since={int(float(options['since']))}", name]
+        said = read_program(argv, timeout_seconds=10, most_bytes=MOST_BYTES, keep_end=True)
+        if said.code != 0 and not said.cut:
+            raise ProbeError(f"docker logs failed ({said.code}): {said.text.strip()[-200:]}")
         parts.append(f"== {name}\n{said.text}" if len(names) > 1 else said.text)
         cut = cut or said.cut
     return told("\n".join(parts), cut)
-
-
-def dpkg_lines(path: str, since: float) -> list[tuple[float, str]]:
-    """Return time and line of what a log of packages says since a time; rotated and compressed ones belong to it."""
-    found = []
-    now = time.time()
-    for each in (f"{path}.2.gz", f"{path}.1", path):
-        if not os.access(each, os.R_OK) or Path(each).stat().st_mtime < since:
-            continue
-        with gzip.open(each, "rb") if each.endswith(".gz") else Path(each).open("rb") as file:
-            for line in file.read(16 << 20).splitlines():
-                at = line_time(line, now)
-                if at is not None and at >= since:
-                    found.append((at, line.decode("utf-8", "replace")))
-    return found

@@ -120,7 +120,7 @@ def _databases(system: System) -> Specs:
         title = "PostgreSQL" if probe["probe"] == "postgresql" else "MongoDB"
         specs.append(_spec(f"{probe['probe']} {probe['name']}", f"{title}: {probe['name']}", probe["probe"], **place))
         if probe["probe"] == "postgresql" and not place.keys() & {"host", "service", "container"}:
-            specs.append(_spec("log postgresql server", "Log of PostgreSQL", "log", glob="/var/log/postgresql/*.log"))
+            specs.append(_spec("log postgresql server", "Log of PostgreSQL", "log", path="/var/log/postgresql/*.log"))
     for probe in stores.redis(system):
         place = {key: probe[key] for key in PLACE if key in probe}
         specs.append(_spec(f"redis {probe['name']}", f"Redis: {probe['name']}", "redis", **place))

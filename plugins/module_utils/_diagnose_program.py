@@ -15,6 +15,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._probe_options import 
 from ansible_collections.runbook.ops.plugins.module_utils._probe_program import PATH, last_line
 
 MOST_BYTES = 1 << 20
+MOST_READ = 64 << 20  # of what is read and not kept
 
 
 class Said(NamedTuple):
@@ -25,8 +26,10 @@ class Said(NamedTuple):
     cut: bool
 
 
-def read_program(argv: Sequence[str], *, timeout_seconds: float = 8.0, most_bytes: int = MOST_BYTES) -> Said:
-    """Run ``argv`` without a shell and return the beginning of what it says; it is ended at the limits.
+def read_program(
+    argv: Sequence[str], *, timeout_seconds: float = 8.0, most_bytes: int = MOST_BYTES, keep_end: bool = False
+) -> Said:
+    """Run ``argv`` without a shell and return the beginning of what it says, or its end; it is ended at the limits.
 
     :raises ProbeError: the program is not installed, or said nothing in time.
     """
@@ -39,12 +42,12 @@ def read_program(argv: Sequence[str], *, timeout_seconds: float = 8.0, most_byte
     except FileNotFoundError:
         raise ProbeError(f"{argv[0]} is not installed on this host") from None
     data = bytearray()
-    ended = False
+    ended, lost, read = False, False, 0
     with process, selectors.DefaultSelector() as selector:
         output = process.stdout
         assert output is not None  # noqa: S101  # asked for above
         selector.register(output, selectors.EVENT_READ)
-        while len(data) < most_bytes and (left := end - time.monotonic()) > 0:
+        while read < (MOST_READ if keep_end else most_bytes) and (left := end - time.monotonic()) > 0:
             if not selector.select(left):
                 break
             chunk = os.read(output.fileno(), 1 << 16)
@@ -52,13 +55,20 @@ def read_program(argv: Sequence[str], *, timeout_seconds: float = 8.0, most_byte
                 ended = True
                 break
             data += chunk
+            read += len(chunk)
+            if keep_end and len(data) > 2 * most_bytes:
+                del data[:-most_bytes]
+                lost = True
         if not ended:
             process.kill()
-    text = bytes(data[:most_bytes]).decode("utf-8", "replace")
-    if not ended and not text.strip():
+    if not ended and not data.strip():
         raise ProbeError(f"{argv[0]} gave no answer within {timeout_seconds:g} s")
-    # What was broken off in the middle of a line may end in half a secret.
-    return Said(process.returncode, text if ended else text.rpartition("\n")[0], not ended)
+    lost = lost or len(data) > most_bytes
+    text = bytes(data[-most_bytes:] if keep_end else data[:most_bytes]).decode("utf-8", "replace")
+    # What begins or breaks off in the middle of a line may begin or end with half a secret.
+    text = text.partition("\n")[2] if keep_end and lost else text
+    whole = ended and (keep_end or not lost)
+    return Said(process.returncode, text if whole else text.rpartition("\n")[0], lost or not ended)
 
 
 def output_of(argv: Sequence[str], *, timeout_seconds: float = 8.0, most_bytes: int = MOST_BYTES) -> str:

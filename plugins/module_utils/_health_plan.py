@@ -179,8 +179,8 @@ def _own(system: System) -> Probes:
 TOPICS: dict[str, Callable[[System], Probes]] = {
     "services": services,
     "endpoints": _endpoints,
-    "databases": stores.databases,
-    "redis": stores.redis,
+    "databases": lambda system: [*stores.databases(system), *stores.reached(system, "databases")],
+    "redis": lambda system: [*stores.redis(system), *stores.reached(system, "redis")],
     "queues": stores.queues,
     "storage": stores.buckets,
     "certificates": _certificates,

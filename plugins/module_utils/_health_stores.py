@@ -24,14 +24,13 @@ Probes = list[dict[str, Any]]
 def databases(system: System) -> Probes:
     """Return the probes of PostgreSQL and MongoDB."""
     kinds = {"postgresql": _postgresql, "mongodb": _mongodb}
-    probes = [
+    return [
         {**kinds[database.get("engine") or "postgresql"](system, database), "about": thing("database", database)}
         for database in system.get("databases") or []
     ]
-    return [*probes, *_reached(system, "databases")]
 
 
-def _reached(system: System, part: str) -> Probes:
+def reached(system: System, part: str) -> Probes:
     """Return a look from here at what services here need of other hosts: whether it can be reached. The rest is theirs."""
     needed = {name for service in system.get("services") or [] for name in service.get("needs") or []}
     needed |= {server["name"] for server in _far_servers(system)}
@@ -90,7 +89,7 @@ def _mongodb(system: System, database: Mapping[str, Any]) -> dict[str, Any]:
 
 def redis(system: System) -> Probes:
     """Return the probes of Redis servers."""
-    probes = [
+    return [
         {
             "probe": "redis",
             "name": server["name"],
@@ -100,7 +99,6 @@ def redis(system: System) -> Probes:
         }
         for server in system.get("redis") or []
     ]
-    return [*probes, *_reached(system, "redis")]
 
 
 def queues(system: System) -> Probes:
