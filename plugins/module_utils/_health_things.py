@@ -53,6 +53,8 @@ def needs(system: System) -> dict[str, list[str]]:
         graph[thing("dependency", dependency)] = ["host:dns"]
     if any(service["manager"] == "compose" for service in _listed(system, "services")):
         graph["host:docker"] = ["service:docker"]
+    if (system.get("monitoring") or {}).get("clock_url"):
+        graph["host:clock"] = ["host:dns"]
     graph["monitoring"] = [*services, *HOST]
     # What fires tells of the system: it follows from what the other checks found.
     graph["alerts"] = ["monitoring", "host:load", "host:clock", *graph]

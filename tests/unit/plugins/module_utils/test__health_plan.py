@@ -295,6 +295,7 @@ def test_one_fault_is_told_as_one():
     assert graph["health:app"] == ["service:app"], "what does not run does not answer"
     assert "bucket:dumps" in graph["alerts"]
     assert inside("docker_disk")[0]["needs"] == ["service:docker"]
+    assert needs({"monitoring": {"clock_url": "https://time.example/"}})["host:clock"] == ["host:dns"]
 
 
 def test_monitoring_and_further_probes_are_part_of_it():
