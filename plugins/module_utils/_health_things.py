@@ -51,14 +51,21 @@ def needs(system: System) -> dict[str, list[str]]:
         graph[thing("backup", backup)] = [*_named(system, backup.get("databases") or []), *HOST, "host:clock"]
     for dependency in _listed(system, "dependencies"):
         graph[thing("dependency", dependency)] = ["host:dns"]
-    if any(service["manager"] == "compose" for service in _listed(system, "services")):
-        graph["host:docker"] = ["service:docker"]
-    if (system.get("monitoring") or {}).get("clock_url"):
-        graph["host:clock"] = ["host:dns"]
+    graph.update(_of_host(system))
     graph["monitoring"] = [*services, *HOST]
     # What fires tells of the system: it follows from what the other checks found.
     graph["alerts"] = ["monitoring", "host:load", "host:clock", *graph]
     return _with_answers(system, graph)
+
+
+def _of_host(system: System) -> dict[str, list[str]]:
+    """Return what a look at the host itself needs."""
+    graph = {}
+    if any(service["manager"] == "compose" for service in _listed(system, "services")):
+        graph["host:docker"] = ["service:docker"]
+    if (system.get("monitoring") or {}).get("clock_url"):
+        graph["host:clock"] = ["host:dns"]
+    return graph
 
 
 def _with_answers(system: System, graph: Mapping[str, list[str]]) -> dict[str, list[str]]:
