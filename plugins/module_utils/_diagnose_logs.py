@@ -47,11 +47,11 @@ def log(options: dict[str, Any]) -> Found:
     since = float(options["since"])
     if options.get("unit"):
         said = read_program(
-            [*JOURNAL, f"--unit={options['unit']}", f"--since=@{int(since)}"], most_bytes=4 * MOST_BYTES
+            [*JOURNAL, f"--unit={options['unit']}", f"--since=@{int(since)}"], most_bytes=MOST_BYTES, keep_end=True
         )
         return told(said.text, said.cut)
     if options.get("system"):
-        said = read_program([*JOURNAL, "-p", "warning", f"--since=@{int(since)}"], most_bytes=4 * MOST_BYTES)
+        said = read_program([*JOURNAL, "-p", "warning", f"--since=@{int(since)}"], most_bytes=MOST_BYTES, keep_end=True)
         return told(said.text, said.cut)
     paths = pm2_paths(options["pm2"], options.get("user")) if options.get("pm2") else files_of(options["path"])
     parts, cut = [], False
