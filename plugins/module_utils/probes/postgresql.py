@@ -90,7 +90,10 @@ def measure(options: dict[str, Any]) -> dict[str, Any]:
     )
     if done.code != 0:
         # The first line says what happened; psql goes on with questions that do not help here.
-        said = (done.err.strip() or "psql said nothing").splitlines()[0].replace("psql: error: ", "")
+        # Docker tells on the standard output why it could not even start psql.
+        said = (
+            (done.err.strip() or done.out.strip() or "psql said nothing").splitlines()[0].replace("psql: error: ", "")
+        )
         if done.code != 2 or NOT_FOR_US.search(done.err):
             raise ProbeError(f"PostgreSQL did not tell: {said}", "correct user, superuser or password")
         return {"error": said}

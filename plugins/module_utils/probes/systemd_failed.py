@@ -10,6 +10,7 @@ from typing import Any
 from ansible_collections.runbook.ops.plugins.module_utils._checks import judge_high, make_check
 from ansible_collections.runbook.ops.plugins.module_utils._probe_options import Option, ProbeError, limits
 from ansible_collections.runbook.ops.plugins.module_utils._probe_program import last_line, run_program
+from ansible_collections.runbook.ops.plugins.module_utils.probes.systemd_unit import parse_show
 
 SECTION = "Services"
 OPTIONS = {
@@ -19,17 +20,28 @@ OPTIONS = {
 
 
 def measure(options: dict[str, Any]) -> dict[str, Any]:
-    """Return ``failed``: the names of the units."""
+    """Return ``failed``: the units, each with all names that it goes by."""
     argv = ["systemctl", "list-units", "--state=failed", "--plain", "--no-legend", "--no-pager", "--full"]
     done = run_program(argv, timeout_seconds=options["timeout_seconds"])
     if done.code != 0:
         raise ProbeError(f"systemctl list-units failed ({done.code}): {last_line(done.err)}")
-    return {"failed": [line.split()[0] for line in done.out.splitlines() if line.strip()]}
+    failed = [line.split()[0] for line in done.out.splitlines() if line.strip()]
+    names = {unit["Id"]: unit["Names"] for unit in _shown(failed, options)} if failed and options["except"] else {}
+    return {"failed": {unit: names.get(unit) or [unit] for unit in failed}}
+
+
+def _shown(units: list[str], options: dict[str, Any]) -> list[dict[str, Any]]:
+    argv = ["systemctl", "show", "--no-pager", "--property=Id,Names", "--", *units]
+    return parse_show(run_program(argv, timeout_seconds=options["timeout_seconds"]).out)
 
 
 def judge(measured: dict[str, Any], options: dict[str, Any]) -> list[dict[str, Any]]:
     """Return one check."""
-    failed = [unit for unit in measured["failed"] if not any(fnmatchcase(unit, glob) for glob in options["except"])]
+    failed = [
+        unit
+        for unit, names in measured["failed"].items()
+        if not any(fnmatchcase(name, glob) for name in names for glob in options["except"])
+    ]
     status, limit = judge_high(len(failed), **options["failed"])
     more = f" and {len(failed) - 5} more" if len(failed) > 5 else ""
     return [

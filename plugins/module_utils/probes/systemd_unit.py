@@ -61,13 +61,15 @@ def judge(measured: dict[str, Any], options: dict[str, Any]) -> list[dict[str, A
         if asked in options["optional"]:
             met = [unit for unit in met if unit["LoadState"] != "not-found"]
         elif not met:
-            met = [{"Id": asked, "LoadState": "not-found"}]
+            met = [{"Id": full, "LoadState": "not-found"}]
         for unit in met:
-            name = unit["Id"][: -len(".service")] if unit["Id"].endswith(".service") else unit["Id"]
+            # Who asks by an alias is answered by it: whoever says what the unit is for knows it by that name only.
+            identity = unit["Id"] if is_glob else full
+            name = identity[: -len(".service")] if identity.endswith(".service") else identity
             status, detail, remedy = _state(unit, measured["now"], options)
             checks.append(
                 make_check(
-                    f"systemd:{unit['Id']}",
+                    f"systemd:{identity}",
                     name=name,
                     section=options["section"],
                     status=status,

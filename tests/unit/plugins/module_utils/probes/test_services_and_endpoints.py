@@ -38,6 +38,9 @@ SubState=running
 NRestarts=0
 ActiveEnterTimestampMonotonic=100000000
 """
+NAMES = """Id=redis-server.service
+Names=redis-server.service redis.service
+"""
 
 
 def options(probe, **raw):
@@ -72,7 +75,7 @@ def test_a_glob_must_meet_a_unit_and_another_name_is_as_good():
     met, missing, alias = units(["postgresql@*.service", "redis@*", "web.service"])
     assert (met["id"], met["status"]) == ("systemd:postgresql@15-main.service", "ok")
     assert (missing["status"], missing["detail"]) == ("critical", "no such unit is loaded")
-    assert alias["id"] == "systemd:nginx.service"
+    assert (alias["id"], alias["name"]) == ("systemd:web.service", "web"), "by the name that it was asked for by"
 
 
 def test_an_optional_unit_may_be_absent_but_not_down():
@@ -81,9 +84,27 @@ def test_an_optional_unit_may_be_absent_but_not_down():
 
 
 def test_failed_units_are_named():
-    (check,) = systemd_failed.judge({"failed": [f"u{n}.service" for n in range(7)]}, options(systemd_failed))
+    (check,) = systemd_failed.judge(failed(*(f"u{n}.service" for n in range(7))), options(systemd_failed))
     assert check["status"] == "warning"
     assert check["detail"].endswith("u4.service and 2 more")
+
+
+def failed(*units):
+    return {"failed": {unit: [unit] for unit in units}}
+
+
+def test_a_failed_unit_that_has_a_check_of_its_own_is_not_told_twice_whatever_it_goes_by():
+    measured = failed("redis-server.service", "other.service")
+    measured["failed"]["redis-server.service"].append("redis.service")
+    (check,) = systemd_failed.judge(measured, options(systemd_failed, **{"except": ["redis.service"]}))
+    assert check["detail"] == "other.service"
+
+
+def test_the_other_names_of_failed_units_are_asked_for_where_there_are_any(monkeypatch):
+    said = iter([Done(0, "redis-server.service loaded failed failed Redis\n", ""), Done(0, NAMES, "")])
+    monkeypatch.setattr(systemd_failed, "run_program", lambda _argv, timeout_seconds: next(said))  # noqa: ARG005
+    found = systemd_failed.measure(options(systemd_failed, **{"except": ["redis.service"]}))
+    assert found == {"failed": {"redis-server.service": ["redis-server.service", "redis.service"]}}
 
 
 ONLINE = App("api", status="online", instances=1, ids=(0,), started_at_ms=0, memory_bytes=100, error_log="/e.log")
@@ -326,4 +347,7 @@ def test_a_server_that_is_down_is_measured_and_one_that_refuses_us_is_not(monkey
     assert "Connection refused" in postgresql.measure(options(postgresql, database="shop"))["error"]
     psql(monkeypatch, Done(2, "", 'psql: error: FATAL:  Peer authentication failed for user "postgres"\n'))
     with pytest.raises(ProbeError, match="Peer authentication failed"):
+        postgresql.measure(options(postgresql, database="shop"))
+    psql(monkeypatch, Done(126, "OCI runtime exec failed: write /tmp/x: no space left on device\n", ""))
+    with pytest.raises(ProbeError, match="no space left on device"):
         postgresql.measure(options(postgresql, database="shop"))
