@@ -192,10 +192,19 @@ def failure_lines(result: Mapping[str, Any]) -> list[str]:
             or name in NOT_THE_FAILURE
             or name.startswith("_ansible_")
             or value in (None, "", [], {})
+            or _is_said(value, result.get("msg"))
         ):
             continue
         said += block(str(name), value if isinstance(value, str) else pretty(value))
     return said or ["It gave no reason."]
+
+
+def _is_said(value: Any, message: Any) -> bool:
+    """Return whether ``value`` is a list of texts that each stand on a line of ``message`` already."""
+    if not isinstance(value, list) or not isinstance(message, str):
+        return False
+    lines = {line.strip() for line in message.split("\n")}
+    return all(isinstance(one, str) and one.strip() in lines for one in value)
 
 
 def pretty(value: Any) -> str:

@@ -133,3 +133,8 @@ def test_a_failure_loses_nothing() -> None:
 
 def test_a_failure_without_words_is_still_a_failure() -> None:
     assert failure_lines({}) == ["It gave no reason."]
+
+
+def test_what_the_message_lists_is_not_listed_again():
+    result = {"msg": "2 problems:\n  one\n  two", "problems": ["one", "two"], "others": ["one", "three"]}
+    assert failure_lines(result) == ["2 problems:", "  one", "  two", 'others: ["one", "three"]']
