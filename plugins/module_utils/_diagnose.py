@@ -112,7 +112,8 @@ def collect(
             )
     jobs = [Job(spec, collectors[str(spec["collector"])]) for spec in specs]
     end = time.monotonic() + timeout_seconds
-    waiting, running = list(jobs), []
+    waiting = list(jobs)
+    running: list[Job] = []
     while (waiting or running) and time.monotonic() < end:
         while waiting and len(running) < AT_ONCE:
             running.append(waiting.pop(0))

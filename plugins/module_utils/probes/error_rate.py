@@ -49,7 +49,9 @@ def measure(options: dict[str, Any]) -> dict[str, Any]:
     answer = re.compile(ANSWER)
     now = time.time()
     since = now - options["since_seconds"]
-    requests, statuses, places, cut = 0, {}, {}, False
+    requests, cut = 0, False
+    statuses: dict[str, int] = {}
+    places: dict[str, int] = {}
     for path in paths:
         if os.stat(path).st_mtime < since:
             continue
