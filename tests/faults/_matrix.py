@@ -26,6 +26,7 @@ MATRIX = Path(__file__).parent / "matrix"
 # A container that starts, or what a restore did, keeps a host busy for a moment: that is judged by one fault only.
 BUSY = {"cpu_percent": {"warning": None, "critical": None}}
 RESTORED_SECONDS = 90.0
+NAMES = os.environ.get("RUNBOOK_TEST_HOSTS", "owlivion-12").split()
 SIGNS = {">=": "__ge__", "<=": "__le__", ">": "__gt__", "<": "__lt__"}
 
 Check = dict[str, Any]
@@ -214,3 +215,14 @@ class Patient:
                 return report
             assert time.monotonic() < end, f"after {fault.fault if fault else 'all'}, {self.host} is not well: {bad}"
             self.run("sleep 1; forget")  # what an application wrote about the fault after it was restored
+
+
+def admit(name: str, directory: Path) -> Patient:
+    """Return a host that is up and well, with what is found on it when it is."""
+    subprocess.run([sys.executable, str(HOSTS), "up", name], check=True)
+    asked = [sys.executable, str(HOSTS), "inventory", name]
+    inventory = subprocess.run(asked, check=True, capture_output=True, text=True).stdout.strip()
+    patient = Patient(name, system_of(name), inventory, directory / "report.json")
+    patient.run("clean")
+    patient.before = {check["id"]: check for check in patient.recover()["checks"]}
+    return patient
