@@ -67,7 +67,7 @@ test: setup static local integration molecule ## everything that CI runs
 	$(SAY) 'All passed'
 
 tests-clean: ## throw the hosts of the tests away
-	@$(HOST) down $(HOSTS) tools-12
+	@$(HOST) down $(HOSTS) tools-12 orchard-store orchard-web
 
 static: lint types unit sanity artefact
 
@@ -121,9 +121,11 @@ molecule: ## roles and playbooks on the hosts: check, converge, idempotence, tes
 
 faults: $(HOSTS:%=faults-%) ## wrong values, sick hosts and killed runs
 
+# Everything is tried on Owlivion's hosts; what differs from system to system on all of them.
 faults-%:
 	$(SAY) 'Faults on $*'
-	@RUNBOOK_TEST_HOSTS="$*" python -m pytest -q tests/faults
+	@case $* in owlivion-*) what=tests/faults;; *) what='tests/faults/test_healthy.py tests/faults/test_matrix.py';; esac
+	@RUNBOOK_TEST_HOSTS="$*" python -m pytest -q $$what
 
 system: ## the three ways to run the collection
 	$(SAY) 'Ways to run'
