@@ -185,7 +185,7 @@ def lifeplatform(name: str) -> Host:
 
 def orchard() -> tuple[Host, Host]:
     """Return the hosts of the orchard, the system that docs/describe_a_system.md describes."""
-    store, front = Image("orchard-store", "bookworm"), Image("orchard-web", "trixie")
+    store, front = Image("orchard_store", "bookworm"), Image("orchard_web", "trixie")
     names = ("store.orchard.example",)
     return (
         Host("orchard-store", store, "orchard-store", user="gardener", names=names, ssh_port=2201),

@@ -54,8 +54,8 @@ BELOW = {
     "newsletter": "cloud",
     "mediasearch": "cloud",
     "lifeplatform": "cloud",
-    "orchard-web": "web",
-    "orchard-store": "web",
+    "orchard_web": "web",
+    "orchard_store": "web",
 }
 TREES = {"base": PACKAGES, "box": ("ca-certificates",)}  # what is made from packages, not on another image
 # What runs in containers on a host with Docker, by the names that Compose files use.

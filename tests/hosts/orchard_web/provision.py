@@ -37,7 +37,7 @@ def main() -> None:
     VARIABLES.write_text(json.dumps(known), encoding="ascii")
     environment(known)
     with ThreadPoolExecutor() as pool:
-        front = pool.submit(certificate, DOMAIN, Path("/usr/local/share/orchard-web/orchard.conf"))
+        front = pool.submit(certificate, DOMAIN, Path("/usr/local/share/orchard_web/orchard.conf"))
         applications("pomona", str(APPLICATION / "ecosystem.config.js"))
         front.result()
     run("systemctl", "enable", "nginx")
