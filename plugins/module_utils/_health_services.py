@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ansible_collections.runbook.ops.plugins.module_utils._health_things import (
+    answering,
     container_of,
     given,
     is_contained,
@@ -90,7 +91,11 @@ def _ports(system: System) -> Probes:
             "probe": "listening",
             "expected": words,
             "about": {str(port): f"port:{port}" for port in expected},
-            "needs": {f"port:{port}": [owner] for port, owner in owners.items()},
+            "needs": {
+                f"port:{port}": needed
+                for port in sorted(expected)
+                if (needed := [owners[port]] if port in owners else answering(system, port))
+            },
         }
     ]
 

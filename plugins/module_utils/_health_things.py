@@ -35,8 +35,8 @@ def needs(system: System) -> dict[str, list[str]]:
     for part in ELSEWHERE:
         graph.update({thing(STORES[part], store): ["host:dns"] for store in elsewhere(system, part)})
     for queue in _listed(system, "queues"):
-        redis = [f"redis:{queue['redis']}"] if queue.get("redis") else []
-        graph[thing("queue", queue)] = [*redis, *_services_of(system, queue)]
+        kept = [f"redis:{queue['redis']}"] if queue.get("redis") else answering(system, local_port(queue.get("url")))
+        graph[thing("queue", queue)] = [*kept, *_services_of(system, queue)]
     for bucket in _listed(system, "buckets"):
         graph[thing("bucket", bucket)] = ["host:clock", "host:dns"]
     for endpoint in _listed(system, "endpoints"):
@@ -81,6 +81,23 @@ def _with_answers(system: System, graph: Mapping[str, list[str]]) -> dict[str, l
 def is_asked(service: Mapping[str, Any]) -> bool:
     """Return whether a service is asked whether it is well, beside whether it runs."""
     return bool(service.get("port") or (service.get("health") or {}).get("url"))
+
+
+def local_port(url: str | None) -> int | None:
+    """Return the port of this host that ``url`` asks, None where it asks another host."""
+    address = urlsplit(url or "")
+    if address.hostname not in ("localhost", "127.0.0.1", "::1"):
+        return None
+    return address.port or {"http": 80, "https": 443}.get(address.scheme)
+
+
+def answering(system: System, port: int | None) -> list[str]:
+    """Return the services that answer at a port of this host, as far as they or the endpoints there say so."""
+    found = [thing("service", one) for one in _listed(system, "services") if port and one.get("port") == port]
+    for endpoint in _listed(system, "endpoints"):
+        if port and local_port(endpoint["url"]) == port:
+            found += [one for one in _named(system, endpoint.get("needs") or []) if one.startswith("service:")]
+    return list(dict.fromkeys(found))
 
 
 def _listed(system: System, part: str) -> list[Mapping[str, Any]]:

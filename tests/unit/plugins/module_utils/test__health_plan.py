@@ -282,6 +282,9 @@ def test_ports_are_compared_with_all_that_the_description_knows():
         "port:27017": ["database:events"],
     }
     assert inside("listening", ports=[]) == []
+    metrics = {"name": "metrics", "url": "http://localhost:9100/metrics", "needs": ["app"]}
+    (ports,) = inside("listening", endpoints=[metrics])
+    assert ports["needs"]["port:9100"] == ["service:app"], "an endpoint says who answers there"
 
 
 def test_one_fault_is_told_as_one():
@@ -289,6 +292,8 @@ def test_one_fault_is_told_as_one():
     assert {"service:database", "database:shop", "redis:keys", "service:docker"} <= set(graph["service:app"])
     assert graph["redis:keys"][0] == "service:cache"
     assert graph["queue:mail"] == ["redis:keys", "service:worker"]
+    told = {"queues": [{"name": "media", "redis": None, "url": "http://localhost:3000/stats"}]}
+    assert needs({**BOXES, **told})["queue:media"] == ["service:app", "health:app"], "who tells must answer"
     assert graph["endpoint:site"][0] == "service:app"
     assert "certificate:x" in needs(SYSTEM)["endpoint:public"], "whoever asks is shown it"
     assert graph["log:app"] == ["service:app", "health:app"]
