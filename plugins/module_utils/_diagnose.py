@@ -75,7 +75,8 @@ class Job:
             waited = time.monotonic() - self.began if self.began else 0.0
             error = f"no answer within {waited:.0f} s" if self.began else "not begun: the others took all of the time"
             error = error if self.thread.is_alive() or not self.ended else None
-        whole = redact(found.text)
+        raw, too_much = end_of(found.text, most_bytes * 3 // 2)
+        whole = redact(raw)
         note, head = found.digest(whole) if found.digest else (redact(found.note), "")
         text, cut = shorten(whole, most_bytes)
         text = f"{head}\n\n{text}" if head else text
@@ -86,7 +87,7 @@ class Job:
             "error": redact(error) if error else None,
             "note": note,
             "seconds": round((self.ended or time.monotonic()) - self.began, 2) if self.began else None,
-            "cut": found.cut or cut,
+            "cut": found.cut or cut or too_much,
             "events": [
                 {**one, "text": clip(redact(one["text"]), LONGEST_EVENT)}
                 for one in sorted(found.events, key=lambda one: -one["at"])[:EVENTS_OF_TOPIC]
@@ -121,6 +122,14 @@ def collect(
         running[0].thread.join(min(0.05, max(0.0, end - time.monotonic())))
         running = [job for job in running if job.thread.is_alive()]
     return jobs
+
+
+def end_of(text: str, most: int) -> tuple[str, bool]:
+    """Return the last lines of ``text``, and whether some are missing: to take secrets out costs a second for each half megabyte."""
+    if len(text) <= most:
+        return text, False
+    # Begun in the middle of a line, it may begin in the middle of a secret.
+    return text[-most:].partition("\n")[2], True
 
 
 def shorten(text: str, most_bytes: int) -> tuple[str, bool]:

@@ -16,6 +16,7 @@ description:
   - First runs all health checks, as M(runbook.ops.health) does, then collects what explains them. One round trip for all of it.
   - Each collector has its own time and a limit of bytes. One that fails or hangs is said to have failed, and takes no other down.
   - Nothing is written on the host, and nothing is changed.
+  - All of it takes less than a minute, on a busy host too. Where taking secrets out takes long, less is kept of what is left.
   - Secrets and personal data are taken out on the host. What O(known_secrets) holds, what the host's own environments, process
     arguments and files of variables call a secret, and what looks like one. Statements of SQL lose their values.
   - The evidence is put aside on the controller, in O(directory), from where M(runbook.ops.diagnosis_bundle) makes one bundle of it.
@@ -181,6 +182,8 @@ ARGUMENTS = {
     "timeout_seconds": {"type": "float", "default": 25},
     "topic_bytes": {"type": "int", "default": 300_000},
 }
+REDACTION_SECONDS = 10  # after which less is kept of each topic: nothing may go out with its secrets
+HURRIED_BYTES = 20_000
 
 
 def specs_of(given: dict[str, Any], now: float) -> list[dict[str, Any]]:
@@ -226,7 +229,13 @@ def run(given: dict[str, Any], now: float) -> dict[str, Any]:
     jobs = collect(specs, COLLECTORS, timeout_seconds=given["timeout_seconds"])
     known = [*given["known_secrets"], *(value for value in given["secrets"].values() if isinstance(value, str))]
     redact = Redactor(known, find_secrets(given["secret_directories"]))
-    topics = [job.result(redact, given["topic_bytes"]) for job in jobs]
+    hurry = time.monotonic() + REDACTION_SECONDS
+    topics = [
+        job.result(
+            redact, given["topic_bytes"] if time.monotonic() < hurry else min(given["topic_bytes"], HURRIED_BYTES)
+        )
+        for job in jobs
+    ]
     failed = sum(topic["status"] == "failed" for topic in topics)
     told = f"; {len(topics) - failed} topics collected" + (f", {failed} failed" if failed else "")
     return {

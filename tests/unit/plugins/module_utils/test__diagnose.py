@@ -7,7 +7,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from ansible_collections.runbook.ops.plugins.module_utils._diagnose import Found, collect, event, shorten, table
+from ansible_collections.runbook.ops.plugins.module_utils._diagnose import Found, collect, end_of, event, shorten, table
 from ansible_collections.runbook.ops.plugins.module_utils._probe_options import ProbeError
 from ansible_collections.runbook.ops.plugins.module_utils._redact import Redactor
 
@@ -97,6 +97,11 @@ def test_of_too_much_the_end_is_kept():
     assert (text, cut) == ("line 97\nline 98\nline 99", True)
     assert shorten("x" * 5000, 10_000)[0].endswith("x…")
     assert shorten("a\x1b[31mb\x07", 100)[0] == "a [31mb"
+
+
+def test_of_far_too_much_only_whole_lines_of_the_end_are_looked_through():
+    assert end_of("secret-1\nsecret-2\nsecret-3\n", 12) == ("secret-3\n", True)
+    assert end_of("secret-1\n", 12) == ("secret-1\n", False)
 
 
 def test_a_table_has_columns():

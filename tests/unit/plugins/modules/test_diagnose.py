@@ -41,3 +41,11 @@ def test_a_collector_gets_its_period_and_its_secret():
     assert told[0]["options"] == {"password": "hunter-2", "since": 996_400.0, "changes_since": 913_600.0}
     with pytest.raises(ValueError, match="not among the secrets"):
         diagnose.specs_of({**GIVEN, "evidence": [spec]}, 1_000_000.0)
+
+
+def test_where_secrets_take_long_to_take_out_less_is_kept(monkeypatch):
+    monkeypatch.setattr(diagnose, "REDACTION_SECONDS", -1)
+    monkeypatch.setattr(diagnose, "HURRIED_BYTES", 100)
+    topic = diagnose.run(GIVEN, 1_000_000.0)["topics"][0]
+    assert topic["cut"]
+    assert len(topic["text"]) <= 100
