@@ -7,9 +7,11 @@ A second task for the file, skipped or not, costs the controller as much for eac
 
 from __future__ import annotations
 
+import gc
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,22 @@ def write_report(path: Path, host: str, result: Mapping[str, Any]) -> None:
         partial.unlink(missing_ok=True)
 
 
+@contextmanager
+def no_cycle_collector() -> Iterator[None]:
+    """Do without Python's search for dead cycles, in this worker and for as long as it packs the module and waits for it.
+
+    To find what it has to pack, Ansible parses a hundred files: each search walks all those trees, and finds nothing. That is
+    half of the packing, and more than all probes take on the host. Memory without cycles is freed as ever.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
 class ActionModule(ActionBase):
     """The module, and its report on the controller."""
 
@@ -42,9 +60,9 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars)
         arguments = dict(self._task.args)
         report = arguments.pop("report_path", None)
-        result.update(
-            self._execute_module(module_name="runbook.ops.health", module_args=arguments, task_vars=task_vars)
-        )
+        with no_cycle_collector():
+            looked = self._execute_module(module_name="runbook.ops.health", module_args=arguments, task_vars=task_vars)
+        result.update(looked)
         if report and not self._task.check_mode:
             path = Path(os.path.expanduser(str(report)))  # noqa: PTH111  # of no user: the text stays as it is
             try:
