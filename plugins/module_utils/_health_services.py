@@ -19,6 +19,9 @@ from ansible_collections.runbook.ops.plugins.module_utils._health_things import 
 
 System = Mapping[str, Any]
 Probes = list[dict[str, Any]]
+# What Node, Python and others write of an exception that ends in nobody's hands.
+EXCEPTIONS = ["uncaught ?exception", "unhandled ?(promise ?)?rejection", "Traceback \\(most recent call last\\)"]
+MINUTES = 5  # one burst is no rate
 
 
 def services(system: System) -> Probes:
@@ -50,6 +53,8 @@ def _service(system: System, service: Mapping[str, Any], public: set[str]) -> Pr
         watched = judged("memory_bytes", "restarts_per_hour", "event_loop_seconds", "cpu_percent")
         probes.append({"probe": "pm2", "app": service["name"], "user": service["user"], **watched})
         probes[-1].update(given(instances=service.get("replicas")))
+        if bounds.get("exceptions_per_minute") is not None:
+            probes.append(_exceptions(service, bounds["exceptions_per_minute"]))
     if service["manager"] == "compose":
         place = {"project": service["project"], "service": service["compose_service"], "replicas": service["replicas"]}
         probes.append({"probe": "compose", "name": service["name"], **place, **judged("memory_bytes")})
@@ -59,6 +64,20 @@ def _service(system: System, service: Mapping[str, Any], public: set[str]) -> Pr
     elif service.get("port") and not health.get("url"):
         probes.append({"probe": "port", "name": f"{service['name']} port", "port": service["port"], **about})
     return probes
+
+
+def _exceptions(service: Mapping[str, Any], per_minute: float) -> dict[str, Any]:
+    """Return a count of the exceptions that nobody caught, in the last minutes of an application's output."""
+    return {
+        "probe": "log_errors",
+        "name": f"{service['name']} exceptions",
+        "section": "Services",
+        "pm2": service["name"],
+        "user": service["user"],
+        "patterns": EXCEPTIONS,
+        "since_seconds": 60 * MINUTES,
+        "count": {"warning": MINUTES * per_minute},
+    }
 
 
 def _ports(system: System) -> Probes:

@@ -110,6 +110,13 @@ def test_an_application_of_pm2_brings_its_account_and_limits():
     }
 
 
+def test_exceptions_are_counted_over_some_minutes_where_they_have_a_limit():
+    api = {**SYSTEM["services"][2], "limits": {"exceptions_per_minute": 10}}
+    (probe,) = [one for one in of("log_errors", plan_probes({"services": [api]})) if "exceptions" in one["name"]]
+    assert (probe["pm2"], probe["since_seconds"], probe["count"]) == ("api", 300, {"warning": 50})
+    assert probe["about"] == "service:api"
+
+
 def test_the_application_is_asked_directly_and_through_the_public_endpoint_once_each():
     assert [(one["name"], one["url"]) for one in of("http")] == [
         ("api health", "http://127.0.0.1:3000/h"),
