@@ -68,7 +68,7 @@ def _gaps(hosts: Sequence[Mapping[str, Any]]) -> str:
 
 def _changes(hosts: Sequence[Mapping[str, Any]], at: float) -> str:
     rows = "".join(
-        f'<tr><td class="at">{stamp(one["at"])}</td><td class="n">{ago(at, one["at"])} ago</td><td>{escape(one["host"])}</td>'
+        f'<tr><td class="at">{stamp(one["at"])}</td><td class="n">{ago(at, one["at"])} ago</td><td class="n">{escape(one["host"])}</td>'
         f"<td>{escape(one['what'])}</td><td>{escape(one['text'])}</td></tr>"
         for one in changes(hosts)
     )
