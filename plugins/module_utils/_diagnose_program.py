@@ -45,7 +45,8 @@ def read_program(
     ended, lost, read = False, False, 0
     with process, selectors.DefaultSelector() as selector:
         output = process.stdout
-        assert output is not None  # noqa: S101  # asked for above
+        if output is None:  # it was asked for above
+            raise ProbeError(f"{argv[0]} has no output")
         selector.register(output, selectors.EVENT_READ)
         while read < (MOST_READ if keep_end else most_bytes) and (left := end - time.monotonic()) > 0:
             if not selector.select(left):

@@ -39,7 +39,7 @@ def releases(options: dict[str, Any]) -> Found:
 
 
 def _release_directories(path: Path) -> Iterable[tuple[str, float]]:
-    for folder in {path / "releases", path.parent / "releases", path.resolve().parent}:
+    for folder in dict.fromkeys((path / "releases", path.parent / "releases", path.resolve().parent)):
         if folder.name == "releases" and folder.is_dir():
             for entry in itertools.islice(folder.iterdir(), 200):
                 yield str(entry), entry.lstat().st_mtime

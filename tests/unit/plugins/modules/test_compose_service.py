@@ -111,7 +111,9 @@ def test_each_turn_of_a_reload_is_waited_for():
 
 def test_what_was_added_and_does_not_serve_is_taken_away_again():
     project = FakeProject(OLD, health="unhealthy")
-    with pytest.raises(ComposeError, match=r"1 of 2 containers serve after 20 s: w-2 is unhealthy.*went back") as caught:
+    with pytest.raises(
+        ComposeError, match=r"1 of 2 containers serve after 20 s: w-2 is unhealthy.*went back"
+    ) as caught:
         run(project, replicas=2)
     assert [one.name for one in project.found] == ["w-1"]
     assert caught.value.details["changed"]

@@ -31,7 +31,11 @@ class Mail(socketserver.StreamRequestHandler):
             if verb == "DATA":
                 self.say("354 go on")
                 mail = message_from_string("".join(iter(lambda: self.rfile.readline().decode(), ".\r\n")))
-                note(by="email", id=mail["Message-ID"].strip("<>").split("@")[0], subject=" ".join(mail["Subject"].split()))
+                note(
+                    by="email",
+                    id=mail["Message-ID"].strip("<>").split("@")[0],
+                    subject=" ".join(mail["Subject"].split()),
+                )
             self.say("221 bye" if verb == "QUIT" else "250 fine")
 
     def say(self, line: str) -> None:
