@@ -41,6 +41,7 @@ class Fault:
     restore: str
     found: list[dict[str, Any]]
     follows: list[str] = field(default_factory=list)
+    also: list[str] = field(default_factory=list)
     thresholds: dict[str, Any] = field(default_factory=dict)
     probes: list[dict[str, Any]] = field(default_factory=list)
     within: float = 30.0
@@ -108,7 +109,11 @@ def differences(checks: list[Check], fault: Fault) -> list[str]:
         if check.get("because") and check["because"] not in roots:
             wrong.append(f"{wanted['id']} is said to follow from {check['because']}")
     for check in checks:
-        if check["status"] == "ok" or check["id"] in roots:
+        if (
+            check["status"] == "ok"
+            or check["id"] in roots
+            or any(fnmatchcase(check["id"], glob) for glob in fault.also)
+        ):
             continue
         told = f"{check['id']} is {check['status']} ({check['detail']})"
         if not any(fnmatchcase(check["id"], glob) for glob in fault.follows):

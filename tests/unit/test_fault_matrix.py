@@ -53,6 +53,7 @@ FAULT = matrix.Fault(
     restore="start",
     found=[{"id": "db", "name": "db", "status": "critical", "value": "< 1", "limit": 1, "detail": "down"}],
     follows=["app", "site*"],
+    also=["db:*"],
 )
 DB = check("db", value=0, limit=1)
 
@@ -62,6 +63,7 @@ DB = check("db", value=0, limit=1)
     [
         pytest.param([DB, check("other", "ok")], "", id="found"),
         pytest.param([DB, check("app", because="db"), check("site:1", because="app")], "", id="and what follows"),
+        pytest.param([DB, check("db:restarts", "warning")], "", id="and what tells of the same"),
         pytest.param([check("db", "ok", value=0, limit=1)], "status is 'ok'", id="not found"),
         pytest.param([check("other", "ok")], "db is missing", id="not looked at"),
         pytest.param([check("db", value=1, limit=1)], "value is 1", id="another value"),
