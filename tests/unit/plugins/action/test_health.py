@@ -4,10 +4,11 @@
 
 from __future__ import annotations
 
+import gc
 import json
 
 import pytest
-from ansible_collections.runbook.ops.plugins.action.health import write_report
+from ansible_collections.runbook.ops.plugins.action.health import no_cycle_collector, write_report
 
 RESULT = {
     "status": "ok",
@@ -49,3 +50,20 @@ def test_an_older_report_is_replaced(tmp_path):
 def test_a_directory_that_does_not_exist_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError):
         write_report(tmp_path / "none" / "r.json", "web-1", RESULT)
+
+
+def test_the_cycle_collector_rests_while_a_module_is_packed_and_works_again_whatever_happens():
+    with pytest.raises(RuntimeError), no_cycle_collector():
+        assert not gc.isenabled()
+        raise RuntimeError
+    assert gc.isenabled()
+
+
+def test_who_had_no_cycle_collector_does_not_get_one():
+    gc.disable()
+    try:
+        with no_cycle_collector():
+            pass
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
