@@ -48,7 +48,7 @@ listens() { (: >"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 aside() {
   unit=fault-$1
   shift
-  systemd-run --quiet --collect --unit="$unit" "$@"
+  systemd-run --quiet --collect --property=TimeoutStopSec=1 --unit="$unit" "$@"
 }
 aside_end() {
   systemctl kill --signal=KILL "fault-$1" 2>/dev/null || true
