@@ -124,7 +124,7 @@ faults: $(HOSTS:%=faults-%) ## wrong values, sick hosts and killed runs
 
 # What differs from system to system is tried on all of them; the rest on Owlivion's two hosts, the long tests on one of these.
 FAULTS := healthy matrix
-faults-owlivion-12: FAULTS := healthy health_check runs weekly_maintenance monitoring describe_a_system
+faults-owlivion-12: FAULTS := healthy health_check runs weekly_maintenance monitoring describe_a_system round_trip
 faults-owlivion-13: FAULTS := healthy health_check runs weekly_maintenance matrix diagnose evening_review secrets
 
 faults-%:
