@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,13 +13,11 @@ from ansible_collections.runbook.ops.plugins.module_utils._contract import norma
 from ansible_collections.runbook.ops.plugins.module_utils._references import complete, contradictions
 from jinja2.nativetypes import NativeEnvironment
 
-ROOT = Path(__file__).parents[3]
-INVENTORY = ROOT / "inventories" / "lifeplatform"
+from ._inventories import INVENTORIES, OPTIONS
+
+INVENTORY = INVENTORIES / "lifeplatform"
 GROUPS = INVENTORY / "group_vars"
 SHARED = (GROUPS / "lifeplatform" / "main.yml").read_text()
-OPTIONS = yaml.safe_load((ROOT / "roles" / "system" / "meta" / "argument_specs.yml").read_text())["argument_specs"][
-    "description"
-]["options"]
 
 
 def load(way: str) -> tuple[dict[str, Any], list[str]]:

@@ -5,31 +5,19 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-from ansible_collections.runbook.ops.plugins.module_utils._contract import normalise
-from ansible_collections.runbook.ops.plugins.module_utils._references import complete, contradictions
 
-ROOT = Path(__file__).parents[3]
-DIRECTORY = ROOT / "inventories" / "mediasearch" / "group_vars" / "mediasearch"
-TEXT = (DIRECTORY / "main.yml").read_text()
-OPTIONS = yaml.safe_load((ROOT / "roles" / "system" / "meta" / "argument_specs.yml").read_text())["argument_specs"][
-    "description"
-]["options"]
-NORMAL, PROBLEMS = normalise(yaml.safe_load(re.sub(r'"\{\{ vault_\w+ \}\}"', "''", TEXT)), OPTIONS)
-SYSTEM = complete(NORMAL)
+from ._inventories import describe
+
+DESCRIPTION = describe("mediasearch")
+TEXT, SYSTEM, named = DESCRIPTION.text, DESCRIPTION.system, DESCRIPTION.named
 PROJECT = "/srv/ai-media-search"
 
 
 def test_the_description_is_valid() -> None:
-    assert PROBLEMS + contradictions(NORMAL) == []
-
-
-def named(part: str, name: str) -> dict[str, Any]:
-    return next(item for item in SYSTEM[part] if item["name"] == name)
+    assert DESCRIPTION.problems == []
 
 
 def facts() -> list[Any]:
@@ -158,6 +146,5 @@ def test_a_fact_of_the_runbook_stands_in_the_description(found: Any, stated: Any
 
 
 def test_every_secret_comes_from_the_vault() -> None:
-    vault = yaml.safe_load((DIRECTORY / "vault.yml").read_text())
-    assert set(vault) == set(re.findall(r"vault_\w+", TEXT))
-    assert set(vault.values()) == {""}
+    assert set(DESCRIPTION.vault) == set(re.findall(r"vault_\w+", TEXT))
+    assert set(DESCRIPTION.vault.values()) == {""}

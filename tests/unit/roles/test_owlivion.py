@@ -5,45 +5,26 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.runbook.ops.plugins.module_utils._contract import normalise
-from ansible_collections.runbook.ops.plugins.module_utils._references import complete, contradictions
 
-ROOT = Path(__file__).parents[3]
-INVENTORY = ROOT / "inventories" / "owlivion"
-DESCRIPTION = INVENTORY / "group_vars" / "owlivion" / "main.yml"
-OPTIONS = yaml.safe_load((ROOT / "roles" / "system" / "meta" / "argument_specs.yml").read_text())["argument_specs"][
-    "description"
-]["options"]
+from ._inventories import INVENTORIES, describe
 
-
-def resolved() -> dict[str, Any]:
-    described = yaml.safe_load(DESCRIPTION.read_text())
-    described["ops_alerts"]["webhook"] = ""  # a template: the vault's, which is empty
-    return described
-
-
-NORMAL, PROBLEMS = normalise(resolved(), OPTIONS)
-SYSTEM = complete(NORMAL)
+DESCRIPTION = describe("owlivion")
+SYSTEM, named = DESCRIPTION.system, DESCRIPTION.named
 APP = "/home/owlivion/owlivion-mail/owlivion-sync-server"
 
 
 def test_the_description_is_valid() -> None:
-    assert PROBLEMS + contradictions(NORMAL) == []
-
-
-def named(part: str, name: str) -> dict[str, Any]:
-    return next(item for item in SYSTEM[part] if item["name"] == name)
+    assert DESCRIPTION.problems == []
 
 
 def facts() -> list[Any]:
     app, web = named("services", "owlivion-sync-server"), named("services", "nginx")
     database, limits = named("databases", "owlivion_sync"), SYSTEM["thresholds"]
-    host = yaml.safe_load((INVENTORY / "hosts.yml").read_text())["owlivion"]["hosts"]["owlivion-1"]
+    host = yaml.safe_load((INVENTORIES / "owlivion" / "hosts.yml").read_text())["owlivion"]["hosts"]["owlivion-1"]
     robot = named("monitors", "UptimeRobot")
     table = [
         ("host", (host["ansible_host"], host["ansible_user"]), ("31.97.216.36", "owlivion")),
@@ -147,7 +128,7 @@ def test_a_fact_of_the_runbook_stands_in_the_description(found: Any, stated: Any
 
 
 def test_every_secret_comes_from_the_vault() -> None:
-    vault = yaml.safe_load((DESCRIPTION.parent / "vault.yml").read_text())
-    used = set(re.findall(r"\bvault_\w+", DESCRIPTION.read_text()))
+    vault = DESCRIPTION.vault
+    used = set(re.findall(r"\bvault_\w+", DESCRIPTION.text))
     assert used == set(vault)
     assert set(vault.values()) == {""}, "a secret stands in the repository"
