@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -178,10 +179,12 @@ class Engine:
         if done.returncode:
             return None
         facts = json.loads(done.stdout)[0]
+        # podman has no daemon: after a power cut it takes hosts for running whose processes are gone.
+        gone = self.is_podman and sys.platform == "linux" and not Path(f"/proc/{facts['State']['Pid']}").exists()
         published: dict[str, list[dict[str, str]] | None] = facts["NetworkSettings"]["Ports"]
         ports = next((port for port in published.values() if port), [])
         return {
-            "running": facts["State"]["Running"],
+            "running": facts["State"]["Running"] and not gone,
             "label": facts["Config"]["Labels"].get(PREFIX, ""),
             "port": int(ports[0]["HostPort"]) if ports else 0,
         }

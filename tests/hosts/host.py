@@ -53,9 +53,7 @@ class Host:
         tag = images.ensure(self.image, engine, workplace)
         with workplace.lock(f"host-{self.name}"):
             found = None if fresh else engine.inspect(self.container)
-            if found and found["label"] == self.image.fingerprint:
-                if not found["running"]:
-                    engine("start", self.container)
+            if found and found["label"] == self.image.fingerprint and (found["running"] or self._starts(engine)):
                 self._wait_for_boot(engine)
                 if self._is_complete(engine):
                     self._let_in(engine, workplace)  # another cache, and so another key, may have created it
@@ -87,6 +85,11 @@ class Host:
         if not self.bare:
             self._exec(engine, "python3", f"/usr/local/share/{self.image.kind}/provision.py", timeout=180)
         self._exec(engine, "touch", COMPLETE)
+
+    def _starts(self, engine: Engine) -> bool:
+        """Start the host again, and return whether it runs: not where the machine was switched off under it."""
+        engine("start", self.container, check=False)
+        return self._exec(engine, "true", check=False) == 0
 
     def _is_complete(self, engine: Engine) -> bool:
         """Return whether the host was set up to its end, for the peers as they are now."""
