@@ -82,7 +82,6 @@ docker exec postgres psql -U postgres -Atc 'SELECT count(*) FROM pg_stat_activit
 docker exec redis redis-cli info stats
 curl -s --max-time 5 http://localhost:3000/api/admin/queues/stats
 curl -fsS --max-time 5 https://yourdomain.com/api/health
-docker logs --tail 100 api-container
 grep -c ERROR /srv/ai-media-search/logs/api-$(date +%Y-%m-%d).log
 openssl s_client -connect yourdomain.com:443 </dev/null | openssl x509 -noout -enddate
 ls -lt /backups | head -5
