@@ -13,7 +13,7 @@ from typing import Any
 from ansible_collections.runbook.ops.plugins.module_utils import _monitor_install as made
 from ansible_collections.runbook.ops.plugins.module_utils._checks import make_check
 from ansible_collections.runbook.ops.plugins.module_utils._command import CommandError
-from ansible_collections.runbook.ops.plugins.module_utils._monitor_host import TELLS, VAR, Host, MonitorError
+from ansible_collections.runbook.ops.plugins.module_utils._monitor_host import VAR, Host, MonitorError
 from ansible_collections.runbook.ops.plugins.module_utils._monitor_plan import CONFIG, LIB, Installed, Step
 from ansible_collections.runbook.ops.plugins.module_utils._notify import SENDMAIL
 
@@ -40,7 +40,7 @@ def _do(host: Host, step: Step) -> None:
     elif step.verb == "link":
         host.link(step.path)
     elif step.verb == "unlink":
-        host.remove(f"{LIB}/{TELLS}")
+        host.unlink()
     elif step.verb == "remove":
         host.remove(step.path)
         host.remove_empty(LIB, str(Path(CONFIG).parent), str(Path(VAR).parent))

@@ -4,26 +4,16 @@
 
 from __future__ import annotations
 
-import ast
-import hashlib
-import io
-import re
-import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-HOME = "ansible_collections.runbook.ops.plugins.module_utils"
+from ansible_collections.runbook.ops.plugins.module_utils import _engine_file
+from ansible_collections.runbook.ops.plugins.module_utils._engine_file import HOME
+
 START = f"{HOME}._monitor_run"
 SERVICE, TIMER = "runbook-ops-monitor.service", "runbook-ops-monitor.timer"
 MARK = "# runbook.ops monitors instead: "
-MAIN = f"""import sys
-
-if sys.version_info < (3, 9):
-    raise SystemExit("monitor: it needs Python 3.9 or newer")
-from {START} import main
-
-raise SystemExit(main(sys.argv[1:]))
-"""
+MAIN = _engine_file.main_program(START, "monitor")
 SPANS = (("*-*-* *:*:0/{}", 1, 60), ("*-*-* *:0/{}:00", 60, 60), ("*-*-* 0/{}:00:00", 3600, 24))
 UNITS = {
     SERVICE: """# Written by runbook.ops (playbook install_monitoring), which replaces it whole.
@@ -102,65 +92,23 @@ def render_units(*, python: str, engine: str, interval_seconds: int, limit_secon
 
 
 def needed_sources(read: Callable[[str], str | None], start: str = START) -> dict[str, str]:
-    """Return the source of ``start`` and of all of ours that it imports, by dotted name.
-
-    :param read: returns the source of a module, None where there is none of that name
-    """
-    found: dict[str, str] = {}
-    left = [start]
-    while left:
-        name = left.pop()
-        source = None if name in found or not name.startswith(f"{HOME}.") else read(name)
-        if source is not None:
-            found[name] = source
-            left += _imports(source)
-    return dict(sorted(found.items()))
-
-
-def _imports(source: str) -> list[str]:
-    names = []
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-    return names
+    """Return the source of all of ours that the engine is made of, by dotted name."""
+    return _engine_file.needed_sources(read, start)
 
 
 def build_engine(sources: Mapping[str, str]) -> bytes:
-    """Return a file that Python runs, the same bytes for the same sources."""
-    files = {"__main__.py": MAIN}
-    for name, source in sources.items():
-        path = name.replace(".", "/")
-        files[f"{path}.py"] = source
-        parts = path.split("/")[:-1]
-        files.update({f"{'/'.join(parts[: n + 1])}/__init__.py": "" for n in range(len(parts))})
-    target = io.BytesIO()
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in sorted(files):
-            archive.writestr(zipfile.ZipInfo(path, (1980, 1, 1, 0, 0, 0)), files[path])
-    return target.getvalue()
-
-
-def version(content: bytes) -> str:
-    """Return what tells one engine, or one configuration, from another."""
-    return hashlib.sha256(content).hexdigest()[:16]
+    """Return the engine."""
+    return _engine_file.build_engine(sources, MAIN)
 
 
 def retire(crontab: str, programs: Sequence[str]) -> tuple[str, list[str]]:
     """Return ``crontab`` with the lines that run one of ``programs`` commented out, and those lines."""
-    lines, retired = [], []
-    wanted = [re.compile(rf"(?<![\w.-]){re.escape(program)}(?![\w.-])") for program in programs]
-    for line in crontab.splitlines(keepends=True):
-        runs = not line.lstrip().startswith("#") and any(one.search(line) for one in wanted)
-        lines.append(MARK + line if runs else line)
-        retired += [line.strip()] if runs else []
-    return "".join(lines), retired
+    return _engine_file.retire(crontab, programs, MARK)
 
 
 def reinstate(crontab: str) -> tuple[str, list[str]]:
     """Return ``crontab`` with what :func:`retire` commented out as it was, and those lines."""
-    lines = crontab.splitlines(keepends=True)
-    back = [line[len(MARK) :].strip() for line in lines if line.startswith(MARK)]
-    return "".join(line[len(MARK) :] if line.startswith(MARK) else line for line in lines), back
+    return _engine_file.reinstate(crontab, MARK)
 
 
 def make_config(options: Mapping[str, Any], *, hostname: str) -> tuple[dict[str, Any], dict[str, Any]]:

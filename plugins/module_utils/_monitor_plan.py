@@ -10,19 +10,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from ansible_collections.runbook.ops.plugins.module_utils._checks import make_change
+from ansible_collections.runbook.ops.plugins.module_utils._engine_file import ETC, LIB, UNITS, File, retired
 from ansible_collections.runbook.ops.plugins.module_utils._monitor_install import MARK, reinstate, retire
 
-LIB, ETC, UNITS = "usr/local/lib/runbook-ops", "etc/runbook-ops", "etc/systemd/system"
 CONFIG, SECRETS = f"{ETC}/monitor.json", f"{ETC}/monitor.secrets.json"
 HIDDEN = {SECRETS: "the secrets"}
-
-
-@dataclass(frozen=True)
-class File:
-    """A file with its content and its mode."""
-
-    content: bytes
-    mode: int
 
 
 @dataclass(frozen=True)
@@ -123,16 +115,11 @@ def changes(before: Installed, after: Installed, steps: Sequence[Step]) -> list[
         )
     for step in steps:
         if step.verb == "crontab":
-            lines = (retired(step.content), retired(before.crontabs[step.path]))
+            lines = (retired(step.content, MARK), retired(before.crontabs[step.path], MARK))
             verb = "commented out" if len(lines[0]) > len(lines[1]) else "put back"
             for line in set(lines[0]) ^ set(lines[1]):
                 found.append(make_change(f"/{step.path}", action=verb, section="Monitor", reason=line))
     return found
-
-
-def retired(crontab: str) -> list[str]:
-    """Return the lines that were commented out here."""
-    return [line[len(MARK) :] for line in crontab.splitlines() if line.startswith(MARK)]
 
 
 def _word(path: str) -> str:
@@ -151,7 +138,7 @@ def _text(one: Installed) -> str:
         if not path.startswith(LIB):
             content = "(secret)\n" if path in HIDDEN else file.content.decode("utf-8", "replace")
             parts.append(f"# /{path} ({file.mode:04o})\n{content}")
-    parts += [f"# /{path}: {line}\n" for path, text in sorted(one.crontabs.items()) for line in retired(text)]
+    parts += [f"# /{path}: {line}\n" for path, text in sorted(one.crontabs.items()) for line in retired(text, MARK)]
     parts += [f"engine: {one.current}\n"] if one.current else []
     parts += ["timer: enabled, running\n"] if one.enabled and one.active else []
     return "".join(parts)

@@ -1,0 +1,110 @@
+# Copyright: the runbook.ops authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An engine in one file that runs on a host without Ansible, and the lines of cron that it takes the place of. Private to this collection."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import io
+import json
+import re
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+HOME = "ansible_collections.runbook.ops.plugins.module_utils"
+LIB, ETC, UNITS = "usr/local/lib/runbook-ops", "etc/runbook-ops", "etc/systemd/system"
+
+
+@dataclass(frozen=True)
+class File:
+    """A file with its content and its mode."""
+
+    content: bytes
+    mode: int
+
+
+def main_program(start: str, name: str) -> str:
+    """Return the source that runs ``main()`` of the module ``start``."""
+    return f"""import sys
+
+if sys.version_info < (3, 9):
+    raise SystemExit("{name}: it needs Python 3.9 or newer")
+from {start} import main
+
+raise SystemExit(main(sys.argv[1:]))
+"""
+
+
+def needed_sources(read: Callable[[str], str | None], start: str) -> dict[str, str]:
+    """Return the source of ``start`` and of all of ours that it imports, by dotted name.
+
+    :param read: returns the source of a module, None where there is none of that name
+    """
+    found: dict[str, str] = {}
+    left = [start]
+    while left:
+        name = left.pop()
+        source = None if name in found or not name.startswith(f"{HOME}.") else read(name)
+        if source is not None:
+            found[name] = source
+            left += _imports(source)
+    return dict(sorted(found.items()))
+
+
+def _imports(source: str) -> list[str]:
+    names = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return names
+
+
+def build_engine(sources: Mapping[str, str], main: str) -> bytes:
+    """Return a file that Python runs, the same bytes for the same sources."""
+    files = {"__main__.py": main}
+    for name, source in sources.items():
+        path = name.replace(".", "/")
+        files[f"{path}.py"] = source
+        parts = path.split("/")[:-1]
+        files.update({f"{'/'.join(parts[: n + 1])}/__init__.py": "" for n in range(len(parts))})
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(files):
+            archive.writestr(zipfile.ZipInfo(path, (1980, 1, 1, 0, 0, 0)), files[path])
+    return target.getvalue()
+
+
+def version(content: bytes) -> str:
+    """Return what tells one engine, or one configuration, from another."""
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+def as_json(content: Mapping[str, Any]) -> bytes:
+    """Return ``content`` as it is written for an engine, the same bytes for the same content."""
+    return (json.dumps(content, ensure_ascii=False, indent=1, sort_keys=True) + "\n").encode()
+
+
+def retire(crontab: str, programs: Sequence[str], mark: str) -> tuple[str, list[str]]:
+    """Return ``crontab`` with the lines that run one of ``programs`` commented out by ``mark``, and those lines."""
+    lines, gone = [], []
+    wanted = [re.compile(rf"(?<![\w.-]){re.escape(program)}(?![\w.-])") for program in programs]
+    for line in crontab.splitlines(keepends=True):
+        runs = not line.lstrip().startswith("#") and any(one.search(line) for one in wanted)
+        lines.append(mark + line if runs else line)
+        gone += [line.strip()] if runs else []
+    return "".join(lines), gone
+
+
+def reinstate(crontab: str, mark: str) -> tuple[str, list[str]]:
+    """Return ``crontab`` with what :func:`retire` commented out as it was, and those lines."""
+    lines = crontab.splitlines(keepends=True)
+    back = [line[len(mark) :].strip() for line in lines if line.startswith(mark)]
+    return "".join(line[len(mark) :] if line.startswith(mark) else line for line in lines), back
+
+
+def retired(crontab: str, mark: str) -> list[str]:
+    """Return the lines that are commented out by ``mark``."""
+    return [line[len(mark) :] for line in crontab.splitlines() if line.startswith(mark)]

@@ -1,0 +1,131 @@
+# Copyright: the runbook.ops authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A host that an engine is installed on: its files, its crontabs, its Python. Private to this collection."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import stat
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from ansible_collections.runbook.ops.plugins.module_utils._engine_file import LIB, File
+
+CRONTABS = ("etc/crontab", "etc/cron.d/*", "var/spool/cron/crontabs/*", "var/spool/cron/*")
+
+
+def python_of_host() -> str:
+    """Return the Python that units call: the system's own name of it, which outlives an upgrade, where it is the same."""
+    system = "/usr/bin/python3"
+    same = os.path.exists(system) and os.path.realpath(system) == os.path.realpath(sys.executable)  # noqa: PTH110
+    return system if same else sys.executable
+
+
+def read_source(name: str) -> str | None:
+    """Return the source of a module of this collection, from a directory or from the archive that Ansible sends."""
+    try:
+        spec = importlib.util.find_spec(name)
+    except ModuleNotFoundError:
+        return None
+    return spec.loader.get_source(name) if spec and hasattr(spec.loader, "get_source") else None  # type: ignore[union-attr]
+
+
+class EngineHost:
+    """The host that the module runs on, by paths below its root. ``root`` is another directory than / in tests only."""
+
+    tells = ""  # the name for people, in LIB, that points to the engine
+
+    def __init__(self, program: Callable[[str], Callable[..., str]], *, root: str = "/") -> None:
+        """Prepare to look; ``program`` returns the door to a program."""
+        self.program, self.systemctl, self.root = program, program("systemctl"), Path(root)
+
+    def command(self) -> list[str]:
+        """Return what runs the engine by hand."""
+        return [python_of_host(), "-I", str(self.root / LIB / self.tells)]
+
+    def read(self, path: str) -> File | None:
+        """Return a file, None where there is none."""
+        try:
+            with (self.root / path).open("rb") as file:
+                return File(file.read(), stat.S_IMODE(os.fstat(file.fileno()).st_mode))
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def engines(self, pattern: str) -> list[str]:
+        """Return the paths of the engines whose names match."""
+        return sorted(str(path.relative_to(self.root)) for path in (self.root / LIB).glob(pattern))
+
+    def current(self) -> str | None:
+        """Return the name of the engine that the name for people points to."""
+        link = self.root / LIB / self.tells
+        return str(link.readlink()) if link.is_symlink() else None
+
+    def crontabs(self) -> dict[str, str]:
+        """Return the text of each crontab by its path."""
+        found = {}
+        for pattern in CRONTABS:
+            for path in sorted(self.root.glob(pattern)):
+                if path.is_file() and not path.name.startswith("."):
+                    text = path.read_bytes().decode("utf-8", "surrogateescape")
+                    found[str(path.relative_to(self.root))] = text
+        return found
+
+    def write(self, path: str, file: File) -> None:
+        """Replace a file, or make it."""
+        target = self.root / path
+        target.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        write(target, file)
+
+    def write_crontab(self, path: str, text: str) -> None:
+        """Replace a crontab; owner and mode stay, without which cron would not read it."""
+        found = (self.root / path).stat()
+        file = File(text.encode("utf-8", "surrogateescape"), stat.S_IMODE(found.st_mode))
+        write(self.root / path, file, owner=(found.st_uid, found.st_gid))
+
+    def link(self, engine: str) -> None:
+        """Let the name for people point to ``engine``."""
+        link = self.root / LIB / self.tells
+        partial = link.with_name(f".{link.name}.partial")
+        partial.unlink(missing_ok=True)
+        partial.symlink_to(engine)
+        partial.replace(link)
+
+    def unlink(self) -> None:
+        """Remove the name for people."""
+        self.remove(f"{LIB}/{self.tells}")
+
+    def remove(self, path: str) -> None:
+        """Remove a file, or a directory of ours with all that is in it."""
+        target = self.root / path
+        if target.is_dir() and not target.is_symlink():
+            for inner in target.iterdir():
+                inner.unlink()
+            target.rmdir()
+        else:
+            target.unlink(missing_ok=True)
+
+    def remove_empty(self, *paths: str) -> None:
+        """Remove those directories that hold nothing any more."""
+        for path in paths:
+            with contextlib.suppress(OSError):
+                (self.root / path).rmdir()
+
+
+def write(path: Path, file: File, owner: tuple[int, int] | None = None) -> None:
+    """Replace ``path`` as a whole: whoever reads finds the old or the new."""
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as target:
+            if owner:
+                os.fchown(target.fileno(), *owner)
+            os.fchmod(target.fileno(), file.mode)
+            target.write(file.content)
+            target.flush()
+            os.fsync(target.fileno())
+        partial.replace(path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
