@@ -125,8 +125,8 @@ UNITS: dict[str, str] = {**dict.fromkeys(_DURATIONS, "_seconds"), **dict.fromkey
 FORMATS: dict[str, Callable[[Any], Any]] = {
     **dict.fromkeys(_DURATIONS, duration),
     **dict.fromkeys(_SIZES, size),
-    **dict.fromkeys(("last", "hourly", "daily", "weekly", "monthly", "yearly", "every_months", "clear"), whole),
-    **dict.fromkeys(("path", "directory", "config", "upstream_config", "caches", "file", "flag"), absolute),
+    **dict.fromkeys(("last", "hourly", "daily", "weekly", "monthly", "yearly", "every_months", "clear", "jobs"), whole),
+    **dict.fromkeys(("path", "directory", "config", "upstream_config", "caches", "file", "files", "flag"), absolute),
     **dict.fromkeys(("data_directory", "rules_directory", "textfile_directory"), absolute),
     **dict.fromkeys(("entry_point", "migrations", "compose_file"), relative),
     **dict.fromkeys(("port", "standby_port", "ssh_port"), port),

@@ -144,10 +144,11 @@ def _backups(system: System) -> Probes:
             "max_age_seconds": backup["max_age_seconds"],
             "about": thing("backup", backup),
         }
-        files = {"directory": backup["directory"], "pattern": backup["pattern"]}
-        probes.append(
-            {"probe": "backup_files", **shared, **files, **given(min_size_bytes=backup.get("min_size_bytes"))}
-        )
+        if backup["pattern"]:
+            files = {"directory": backup["directory"], "pattern": backup["pattern"]}
+            probes.append(
+                {"probe": "backup_files", **shared, **files, **given(min_size_bytes=backup.get("min_size_bytes"))}
+            )
         if backup.get("log"):
             probes.append({"probe": "backup_log", **shared, **{key: backup["log"][key] for key in ("path", "success")}})
     return probes

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,6 +21,7 @@ MENTIONS = (
     ("queues", "redis", ("redis",), f"{PREFIX}redis has none of this name"),
     ("queues", "service", ("services",), "no service has this name"),
     ("backups", "databases", ("databases",), NO_DATABASE),
+    ("backups", "redis", ("redis",), f"{PREFIX}redis has none of this name"),
     ("queries", "database", ("databases",), NO_DATABASE),
     ("secrets", "services", ("services",), "no service has this name"),
     ("services", "needs", USABLE, "no database, Redis server, queue, bucket or dependency has this name"),
@@ -75,4 +77,40 @@ def missing(system: Mapping[str, Any]) -> list[str]:
         if not queue[key]:
             path = f"{PREFIX}queues[{index}].{key}"
             found.append(f"{path} is missing ({queue['name']}): the library {queue['library']} needs it")
+    return [*found, *_backups(system)]
+
+
+def _backups(system: Mapping[str, Any]) -> list[str]:
+    """Return one line for each backup that nobody could make, by what it says of itself."""
+    found = []
+    engines = {one["name"]: one["engine"] for _index, one in items(system, "databases")}
+    buckets = names(system, "buckets")
+    for index, backup in items(system, "backups"):
+        path, near = f"{PREFIX}backups[{index}]", f"({backup['name']})"
+        ours = backup["made_by"] == "collection"
+        if not ours and not backup["pattern"]:
+            found.append(
+                f"{path}.pattern is missing {near}: without it nobody knows which files another's script makes"
+            )
+        if ours and not (backup["databases"] or backup["redis"] or backup["files"]):
+            found.append(f"{path} has none of databases, redis, files {near}: write what it holds")
+        if ours and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]*", str(backup["name"])):
+            found.append(
+                f"{path}.name is {backup['name']!r}: files are named after it; use letters, digits, '.' and '-'"
+            )
+        for place, name in enumerate(backup["databases"] if ours else []):
+            if engines.get(name) == "mongodb":
+                found.append(
+                    f"{path}.databases[{place}] is {name!r}: the collection dumps PostgreSQL only; set made_by to other"
+                )
+        for key in ("calendar", "encryption", "offsite", "drill") if not ours else ():
+            if backup[key]:
+                found.append(
+                    f"{path}.{key} needs made_by: collection {near}: what another's script does is not ours to say"
+                )
+        bucket = (backup["offsite"] or {}).get("bucket")
+        if bucket and bucket not in buckets:
+            found.append(
+                f"{path}.offsite.bucket is {bucket!r}: {PREFIX}buckets has none of this name; {nearest(bucket, buckets)}"
+            )
     return found

@@ -31,9 +31,42 @@ def service(name: str, **more: Any) -> dict[str, Any]:
 A, B, C = service("a", after=["b"]), service("b", after=["c"]), service("c")
 PM2 = {"name": "app", "manager": "pm2", "user": "u"}
 KEEP = {"directory": "/b", "pattern": "*", "max_age": "1d", "keep": {"last": 1}}
+OURS = {"name": "nightly", "made_by": "collection", "directory": "/b", "max_age": "1d", "keep": {"last": 1}}
+MONGO = {"name": "m", "engine": "mongodb"}
 
 BOX = {"name": "box", "manager": "compose", "path": "/srv/shop"}
 PROBLEMS: list[tuple[dict[str, Any], str]] = [
+    (
+        {"backups": [{**KEEP, "name": "old", "pattern": ""}]},
+        "ops_backups[0].pattern is missing (old): without it nobody knows which files another's script makes",
+    ),
+    (
+        {"backups": [OURS]},
+        "ops_backups[0] has none of databases, redis, files (nightly): write what it holds",
+    ),
+    (
+        {"backups": [{**OURS, "name": "every night", "files": ["/etc"]}]},
+        "ops_backups[0].name is 'every night': files are named after it; use letters, digits, '.' and '-'",
+    ),
+    (
+        {"backups": [{**OURS, "databases": ["m"]}], "databases": [MONGO]},
+        "ops_backups[0].databases[0] is 'm': the collection dumps PostgreSQL only; set made_by to other",
+    ),
+    (
+        {"backups": [{**KEEP, "name": "old", "drill": {"max_age": "7d"}}]},
+        "ops_backups[0].drill needs made_by: collection (old): what another's script does is not ours to say",
+    ),
+    (
+        {
+            "backups": [{**OURS, "files": ["/etc"], "offsite": {"bucket": "awya"}}],
+            "buckets": [{"name": "away", "bucket": "b"}],
+        },
+        "ops_backups[0].offsite.bucket is 'awya': ops_buckets has none of this name; did you mean away?",
+    ),
+    (
+        {"backups": [{**OURS, "redis": ["cash"]}], "redis": [{"name": "cache"}]},
+        "ops_backups[0].redis[0] is 'cash': ops_redis has none of this name; did you mean cache?",
+    ),
     (
         {"services": [{"name": "web", "manager": "vercel"}]},
         "ops_services[0].vercel is missing (web): the manager vercel needs it",
