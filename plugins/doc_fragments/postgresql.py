@@ -4,18 +4,7 @@
 
 from __future__ import annotations
 
-
-class ModuleDocFragment:
-    """Options with the names that users of community.postgresql know."""
-
-    DOCUMENTATION = r"""
-options:
-  databases:
-    description: The databases to work on.
-    type: list
-    elements: str
-    required: true
-  login_host:
+CONNECTION = r"""  login_host:
     description:
       - Host of the server.
       - Without it the local socket is used.
@@ -64,3 +53,39 @@ notes:
   - Needs C(psql) on the host where it runs, and nothing else; no Python driver.
   - Supports PostgreSQL 12 and later.
 """
+
+
+class ModuleDocFragment:
+    """Options with the names that users of community.postgresql know."""
+
+    DOCUMENTATION = (
+        r"""
+options:
+  databases:
+    description: The databases to work on.
+    type: list
+    elements: str
+    required: true
+"""
+        + CONNECTION
+    )
+
+    # Of modules that work on one database, with PostgreSQL's own programs, also inside a container.
+    SERVER = (
+        r"""
+options:
+  container:
+    description:
+      - Name of the container that the server runs in. Its programs are then used, over its local socket, by C(docker exec);
+        O(login_host), O(login_port), O(login_unix_socket) and O(ssl_mode) mean nothing then.
+      - Without O(login_user) the role is O(run_as).
+    type: str
+  project:
+    description: Compose project of that container, instead of its name. Goes with O(service).
+    type: str
+  service:
+    description: Compose service within O(project).
+    type: str
+"""
+        + CONNECTION
+    )

@@ -39,7 +39,7 @@ def run_program(
     account: dict[str, Any] = {}
     if user and os.geteuid() == 0:
         # Not runuser: that opens a session, which costs more than the question and fills the journal every few minutes.
-        account = _account(user)
+        account = account_of(user)
         surroundings["HOME"] = account.pop("home")
     try:
         done = subprocess.run(
@@ -66,7 +66,11 @@ def last_line(text: str) -> str:
     return (text.strip() or "it said nothing").splitlines()[-1].strip()
 
 
-def _account(user: str) -> dict[str, Any]:
+def account_of(user: str) -> dict[str, Any]:
+    """Return what makes ``subprocess`` become ``user``, and ``home``.
+
+    :raises ProbeError: there is no such account.
+    """
     import pwd  # noqa: PLC0415  # only who changes the account needs it
 
     try:
