@@ -86,7 +86,7 @@ lint: ## style of Python, YAML and Ansible, and generated pages that are up to d
 types: ## mypy over everything
 	$(SAY) 'Types'
 	@MYPYPATH=collections mypy --cache-dir /dev/null -p ansible_collections.runbook.ops.plugins
-	@MYPYPATH=collections:tests/hosts mypy --cache-dir /dev/null tests/hosts tools
+	@MYPYPATH=collections:tests/hosts:tools mypy --cache-dir /dev/null tests/hosts tools
 
 unit: ## unit tests, without any host
 	$(SAY) 'Unit tests'
