@@ -19,6 +19,8 @@ STAMP = "%Y%m%d%H%M%S"
 NAME = slice(15, None)  # where the name stands in a backup's string
 SIDECARS = (".sha256", ".sha512", ".md5", ".sig", ".asc", ".manifest", ".manifest.json")
 UNFINISHED = (".partial", ".part", ".tmp")
+REMOVED = ".removed"  # a directory that is being deleted, or was when that was cut off
+SET_STAMP = "00000000T000000Z"  # the shape of the moment in the name of a set's backup
 AUTOMATIC = re.compile(
     r"(?<!\d)(?P<Y>\d{4})(-?)(?P<m>\d{2})\2(?P<d>\d{2})"
     r"(?:[T_. -]?(?P<H>\d{2})(?P<colon>[:-]?)(?P<M>\d{2})(?:(?P=colon)(?P<S>\d{2}))?)?(?!\d)",
@@ -41,29 +43,52 @@ class Dated:
     sidecars: set[str] = field(default_factory=set)
     unfinished: int = 0
     undated: int = 0
+    sets: list[str] = field(default_factory=list)  # names that backups of the set asked for have
+    removed: list[str] = field(default_factory=list)  # names of what a killed run was deleting
 
 
-def read_dates(names: Iterable[str], *, pattern: str = "*", date_format: str | None = None) -> Dated:
+def read_dates(
+    names: Iterable[str], *, pattern: str | None = "*", date_format: str | None = None, set_name: str | None = None
+) -> Dated:
     """Return the backups among ``names``: they match the glob ``pattern`` and hold a date.
 
+    :param pattern: None: only those of the set are looked for
     :param date_format: how the date is written, of %Y %m %d %H %M %S; None finds the usual forms
+    :param set_name: names of this set's backups are told apart, whatever ``pattern`` says
     :raises DateFormatError: ``date_format`` holds something else, or not a whole date.
     """
-    matches = re.compile(translate(pattern)).match
+    matches = re.compile("(?!)" if pattern is None else translate(pattern)).match
     # Backups of one kind differ in their digits only: what is decided for one name holds for all of its shape.
-    shape_decides = re.search(r"[\d\[]", pattern) is None
+    shape_decides = pattern is None or re.search(r"[\d\[]", pattern) is None
     expression = AUTOMATIC if date_format is None else _expression(date_format)
+    prefix = None if set_name is None else f"{set_name}_"
+    set_shape = None if prefix is None else prefix.translate(BLUR_DIGITS) + SET_STAMP
     found, rest = Dated(), iter(names)
     while chunk := list(islice(rest, CHUNK)):
         groups: dict[str, list[str]] = {}
         for name, shape in zip(chunk, "\0".join(chunk).translate(BLUR_DIGITS).split("\0")):
             groups.setdefault(shape, []).append(name)
-        for group in groups.values():
+        for shape, group in groups.items():
+            if shape.endswith(REMOVED):
+                found.removed += [
+                    name
+                    for name in group
+                    if _is_of(prefix, set_shape, name[: -len(REMOVED)])
+                    or (matches(name[: -len(REMOVED)]) and expression.search(name))
+                ]
+                continue
+            if shape == set_shape:
+                found.sets += [name for name in group if prefix and name.startswith(prefix)]
+                group = [name for name in group if prefix and not name.startswith(prefix)]  # noqa: PLW2901
             alike = [name for name in group if matches(name)] if not shape_decides else group
             if alike and matches(alike[0]):
                 _sort_in(found, alike, expression)
     found.backups.sort()
     return found
+
+
+def _is_of(prefix: str | None, set_shape: str | None, name: str) -> bool:
+    return prefix is not None and name.startswith(prefix) and name.translate(BLUR_DIGITS) == set_shape
 
 
 def _sort_in(found: Dated, alike: list[str], expression: re.Pattern[str]) -> None:

@@ -7,6 +7,7 @@ keeps the newest of each of the last seven days *that have one*; every rule is a
 suffices to stay; a rule with counts left keeps the oldest backup too; ``within`` counts from the newest backup, not
 from now, so that backups that stopped are never thinned out by the calendar. Three things are stricter here: a backup
 that is not good uses up no count, one dated in the future neither, and the newest good ones stay whatever a rule says.
+So do the newest ones of every floor, such as the three newest that are verified: neither clock nor age is asked there.
 
 Backups are the strings of :func:`read_dates`: ``YYYYMMDDHHMMSS/name``, oldest first.
 """
@@ -29,6 +30,10 @@ PERIOD = {"hourly": 10, "daily": 8, "monthly": 6, "yearly": 4}  # characters of 
 FUTURE_TOLERANCE = timedelta(days=1)  # names may be in UTC and the clock in local time, or the other way round
 
 
+# The newest so many backups of which this is true stay; what is true of a backup makes it a good one too.
+Floors = Mapping[str, tuple[int, Callable[[str], bool]]]
+
+
 class RetentionError(ValueError):
     """A rule that cannot be meant."""
 
@@ -39,10 +44,21 @@ class Plan:
 
     delete: list[str] = field(default_factory=list)  # as they were given, oldest first
     kept_by: Counter[str] = field(default_factory=Counter)  # rule: number of backups it keeps
-    newest_good: str | None = None
+    newest_key: str | None = None  # the newest good backup, as it was given
+    newest_good: str | None = None  # its name
     newest_good_at: datetime | None = None
     in_future: list[str] = field(default_factory=list)  # names
     not_good: list[str] = field(default_factory=list)  # names, of those that a rule had to look at
+    reasons: dict[str, tuple[str, ...]] = field(
+        default_factory=dict
+    )  # backup: the counted rules and floors that keep it
+    within_from: str | None = None  # the oldest backup that `within` keeps
+    newest_of: dict[str, str] = field(default_factory=dict)  # floor: its newest backup
+
+    def oldest_by_rule(self, floors: Floors) -> str | None:
+        """Return the oldest backup that stays for another reason than a floor."""
+        ruled = [backup for backup, why in self.reasons.items() if not floors.keys() >= set(why)]
+        return min([*ruled, *([self.within_from] if self.within_from else [])], default=None)
 
 
 def read_keep(rules: Mapping[str, Any]) -> dict[str, float | None]:
@@ -69,6 +85,7 @@ def prune(
     now: datetime | None,
     minimum: int = 3,
     is_good: Callable[[str], bool] = bool,
+    floors: Floors | None = None,
 ) -> Plan:
     """Return which of ``backups`` the rules let go.
 
@@ -78,6 +95,7 @@ def prune(
         date is believed
     :param minimum: so many of the newest good backups stay whatever ``keep`` says
     :param is_good: asked for a name, and only where the answer matters
+    :param floors: what stays beside, by the name that ``kept_by`` gives it
     :raises RetentionError: ``keep`` holds no rule, or one that is unknown or negative.
     """
     counts = _counts(keep)
@@ -91,9 +109,13 @@ def prune(
         newest -= 1
     if newest < 0:
         return plan  # nothing proves that the rest may go
-    plan.newest_good, plan.newest_good_at = backups[newest][NAME], parse_stamp(backups[newest][:14])
+    plan.newest_key, plan.newest_good = backups[newest], backups[newest][NAME]
+    plan.newest_good_at = parse_stamp(backups[newest][:14])
     cutoff = newest + 1 if keep.get("within") is None else _first_within(backups, newest, keep["within"] or 0)
-    chosen = _choose(backups[: newest + 1], counts, minimum, is_good, plan)
+    if cutoff <= newest:
+        plan.within_from = backups[cutoff]
+    wanted = {**counts, **({"minimum": minimum} if minimum else {})}
+    chosen = _choose(backups[: newest + 1], wanted, floors or {}, is_good, plan)
     plan.kept_by.update({"within": newest + 1 - cutoff} if keep.get("within") is not None else {})
     plan.delete = [key for index, key in enumerate(backups[: min(cutoff, newest)]) if index not in chosen]
     return plan
@@ -123,32 +145,40 @@ def _first_within(backups: list[str], newest: int, seconds: float) -> int:
 
 
 def _choose(
-    backups: list[str], counts: dict[str, int], minimum: int, is_good: Callable[[str], bool], plan: Plan
+    backups: list[str], counts: Mapping[str, int], floors: Floors, is_good: Callable[[str], bool], plan: Plan
 ) -> set[int]:
-    """Return the indexes that the counted rules and the minimum keep; ``plan`` learns by which rule."""
+    """Return the indexes that the counted rules and the floors keep; ``plan`` learns by which."""
     chosen: set[int] = set()
     left, period = dict(counts), dict.fromkeys(counts, "")
-    if minimum:
-        left["minimum"] = minimum
+    held = {floor: count for floor, (count, _is_true) in floors.items() if count}
     for index in range(len(backups) - 1, -1, -1):
-        if not left:
+        if not left and not held:
             break
         key = backups[index]
+        why = [floor for floor in held if floors[floor][1](key[NAME])]
+        for floor in why:
+            plan.newest_of.setdefault(floor, key)
+            _use_up(held, floor)
         # As in restic, a rule with counts left keeps the oldest one: history grows until they are used up.
         wanted = [rule for rule in left if index == 0 or _period(rule, key) != period.get(rule)]
-        if not wanted:
-            continue
-        if not is_good(key[NAME]):
+        if wanted and not (why or is_good(key[NAME])):
             plan.not_good.append(key[NAME])
             continue
-        chosen.add(index)
         for rule in wanted:
             period[rule] = _period(rule, key)
-            plan.kept_by[rule] += 1
-            left[rule] -= 1
-            if left[rule] == 0:
-                del left[rule]
+            _use_up(left, rule)
+        why = [*wanted, *why]
+        if why:
+            chosen.add(index)
+            plan.reasons[key] = tuple(why)
+            plan.kept_by.update(why)
     return chosen
+
+
+def _use_up(left: dict[str, int], rule: str) -> None:
+    left[rule] -= 1
+    if left[rule] == 0:
+        del left[rule]
 
 
 def _period(rule: str, key: str) -> str:

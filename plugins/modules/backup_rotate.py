@@ -13,14 +13,19 @@ version_added: 0.1.0
 author:
   - The runbook.ops founders (@runbook-ops)
 description:
-  - Deletes old backups of one directory. A backup is a regular file whose name matches O(pattern) and holds a date;
-    nothing else is ever touched.
+  - Deletes old backups of one directory. A backup is a regular file whose name matches O(pattern) and holds a date, a
+    directory of such a name with the checksums of its files in C(manifest.json) (C(checksums)) or C(SHA256SUMS), or a whole
+    backup of O(set). Nothing else is ever touched.
   - The rules mean what they mean in C(restic forget). O(keep.within) counts from the newest good backup, not from now,
     so a wrong clock, or backups that stopped, never empty the directory.
   - The newest good backup always stays. Good is one that holds at least O(min_size) and, where backups there come with
     a checksum file (its name and C(.sha256), C(.sha512), C(.md5), C(.sig), C(.asc), C(.manifest), C(.manifest.json)),
-    has one. Checksum files go together with their backup; C(.partial), C(.part) and C(.tmp) files stay.
-  - The oldest are deleted first. What a killed run leaves, the next one deletes.
+    has one. Checksum files go together with their backup; C(.partial), C(.part) and C(.tmp) files stay. A directory is
+    good when all that it is to hold is there in its size; a content that is damaged is what M(runbook.ops.backup_verify)
+    finds.
+  - Of a set, the newest O(minimum_verified) verified backups stay too, and so does the newest that was restored on trial.
+  - The oldest are deleted first. A directory is renamed to a name that is no backup's before its files go. What a killed
+    run leaves, the next one deletes.
 extends_documentation_fragment:
   - runbook.ops.attributes
 attributes:
@@ -36,9 +41,12 @@ options:
     type: path
     required: true
   pattern:
-    description: Glob that the names of the backups match, such as V(backup_*.sql*).
+    description: Glob that the names of the backups match, such as V(backup_*.sql*). Needed without O(set).
     type: str
-    required: true
+  set:
+    description: Name of a set of backups that modules such as M(runbook.ops.pg_backup) made in O(directory).
+    type: str
+    version_added: 0.2.0
   date_format:
     description:
       - How the date is written in the names, of C(%Y), C(%m), C(%d), C(%H), C(%M) and C(%S).
@@ -75,6 +83,14 @@ options:
     description: So many of the newest good backups stay whatever O(keep) says.
     type: int
     default: 3
+  minimum_verified:
+    description:
+      - So many of the newest verified backups of O(set) stay whatever O(keep), age and clock say; while there are fewer, no
+        verified one goes. V(0) asks for no proof.
+      - Verified is one that M(runbook.ops.backup_verify) found undamaged, and whose files are there in their sizes still.
+    type: int
+    default: 3
+    version_added: 0.2.0
   min_size:
     description: A smaller backup is not good, such as V(1kB); a bare number is bytes.
     type: str
@@ -111,6 +127,13 @@ EXAMPLES = r"""
     directory: /backups/all
     pattern: 'db-*.dump'
     keep: {daily: 14, weekly: 8, monthly: 12}
+
+- name: Rotate the collection's own backups, and those that a script made there before
+  runbook.ops.backup_rotate:
+    directory: /backups/daily
+    set: daily
+    pattern: 'backup_*.sql*'
+    keep: {daily: 14, weekly: 8, monthly: 12}
 """
 
 RETURN = r"""
@@ -135,6 +158,18 @@ deleted_names:
   returned: success
   type: list
   elements: str
+deletions:
+  description: The same with the C(reason) why each goes.
+  returned: success
+  type: list
+  elements: dict
+  version_added: 0.2.0
+keeps:
+  description: The newest backups that stay, at most O(names_limit), each with its C(name) and the C(reasons) why.
+  returned: success
+  type: list
+  elements: dict
+  version_added: 0.2.0
 kept_by:
   description: Number of backups that each rule keeps; one backup may be kept by several.
   returned: success
@@ -147,6 +182,28 @@ newest_good_at:
   description: The date in its name, without a zone because names have none.
   returned: success
   type: str
+newest_verified:
+  description: Name of the newest verified backup of O(set), null without one.
+  returned: success
+  type: str
+  version_added: 0.2.0
+not_whole:
+  description: Names that backups of O(set) would have, of what is none; never touched.
+  returned: success
+  type: list
+  elements: str
+  version_added: 0.2.0
+not_ours:
+  description: Backups that no rule keeps and that stay because something else is in them, and what.
+  returned: success
+  type: dict
+  version_added: 0.2.0
+leftovers:
+  description: Directories that a killed run was deleting, and that were deleted now.
+  returned: success
+  type: list
+  elements: str
+  version_added: 0.2.0
 in_future:
   description: Number of backups dated more than a day after now; they stay and count for nothing.
   returned: success
@@ -165,7 +222,7 @@ undated:
   returned: success
   type: int
 checks:
-  description: Whether there is a good backup, whether it is late, whether one is dated in the future.
+  description: Whether there is a good backup, whether it is late, whether one is dated in the future, how many are verified.
   returned: success
   type: list
   elements: dict
@@ -176,29 +233,18 @@ changes:
   elements: dict
 """
 
-import contextlib
-import os
-import stat
-import threading
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.runbook.ops.plugins.module_utils._dated_names import NAME, SIDECARS, read_dates
-from ansible_collections.runbook.ops.plugins.module_utils._retention import COUNTED, prune, read_keep
-from ansible_collections.runbook.ops.plugins.module_utils._rotation import (
-    Rotation,
-    RotationError,
-    judge,
-    refuse_too_many,
-    report,
-)
-from ansible_collections.runbook.ops.plugins.module_utils._units import parse_duration, parse_size
+from ansible_collections.runbook.ops.plugins.module_utils._backup_rotate import rotate
+from ansible_collections.runbook.ops.plugins.module_utils._retention import COUNTED
+from ansible_collections.runbook.ops.plugins.module_utils._rotation import RotationError
 
 ARGUMENTS: dict[str, Any] = {
     "directory": {"type": "path", "required": True},
-    "pattern": {"type": "str", "required": True},
+    "pattern": {"type": "str"},
+    "set": {"type": "str"},
     "date_format": {"type": "str"},
     "keep": {
         "type": "dict",
@@ -209,6 +255,7 @@ ARGUMENTS: dict[str, Any] = {
         },
     },
     "minimum": {"type": "int", "default": 3},
+    "minimum_verified": {"type": "int", "default": 3},
     "min_size": {"type": "str", "default": "1B"},
     "max_age": {"type": "str"},
     "max_delete_percent": {"type": "int", "default": 90},
@@ -216,120 +263,11 @@ ARGUMENTS: dict[str, Any] = {
 }
 
 
-class Folder:
-    """One open directory: whatever is renamed around it, files are looked at and deleted in this one."""
-
-    def __init__(self, path: str, *, min_size: int) -> None:
-        self.path, self.min_size = path, min_size
-        self.sidecars: set[str] = set()
-        try:
-            self.descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-        except OSError as exc:
-            raise RotationError(f"cannot open the directory {path} ({exc.strerror}): correct directory") from exc
-        self.device = os.fstat(self.descriptor).st_dev
-
-    def names(self) -> Iterator[str]:
-        names = os.listdir(self.descriptor)  # noqa: PTH208  # pathlib cannot list an open directory
-        while names:
-            yield names.pop()  # given away one by one: two full lists of 200 000 names are all the memory we allow
-
-    def look(self, name: str) -> os.stat_result | None:
-        """Return what is known of ``name`` where it is a regular file of this file system."""
-        try:
-            found = os.stat(name, dir_fd=self.descriptor, follow_symlinks=False)
-        except FileNotFoundError:
-            return None
-        return found if stat.S_ISREG(found.st_mode) and found.st_dev == self.device else None
-
-    def is_good(self, name: str) -> bool:
-        found = self.look(name)
-        complete = not self.sidecars or bool(self.beside(name))
-        return found is not None and found.st_size >= self.min_size and complete
-
-    def beside(self, name: str) -> list[str]:
-        return [name + suffix for suffix in SIDECARS if name + suffix in self.sidecars] if self.sidecars else []
-
-    def remove(self, backups: list[str], *, check_mode: bool) -> tuple[list[str], int]:
-        """Delete those of ``backups`` that are regular files, oldest first; return them and the bytes that they held.
-
-        In check mode the same, without deleting. The kernel frees the bytes of one file while another is looked at, so
-        many files are shared between two threads.
-        """
-        sizes: list[int | None] = [None] * len(backups)
-        errors: list[OSError] = []
-        threads = 2 if len(backups) > 1000 else 1
-
-        def work(first: int) -> None:
-            try:
-                for index in range(first, len(backups), threads):
-                    if errors:
-                        return
-                    with contextlib.suppress(FileNotFoundError):  # somebody else was quicker
-                        sizes[index] = self.remove_one(backups[index][NAME], check_mode=check_mode)
-            except OSError as exc:
-                errors.append(exc)
-
-        helpers = [threading.Thread(target=work, args=(first,), daemon=True) for first in range(1, threads)]
-        for helper in helpers:
-            helper.start()
-        work(0)
-        for helper in helpers:
-            helper.join()
-        removed = [backup for backup, size in zip(backups, sizes) if size is not None]
-        if errors:
-            raise RotationError(
-                f"cannot delete {errors[0].filename} in {self.path} ({errors[0].strerror}); {len(removed)} of "
-                f"{len(backups)} backups were deleted. Remove the cause and run again"
-            )
-        return removed, sum(size for size in sizes if size is not None)
-
-    def remove_one(self, name: str, *, check_mode: bool) -> int | None:
-        """Delete one backup, after its sidecars: what a killed run leaves is a backup still. Return their bytes."""
-        found = self.look(name)
-        if found is None:
-            return None
-        size = found.st_size
-        for beside in self.beside(name):
-            extra = self.look(beside)
-            if extra is not None:
-                size += extra.st_size
-                if not check_mode:
-                    os.unlink(beside, dir_fd=self.descriptor)
-        if not check_mode:
-            os.unlink(name, dir_fd=self.descriptor)
-        return size
-
-
-def run(options: dict[str, Any], *, now: datetime, check_mode: bool) -> dict[str, Any]:
-    """Delete what the rules let go, and return what happened.
-
-    :param now: in the host's own time zone, without a zone, as the names have none
-    :raises RotationError: the directory cannot be read, a file not be deleted, or too many would go.
-    :raises ValueError: an option cannot be meant.
-    """
-    keep, min_size = read_keep(options["keep"]), parse_size(options["min_size"])
-    max_age = None if options["max_age"] is None else parse_duration(options["max_age"])
-    limit, directory = options["max_delete_percent"], options["directory"]
-    folder = Folder(directory, min_size=min_size)
-    try:
-        dated = read_dates(folder.names(), pattern=options["pattern"], date_format=options["date_format"])
-        folder.sidecars = dated.sidecars
-        plan = prune(dated.backups, keep=keep, now=now, minimum=options["minimum"], is_good=folder.is_good)
-        refuse_too_many(len(plan.delete), len(dated.backups), limit=limit, directory=directory)
-        removed, size = folder.remove(plan.delete, check_mode=check_mode)
-    finally:
-        os.close(folder.descriptor)
-    found = len(dated.backups) - len(plan.delete) + len(removed)  # what had the name of a backup and was none is none
-    rotation = Rotation(directory, keep, dated, plan, found, removed, size)
-    checks = judge(rotation, now=now, max_age=max_age)
-    return {**report(rotation, names_limit=options["names_limit"]), "checks": checks}
-
-
 def main() -> None:
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    module = AnsibleModule(argument_spec=ARGUMENTS, required_one_of=[("pattern", "set")], supports_check_mode=True)
     try:
         # The names hold local time without a zone, so that is what they are compared with.
-        result = run(module.params, now=datetime.now(), check_mode=module.check_mode)
+        result = rotate(module.params, now=datetime.now(), check_mode=module.check_mode)
     except (RotationError, ValueError) as exc:
         module.fail_json(msg=str(exc))
     module.exit_json(**result)

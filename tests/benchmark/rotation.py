@@ -32,17 +32,17 @@ import json, resource, sys, time, types
 from datetime import datetime
 basic = sys.modules["ansible.module_utils.basic"] = types.ModuleType("basic")  # the body is measured, not what wraps it
 basic.AnsibleModule = None
-from ansible_collections.runbook.ops.plugins.modules import backup_rotate
-options = dict(directory=sys.argv[1], pattern="backup_*.sql*", date_format=None, keep={"within": "90d"}, minimum=3,
+from ansible_collections.runbook.ops.plugins.module_utils import _backup_folder, _backup_rotate
+options = dict(directory=sys.argv[1], set=None, minimum_verified=3, pattern="backup_*.sql*", date_format=None, keep={"within": "90d"}, minimum=3,
                min_size="0", max_age=None, max_delete_percent=100, names_limit=20)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 began = time.perf_counter()
 if sys.argv[2] == "list":
     from ansible_collections.runbook.ops.plugins.module_utils._dated_names import read_dates
-    folder = backup_rotate.Folder(sys.argv[1], min_size=0)
+    folder = _backup_folder.Folder(sys.argv[1], min_size=0)
     result = {"deleted": len(read_dates(folder.names(), pattern="backup_*.sql*").backups)}
 else:
-    result = backup_rotate.run(options, now=datetime(2026, 11, 21, 8), check_mode=False)
+    result = _backup_rotate.rotate(options, now=datetime(2026, 11, 21, 8), check_mode=False)
 seconds = time.perf_counter() - began
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 print(json.dumps({"seconds": seconds, "peak_mib": peak / 1024, "own_mib": (peak - before) / 1024,

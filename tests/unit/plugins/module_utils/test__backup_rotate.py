@@ -8,8 +8,9 @@ import os
 from datetime import datetime, timedelta
 
 import pytest
+from ansible_collections.runbook.ops.plugins.module_utils import _backup_folder
+from ansible_collections.runbook.ops.plugins.module_utils._backup_rotate import rotate as run
 from ansible_collections.runbook.ops.plugins.module_utils._rotation import RotationError
-from ansible_collections.runbook.ops.plugins.modules import backup_rotate
 
 NOW = datetime(2026, 11, 21, 8)
 
@@ -26,10 +27,17 @@ def folder(tmp_path):
 
 
 def rotate(directory, *, check_mode=False, now=NOW, **options):
-    defaults = {"pattern": "backup_*.sql*", "date_format": None, "keep": {"within": "30d", "last": 7}, "minimum": 3}
+    defaults = {
+        "pattern": "backup_*.sql*",
+        "set": None,
+        "minimum_verified": 3,
+        "date_format": None,
+        "keep": {"within": "30d", "last": 7},
+        "minimum": 3,
+    }
     limits = {"min_size": "1B", "max_age": None, "max_delete_percent": 90, "names_limit": 20}
     everything = {"directory": str(directory), **defaults, **limits, **options}
-    return backup_rotate.run(everything, now=now, check_mode=check_mode)
+    return run(everything, now=now, check_mode=check_mode)
 
 
 def names_in(directory):
@@ -127,7 +135,7 @@ def test_a_run_that_was_killed_is_finished_by_the_next(folder, monkeypatch):
             raise KeyboardInterrupt
         real(name, **options)
 
-    monkeypatch.setattr(backup_rotate.os, "unlink", killed)
+    monkeypatch.setattr(_backup_folder.os, "unlink", killed)
     with pytest.raises(KeyboardInterrupt):
         rotate(folder)
     assert calls[0] == name_of(99), "the oldest goes first"
@@ -176,7 +184,7 @@ def test_a_file_that_cannot_be_deleted_is_named_with_what_was_done(folder, monke
     def refuse(name, **_options):
         raise PermissionError(1, "Operation not permitted", name)
 
-    monkeypatch.setattr(backup_rotate.os, "unlink", refuse)
+    monkeypatch.setattr(_backup_folder.os, "unlink", refuse)
     with pytest.raises(
         RotationError, match=r"cannot delete backup_.* in .* \(Operation not permitted\); 0 of 69 backups were"
     ):
@@ -191,7 +199,7 @@ def test_a_file_that_someone_else_deleted_meanwhile_is_no_error(folder, monkeypa
             real(name, **options)
         real(name, **options)
 
-    monkeypatch.setattr(backup_rotate.os, "unlink", late)
+    monkeypatch.setattr(_backup_folder.os, "unlink", late)
     assert rotate(folder)["deleted"] == 68
     assert names_in(folder) == sorted(name_of(n) for n in range(31))
 

@@ -1,0 +1,248 @@
+# Copyright: the runbook.ops authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One open directory of backups: what is a good one there, and how one is deleted. Private to this collection."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from ansible_collections.runbook.ops.plugins.module_utils._backup_proof import read_proof
+from ansible_collections.runbook.ops.plugins.module_utils._backup_set import SetError, locked
+from ansible_collections.runbook.ops.plugins.module_utils._dated_names import NAME, REMOVED, SIDECARS, STAMP, Dated
+from ansible_collections.runbook.ops.plugins.module_utils._failpoint import reached
+from ansible_collections.runbook.ops.plugins.module_utils._payload import (
+    Files,
+    fault,
+    files_of,
+    read_copy,
+    read_set,
+    size_of,
+    stranger,
+)
+from ansible_collections.runbook.ops.plugins.module_utils._rotation import RotationError
+from ansible_collections.runbook.ops.plugins.module_utils._units import human_size
+
+
+class Folder:
+    """One open directory: whatever is renamed around it, files are looked at and deleted in this one."""
+
+    def __init__(self, path: str, *, min_size: int) -> None:
+        self.path, self.min_size = Path(path), min_size
+        self.sidecars: set[str] = set()
+        self.sets: set[str] = set()  # names of the whole backups of the set
+        self.strays: list[str] = []  # what is named like one, and is none
+        self.strangers: dict[str, str] = {}  # backup that was to go: what stands in it and belongs to somebody else
+        try:
+            self.descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        except OSError as exc:
+            raise RotationError(f"cannot open the directory {path} ({exc.strerror}): correct directory") from exc
+        self.device = os.fstat(self.descriptor).st_dev
+
+    def __enter__(self) -> Folder:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        os.close(self.descriptor)
+
+    def hold(self, set_name: str | None, *, check_mode: bool) -> AbstractContextManager[None]:
+        """Return the lock of the set; nothing where there is none, or nothing will be done.
+
+        :raises RotationError: entering it, where somebody else holds it.
+        """
+        return contextlib.nullcontext() if set_name is None or check_mode else _held(self.path, set_name)
+
+    def names(self) -> Iterator[str]:
+        names = os.listdir(self.descriptor)  # noqa: PTH208  # pathlib cannot list an open directory
+        while names:
+            yield names.pop()  # given away one by one: two full lists of 200 000 names are all the memory we allow
+
+    def learn(self, dated: Dated) -> None:
+        """Take over what the names tell, and add the whole backups of the set to ``dated.backups``."""
+        self.sidecars = dated.sidecars
+        for name in dated.sets:
+            backup = read_set(self.path / name) if self.is_directory(name) else None
+            if backup is None:
+                self.strays.append(name)
+                continue
+            self.sets.add(name)
+            # Names of files tell the host's local time: so that all are in one order, this one is told in it too.
+            dated.backups.append(f"{backup.taken_at.astimezone().strftime(STAMP)}/{name}")
+        if dated.sets:
+            dated.backups.sort()
+
+    def look(self, name: str) -> os.stat_result | None:
+        """Return what is known of ``name`` where it is a file or a directory of this file system, and no link."""
+        try:
+            found = os.stat(name, dir_fd=self.descriptor, follow_symlinks=False)
+        except FileNotFoundError:
+            return None
+        known = stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)
+        return found if known and found.st_dev == self.device else None
+
+    def is_directory(self, name: str) -> bool:
+        found = self.look(name)
+        return found is not None and stat.S_ISDIR(found.st_mode)
+
+    def files(self, name: str) -> Files | None:
+        """Return what the directory ``name`` has to hold; None where nothing says that it is a backup."""
+        if name in self.sets:
+            backup = read_set(self.path / name)
+            return None if backup is None else files_of(backup)
+        return read_copy(self.path / name)
+
+    def is_good(self, name: str) -> bool:
+        return self.fault(name) is None
+
+    def fault(self, name: str) -> str | None:
+        """Return why ``name`` is no good backup, None where it is one."""
+        found = self.look(name)
+        if found is None:
+            return "not a file of this file system"
+        size = found.st_size
+        if stat.S_ISDIR(found.st_mode):
+            files = self.files(name)
+            if files is None:
+                return "nothing says what the directory has to hold"
+            damage = fault(self.path / name, files)
+            if damage:
+                return damage
+            size = size_of(self.path / name, files)
+        elif self.sidecars and not self.beside(name):
+            return "without the checksum file that others come with"
+        return f"{human_size(size)} only" if size < self.min_size else None
+
+    def is_verified(self, name: str) -> bool:
+        """Return whether a backup of the set was verified, and all of it is there still."""
+        return self._proof(name) is not None and self.is_good(name)
+
+    def is_proven(self, name: str) -> bool:
+        """Return whether it has been restored on trial, with success, too."""
+        drill = (self._proof(name) or {}).get("drill") or {}
+        return bool(drill.get("passed")) and self.is_good(name)
+
+    def _proof(self, name: str) -> dict[str, object] | None:
+        backup = read_set(self.path / name) if name in self.sets else None
+        return None if backup is None else read_proof(backup)
+
+    def beside(self, name: str) -> list[str]:
+        return [name + suffix for suffix in SIDECARS if name + suffix in self.sidecars] if self.sidecars else []
+
+    def remove(self, backups: list[str], *, check_mode: bool) -> tuple[list[str], int]:
+        """Delete those of ``backups`` that are ours to delete, oldest first; return them and the bytes that they held.
+
+        In check mode the same, without deleting. The kernel frees the bytes of one file while another is looked at, so
+        many files are shared between two threads.
+        """
+        sizes: list[int | None] = [None] * len(backups)
+        errors: list[OSError] = []
+        threads = 2 if len(backups) > 1000 else 1
+
+        def work(first: int) -> None:
+            try:
+                for index in range(first, len(backups), threads):
+                    if errors:
+                        return
+                    with contextlib.suppress(FileNotFoundError):  # somebody else was quicker
+                        sizes[index] = self.remove_one(backups[index][NAME], check_mode=check_mode)
+            except OSError as exc:
+                errors.append(exc)
+
+        helpers = [threading.Thread(target=work, args=(first,), daemon=True) for first in range(1, threads)]
+        for helper in helpers:
+            helper.start()
+        work(0)
+        for helper in helpers:
+            helper.join()
+        removed = [backup for backup, size in zip(backups, sizes) if size is not None]
+        if errors:
+            raise RotationError(
+                f"cannot delete {errors[0].filename} in {self.path} ({errors[0].strerror}); {len(removed)} of "
+                f"{len(backups)} backups were deleted. Remove the cause and run again"
+            )
+        return removed, sum(size for size in sizes if size is not None)
+
+    def remove_one(self, name: str, *, check_mode: bool) -> int | None:
+        """Delete one backup and return its bytes; None where it is not ours to delete."""
+        found = self.look(name)
+        if found is None:
+            return None
+        if stat.S_ISDIR(found.st_mode):
+            return self.remove_directory(name, check_mode=check_mode)
+        # After its sidecars: what a killed run leaves is a backup still.
+        size = found.st_size
+        for beside in self.beside(name):
+            extra = self.look(beside)
+            if extra is not None and stat.S_ISREG(extra.st_mode):
+                size += extra.st_size
+                if not check_mode:
+                    os.unlink(beside, dir_fd=self.descriptor)
+        if not check_mode:
+            os.unlink(name, dir_fd=self.descriptor)
+        return size
+
+    def remove_directory(self, name: str, *, check_mode: bool) -> int | None:
+        """Delete a backup that is a directory, under a name that is no backup's, and return its bytes."""
+        files = self.files(name)
+        if files is None:
+            return None
+        foreign = stranger(self.path / name, files)
+        if foreign is not None:
+            self.strangers[name] = foreign
+            return None
+        size = size_of(self.path / name, files)
+        if not check_mode:
+            os.rename(name, name + REMOVED, src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor)
+            reached("backup_rotate:renamed")
+            os.fsync(self.descriptor)  # after a power cut it must not stand there half empty, and under its name
+            self.clear(name + REMOVED)
+        return size
+
+    def clear(self, name: str) -> None:
+        """Delete the directory ``name`` with all that is in it."""
+        _clear(name, self.descriptor, self.device)
+        reached("backup_rotate:cleared")
+
+
+@contextlib.contextmanager
+def _held(path: Path, set_name: str) -> Iterator[None]:
+    try:
+        lock = locked(path, set_name)
+        lock.__enter__()
+    except SetError as exc:
+        raise RotationError(str(exc)) from exc
+    except OSError as exc:
+        raise RotationError(f"cannot lock the backups {set_name} in {path} ({exc.strerror})") from exc
+    try:
+        yield
+    finally:
+        lock.__exit__(None, None, None)
+
+
+def _clear(name: str, parent: int, device: int) -> None:
+    """Delete a directory and what is in it, links not followed, and never what is mounted there."""
+    try:
+        handle = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+    except FileNotFoundError:
+        return
+    try:
+        if os.fstat(handle).st_dev != device:
+            raise OSError(18, "something is mounted there", name)
+        with os.scandir(handle) as entries:
+            found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
+        for inner, is_directory in found:
+            if is_directory:
+                _clear(inner, handle, device)
+            else:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(inner, dir_fd=handle)
+                reached("backup_rotate:clearing")
+    finally:
+        os.close(handle)
+    with contextlib.suppress(FileNotFoundError):
+        os.rmdir(name, dir_fd=parent)
