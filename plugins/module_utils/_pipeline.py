@@ -28,6 +28,7 @@ CHUNK = 1 << 20  # bytes of a read, and of a pipe where the kernel allows it
 KEPT = 16 << 10  # bytes of each program's stderr that are kept: the last ones
 SET_PIPE_SIZE = 1031  # F_SETPIPE_SZ: Python names it from 3.10 on
 DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG
+POLITE = "report unexpected or unhelpful errors at"  # how age ends whatever it says
 LIBC = ctypes.CDLL(None, use_errno=True)
 
 Sink = Callable[[bytes], Any]
@@ -168,7 +169,8 @@ def spawn(stage: Stage, **streams: Any) -> subprocess.Popen[bytes]:
 
 def said(stderr: str) -> str:
     """Return the last line of ``stderr`` that says something."""
-    return (stderr.strip() or "it said nothing").splitlines()[-1].strip()
+    lines = [line.strip() for line in stderr.splitlines() if line.strip() and POLITE not in line]
+    return lines[-1] if lines else "it said nothing"
 
 
 class _Counter:
