@@ -1,0 +1,75 @@
+# Copyright: the runbook.ops authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The filter backup_tasks: a thin door into module_utils."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: backup_tasks
+short_description: Turn a system's description into the tasks that back it up
+version_added: 0.2.0
+author:
+  - The runbook.ops founders (@runbook-ops)
+description:
+  - So the inventory alone says what is backed up on a host, where to, how it is proven, copied and pruned.
+  - Only what C(ops_backups) says with C(made_by=collection) is taken. No secret is in the result, only its name, as
+    P(runbook.ops.health_secrets#filter) returns it.
+positional: _input, module
+options:
+  _input:
+    description: The description, as the role P(runbook.ops.system#role) registers it.
+    type: dict
+    required: true
+  module:
+    description: The module whose tasks are wanted. All of them without it.
+    type: str
+    choices: [pg_backup, redis_backup, file_backup, backup_verify, backup_offsite, backup_rotate]
+  names:
+    description: Names of those items of C(ops_backups) that are wanted. All of them without it.
+    type: list
+    elements: str
+    default: []
+"""
+
+EXAMPLES = r"""
+- name: Say which sets of backups this host has
+  ansible.builtin.debug:
+    msg: "{{ system_description | runbook.ops.backup_tasks('backup_verify') | map(attribute='set') }}"
+"""
+
+RETURN = r"""
+_value:
+  description:
+    - The tasks, in the order in which they are done, each with C(job), the item of C(ops_backups) it belongs to; C(module); C(name), the
+      thing that is backed up; C(set); the C(options) of the module; and C(secrets), the names of those that belong to options.
+  type: list
+  elements: dict
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ansible.errors import AnsibleFilterError
+from ansible_collections.runbook.ops.plugins.module_utils._backup_tasks import plan_tasks
+
+
+def backup_tasks(
+    description: Mapping[str, Any], module: str | None = None, names: Sequence[str] = ()
+) -> list[dict[str, Any]]:
+    """Return the tasks for ``description``."""
+    try:
+        return plan_tasks(description, module, names)
+    except ValueError as exc:
+        raise AnsibleFilterError(f"runbook.ops.backup_tasks: {exc}") from exc
+    except (AttributeError, KeyError, TypeError) as exc:
+        raise AnsibleFilterError(
+            f"runbook.ops.backup_tasks: takes the description that the role system registers ({type(exc).__name__}: {exc})"
+        ) from exc
+
+
+class FilterModule:
+    """What Ansible looks for."""
+
+    def filters(self) -> dict[str, Callable[..., object]]:
+        """Return the filters of this file by name."""
+        return {"backup_tasks": backup_tasks}

@@ -1,0 +1,235 @@
+# Copyright: the runbook.ops authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Turn what a system's description says of backups into what the modules are told. Private to this collection.
+
+No task holds a secret: ``secrets`` says by which name each is kept, see the filter ``health_secrets``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from ansible_collections.runbook.ops.plugins.module_utils._health_things import (
+    container_of,
+    elsewhere,
+    given,
+    is_contained,
+    thing,
+)
+
+System = Mapping[str, Any]
+Task = dict[str, Any]
+MAKERS = ("pg_backup", "redis_backup", "file_backup")
+# In the order of a run: what is new is proven before it is copied, and copied before anything old goes.
+MODULES = (*MAKERS, "backup_verify", "backup_offsite", "backup_rotate")
+FILES = "files"
+STRANGE = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+class TaskError(ValueError):
+    """A description that cannot be turned into tasks; the message names the variable."""
+
+
+def plan_tasks(system: System, module: str | None = None, names: Sequence[str] = ()) -> list[Task]:
+    """Return what is to be done for the backups that the collection makes on this host, in order.
+
+    :param system: the description as the role system returns it
+    :param module: only what this one does
+    :param names: only what belongs to these items of ``ops_backups``; all of them where it is empty
+    :raises TaskError: the description cannot be followed, or there is no such module or item.
+    """
+    if module is not None and module not in MODULES:
+        raise TaskError(f"there is no module {module!r} that takes part in a backup: use one of {', '.join(MODULES)}")
+    items = [one for one in system.get("backups") or [] if one.get("made_by") == "collection"]
+    known = [item["name"] for item in items]
+    for name in names:
+        if name not in known:
+            raise TaskError(
+                f"no item of ops_backups that the collection makes on this host is called {name!r}: {_listed(known)}"
+            )
+    tasks = [task for item in items for task in _of_item(system, item)]
+    _refuse_doubles(tasks)
+    return [task for task in tasks if module in (None, task["module"]) and (not names or task["job"] in names)]
+
+
+def _of_item(system: System, item: Mapping[str, Any]) -> list[Task]:
+    made = [*_databases(system, item), *_redis(system, item), *_files(item)]
+    if not made:
+        raise TaskError(f"ops_backups {item['name']!r} names no databases, redis or files: there is nothing to back up")
+    for task in made:
+        task["set"] = _set_of(item, task["name"], alone=len(made) == 1 and task["module"] == "pg_backup")
+        task["options"] = {
+            "directory": item["directory"],
+            "set": task["set"],
+            **given(compression=item.get("compression"), encryption=given(**(item.get("encryption") or {})) or None),
+            **task["options"],
+        }
+    return [
+        *made,
+        *(_verification(system, item, task) for task in made),
+        *(_copy(system, item, task) for task in made if item.get("offsite")),
+        *_rotations(item, made),
+    ]
+
+
+def _databases(system: System, item: Mapping[str, Any]) -> Iterable[Task]:
+    for name in item.get("databases") or []:
+        database = _find(system, "databases", name, item)
+        if database.get("engine") == "mongodb":
+            raise TaskError(
+                f"ops_backups {item['name']!r}.databases names {name!r}, a MongoDB database: no module of this collection "
+                "backs one up; leave made_by at 'other', and the script that does in its place"
+            )
+        options = {"database": name, **reach_of_database(system, database), **given(jobs=item.get("jobs"))}
+        secrets = {"login_password": thing("database", database)} if database.get("password") else {}
+        yield _task(item, "pg_backup", name, options, secrets)
+
+
+def reach_of_database(system: System, database: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how a PostgreSQL database is reached, in the options that all modules share."""
+    login = given(run_as=database.get("superuser"), login_user=database.get("user"))
+    if is_contained(system, database):
+        return {**login, **_place(system, database)}
+    if database.get("host"):
+        login = {**given(login_user=database.get("owner")), **login}
+    return {**login, **given(login_host=database.get("host"), login_port=database.get("port"))}
+
+
+def _redis(system: System, item: Mapping[str, Any]) -> Iterable[Task]:
+    for name in item.get("redis") or []:
+        server = _find(system, "redis", name, item)
+        place = _place(system, server) if is_contained(system, server) else given(host=server.get("host"))
+        options = {"name": name, **place, **given(port=server.get("port"), user=server.get("user"))}
+        yield _task(
+            item, "redis_backup", name, options, {"password": thing("redis", server)} if server.get("password") else {}
+        )
+
+
+def _files(item: Mapping[str, Any]) -> Iterable[Task]:
+    if item.get("files"):
+        options = {"paths": list(item["files"]), "exclude": list(item.get("exclude") or [])}
+        yield _task(item, "file_backup", FILES, options, {})
+
+
+def _verification(system: System, item: Mapping[str, Any], made: Task) -> Task:
+    """Return the look at a set. Where it is encrypted it is not restored on the host, which has no key."""
+    age = (item.get("drill") or {}).get("max_age_seconds")
+    options = {"directory": item["directory"], "set": made["set"], **given(max_age_seconds=item.get("max_age_seconds"))}
+    if made["module"] == "pg_backup":
+        database = _find(system, "databases", made["name"], item)
+        reached = {key: made["options"][key] for key in reach_of_database(system, database)}
+        canaries = {"canaries": [database["canary"]]} if database.get("canary") else {}
+        schema = database.get("schema") or "public"
+        tables = [table if "." in table else f"{schema}.{table}" for table in database.get("tables") or []]
+        options.update(reached, **canaries, **({"tables": tables} if tables else {}))
+    task = _task(item, "backup_verify", made["name"], options, made["secrets"])
+    return {**task, "set": made["set"], "drill_seconds": age, "encrypted": bool(item.get("encryption"))}
+
+
+def _copy(system: System, item: Mapping[str, Any], made: Task) -> Task:
+    wanted = item["offsite"]
+    bucket = _find(system, "buckets", wanted["bucket"], item, path="offsite.bucket")
+    missing = [key for key in ("access_key", "secret_key") if not bucket.get(key)]
+    if missing:
+        raise TaskError(
+            f"ops_backups {item['name']!r}.offsite.bucket is {bucket['name']!r}: that one of ops_buckets has no {missing[0]}"
+        )
+    options = {
+        "directory": item["directory"],
+        "set": made["set"],
+        **{key: bucket[key] for key in ("bucket", "region")},
+        **given(endpoint=bucket.get("endpoint"), prefix=wanted.get("prefix") or bucket.get("prefix")),
+        **given(keep=given(**(wanted.get("keep") or {})) or None),
+    }
+    secrets = {key: f"{thing('bucket', bucket)}:{key}" for key in ("access_key", "secret_key")}
+    return {**_task(item, "backup_offsite", made["name"], options, secrets), "set": made["set"]}
+
+
+def _rotations(item: Mapping[str, Any], made: Sequence[Task]) -> list[Task]:
+    """Return one rotation for each set; the old files of a script count with the one set that takes their place."""
+    shared = {
+        "directory": item["directory"],
+        "keep": item["keep"],
+        **given(
+            min_size=item.get("min_size_bytes"),
+            max_age=item.get("max_age_seconds"),
+            minimum_verified=item.get("keep_verified"),
+        ),
+    }
+    tasks = []
+    for task in made:
+        pattern = given(pattern=item.get("pattern")) if len(made) == 1 else {}
+        options = {**shared, **pattern, "set": task["set"]}
+        tasks.append({**_task(item, "backup_rotate", task["name"], options, {}), "set": task["set"]})
+    if item.get("pattern") and len(made) > 1:
+        options = {key: value for key, value in shared.items() if key != "minimum_verified"}
+        tasks.append(_task(item, "backup_rotate", item["pattern"], {**options, "pattern": item["pattern"]}, {}))
+    return tasks
+
+
+def _task(item: Mapping[str, Any], module: str, name: str, options: Mapping[str, Any], secrets: Any) -> Task:
+    return {
+        "job": item["name"],
+        "module": module,
+        "name": name,
+        "set": None,
+        "options": dict(options),
+        "secrets": dict(secrets),
+    }
+
+
+def _set_of(item: Mapping[str, Any], name: str, *, alone: bool) -> str:
+    text = item["name"] if alone else f"{item['name']}-{name}"
+    return STRANGE.sub("-", text).strip("-._") or "backup"
+
+
+def _place(system: System, store: Mapping[str, Any]) -> dict[str, Any]:
+    service = container_of(system, store) or {}
+    return {"project": service["project"], "service": service["compose_service"]}
+
+
+def _find(
+    system: System, part: str, name: str, item: Mapping[str, Any], *, path: str | None = None
+) -> Mapping[str, Any]:
+    here = [*(system.get(part) or []), *elsewhere(system, part)]
+    for one in here:
+        if one["name"] == name:
+            return one
+    raise TaskError(
+        f"ops_backups {item['name']!r}.{path or part} names {name!r}: ops_{part} has none of this name on this host; "
+        f"{_listed([one['name'] for one in here])}"
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return f"known are {', '.join(sorted(names))}" if names else "there is none at all"
+
+
+def _refuse_doubles(tasks: Sequence[Task]) -> None:
+    """Refuse two things that would share one set of backups.
+
+    :raises TaskError: there are such.
+    """
+    seen: dict[tuple[str, str], Task] = {}
+    for task in tasks:
+        if task["module"] in MAKERS:
+            key = (task["options"]["directory"], task["set"])
+            other = seen.setdefault(key, task)
+            if other is not task:
+                raise TaskError(
+                    f"ops_backups {task['job']!r} ({task['name']}) and {other['job']!r} ({other['name']}) would both write the "
+                    f"set {task['set']} in {key[0]}: rename one of them"
+                )
+
+
+def with_secrets(task: Mapping[str, Any], secrets: Mapping[str, str]) -> dict[str, Any]:
+    """Return the options of ``task`` with the secrets that belong to it.
+
+    :raises TaskError: one is not there.
+    """
+    lacking = sorted(name for name in task["secrets"].values() if name not in secrets)
+    if lacking:
+        raise TaskError(f"the secret {lacking[0]} is missing: describe it, or take it out of the description")
+    return {**task["options"], **{key: secrets[name] for key, name in task["secrets"].items()}}
