@@ -109,7 +109,7 @@ def ask(server: Server, commands: Sequence[Sequence[str | int]], *, timeout_seco
         first.append(("SELECT", server.database))
     request = b"".join(encode(command) for command in (*first, *commands))
     try:
-        with _connect(server, timeout_seconds) as connection:
+        with connect(server, timeout_seconds) as connection:
             connection.sendall(request)
             answers = _receive(connection, len(first) + len(commands), deadline)
     except (BrokenPipeError, ConnectionResetError) as exc:
@@ -147,7 +147,11 @@ def number(info: dict[str, str], key: str) -> int | None:
     return int(value) if re.fullmatch(r"-?\d{1,19}", value) else None
 
 
-def _connect(server: Server, timeout_seconds: float) -> Any:
+def connect(server: Server, timeout_seconds: float) -> Any:
+    """Return a connection to ``server``, not logged in.
+
+    :raises OSError: there is none.
+    """
     if server.socket_path:
         local = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         local.settimeout(timeout_seconds)
@@ -172,7 +176,7 @@ def _connect(server: Server, timeout_seconds: float) -> Any:
 def _greeting(server: Server, deadline: float) -> str | None:
     """Return what the server says unasked: that it has no room for another client, before it hangs up on who asks."""
     try:
-        with _connect(server, max(0.1, min(0.5, deadline - time.monotonic()))) as connection:
+        with connect(server, max(0.1, min(0.5, deadline - time.monotonic()))) as connection:
             found = decode(connection.recv(1000))
     except (OSError, RedisRefusedError):
         return None
