@@ -28,6 +28,22 @@ SERVER_OPTIONS = {
     "ca_path": Option("str", "with tls: file of certificates to trust instead of the system's store"),
 }
 
+# The same for a module: see the fragment runbook.ops.redis.
+SERVER_ARGUMENTS: dict[str, Any] = {
+    "name": {"type": "str", "required": True},
+    "host": {"type": "str", "default": "127.0.0.1"},
+    "port": {"type": "int", "default": 6379},
+    "socket": {"type": "path"},
+    "container": {"type": "str"},
+    "project": {"type": "str"},
+    "service": {"type": "str"},
+    "user": {"type": "str"},
+    "password": {"type": "str", "no_log": True},
+    "tls": {"type": "bool", "default": False},
+    "verify": {"type": "bool", "default": True},
+    "ca_path": {"type": "path"},
+}
+
 
 def find_server(options: dict[str, Any]) -> Server:
     """Return the server that ``options`` tell of.
