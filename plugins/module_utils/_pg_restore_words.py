@@ -1,0 +1,169 @@
+# Copyright: the runbook.ops authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The plan of a restore, for the one who has to say yes to it. Private to this collection."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from ansible_collections.runbook.ops.plugins.module_utils._checks import make_change
+from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_plan import Source, Step, parse_time
+from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_terms import (
+    different_rows,
+    estimate,
+    not_compared,
+)
+from ansible_collections.runbook.ops.plugins.module_utils._units import human_duration, human_size
+
+DONE = {
+    "drop": "dropped",
+    "restore": "restored beside",
+    "swap": "put in place",
+    "swap_back": "put back",
+    "close": "finished",
+}
+
+
+def describe(
+    source: Source | None,
+    *,
+    server: Mapping[str, Any],
+    live: Mapping[str, Any] | None,
+    entry: Mapping[str, Any] | None,
+    rows_now: Mapping[str, int],
+    database: str,
+    where: str,
+    reason: str,
+    now: datetime,
+) -> dict[str, Any]:
+    """Return the plan as data; :func:`lines` makes text of it."""
+    told: dict[str, Any] = {
+        "target": {
+            "database": database,
+            "where": where,
+            "server_version": server["version"],
+            "system_identifier": server["system_identifier"],
+            "size_bytes": live["size_bytes"] if live else None,
+            "owner": live["owner"] if live else None,
+            "sessions": [
+                f"{one['user'] or one['type']} ({one['application'] or 'no name'})" for one in live["sessions"]
+            ]
+            if live
+            else [],
+            "exists": live is not None,
+        },
+        "stage": (entry["stage"] if entry and entry["open"] else "none"),
+        "kept": [one["name"] for one in entry["kept"]] if entry else [],
+        "source": None,
+        "tables": [],
+        "estimated_seconds": None,
+        "estimated_by": None,
+        "not_compared": [],
+    }
+    if source:
+        seconds, by = estimate(source)
+        age = (now - parse_time(source.taken_at)).total_seconds() if source.taken_at else None
+        told["source"] = {
+            "name": source.title,
+            "path": source.path,
+            "identity": source.identity,
+            "kind": source.kind,
+            "size_bytes": source.size,
+            "taken_at": source.taken_at,
+            "age_seconds": round(age) if age is not None else None,
+            "database": source.database,
+            "restored_size_bytes": (source.content or {}).get("size_bytes"),
+            "proven_at": (source.drill or {}).get("at"),
+            "accepted_because": reason or None,
+            "encryption": source.encryption,
+        }
+        told["tables"] = list(different_rows((source.content or {}).get("tables") or {}, rows_now))
+        told.update(estimated_seconds=seconds, estimated_by=by, not_compared=not_compared(source))
+    return told
+
+
+def lines(plan: Mapping[str, Any], steps: Sequence[Step]) -> list[str]:
+    """Return the plan in lines, each with what it is about in front."""
+    target, source = plan["target"], plan["source"]
+    said = [
+        f"target       {target['database']} on {target['where']}, PostgreSQL {target['server_version']}, system {target['system_identifier']}"
+    ]
+    if target["exists"]:
+        size = human_size(target["size_bytes"]) if target["size_bytes"] is not None else "of unknown size"
+        said.append(f"now          {size}, owner {target['owner']}, {_sessions(target['sessions'])}")
+    else:
+        said.append("now          there is no such database")
+    if source:
+        said += _of_source(source, plan)
+    said += [f"step         {_step(step, target['database'])}" for step in steps] or [
+        "step         nothing is left to do"
+    ]
+    if source and target["exists"]:
+        taken = source["taken_at"]
+        age = f" ({human_duration(source['age_seconds'])})" if source["age_seconds"] is not None else ""
+        said.append(
+            f"lost         what was written after {taken}{age}: the live database is kept under another name, look for it there"
+        )
+        said.append(
+            "way back     state reverted puts the kept one back, in about a second; state pruned drops it when it is old enough"
+        )
+    return said
+
+
+def _of_source(source: Mapping[str, Any], plan: Mapping[str, Any]) -> list[str]:
+    age = f", {human_duration(source['age_seconds'])} old" if source["age_seconds"] is not None else ""
+    proven = f"proven by a test restore at {source['proven_at']}" if source["proven_at"] else "NOT PROVEN"
+    if source["accepted_because"] and not source["proven_at"]:
+        proven += f", accepted because: {source['accepted_because']}"
+    said = [
+        f"source       {source['path']}, {human_size(source['size_bytes'])}, taken at {source['taken_at']}{age}",
+        f"proof        {proven}",
+    ]
+    said += [
+        f"rows         {one['table']}: {_number(one['then'])} in the backup, about {_number(one['now'])} now"
+        for one in plan["tables"]
+    ]
+    seconds = plan["estimated_seconds"]
+    time = human_duration(seconds) if seconds is not None else "unknown"
+    said.append(
+        f"time         {time} beside the live database ({plan['estimated_by']}); it is closed for about a second, when the names change"
+    )
+    said += [f"not compared {what}" for what in plan["not_compared"]]
+    return said
+
+
+def _step(step: Step, database: str) -> str:
+    return {
+        "drop": f"drop {step.name} ({step.reason})",
+        "restore": f"restore {step.reason} into a new database beside {database}, compare it, ask the canaries",
+        "swap": f"end all sessions of {database}, keep it under another name, and give its name to {step.name}, in one transaction",
+        "swap_back": f"end all sessions of {database}, keep it under another name, and give its name back to {step.name}, in one transaction",
+        "close": "finish the restore: what was kept can be dropped later",
+    }[step.action]
+
+
+def changes(steps: Sequence[Step], database: str, seconds: Mapping[str, float]) -> list[dict[str, Any]]:
+    """Return ``steps`` in the one shape of a change."""
+    return [
+        make_change(
+            step.name if step.action == "drop" else database,
+            action=DONE[step.action],
+            section="Restore",
+            reason=step.reason,
+            seconds=seconds.get(step.action),
+        )
+        for step in steps
+    ]
+
+
+def _sessions(sessions: Sequence[str]) -> str:
+    if not sessions:
+        return "no sessions"
+    some = ", ".join(sorted(set(sessions))[:4])
+    return f"{len(sessions)} session{'s' if len(sessions) > 1 else ''}: {some}"
+
+
+def _number(rows: int | None) -> str:
+    return "no such table" if rows is None else str(rows)
