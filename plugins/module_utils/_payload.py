@@ -50,13 +50,12 @@ def files_of(backup: Backup) -> dict[str, int | None]:
 
 def read_copy(path: Path) -> dict[str, int | None] | None:
     """Return what a directory that a script has filled has to hold; None where nothing says so, or it is a set's."""
-    if NAME.match(path.name):
-        return None
     try:
         manifest, sums = path / MANIFEST, path / SUMS
         if manifest.is_file() and manifest.stat().st_size <= LARGEST_MANIFEST:
             return parse_copy(json.loads(manifest.read_bytes()))
-        if sums.is_file() and sums.stat().st_size <= LARGEST_MANIFEST:
+        # Without its manifest a backup of another set is damaged, and none of ours.
+        if not NAME.match(path.name) and sums.is_file() and sums.stat().st_size <= LARGEST_MANIFEST:
             return parse_copy({"checksums": parse_sums(sums.read_bytes(), str(sums))})
     except (OSError, ValueError, SetError):
         return None

@@ -91,3 +91,20 @@ def test_more_names_than_one_chunk_are_all_found():
 def test_a_name_may_hold_any_character():
     name = "b\n_20261120\udcff.sql"
     assert read_dates([name]).backups == [f"20261120000000/{name}"]
+
+
+def test_names_of_a_set_are_told_apart_whatever_the_pattern_says():
+    names = ["db1_20261120T020000Z", "db2_20261120T020000Z", "db1_20261120T020000Z.partial", "db1_20261119.sql"]
+    found = read_dates(names, pattern="db*", set_name="db1")
+    assert found.sets == names[:1]
+    assert [key[15:] for key in found.backups] == [names[3], names[1]]
+    alone = read_dates(names, pattern=None, set_name="db1")
+    assert (alone.sets, alone.backups) == (names[:1], [])
+
+
+def test_what_a_killed_run_was_deleting_is_known_by_its_name():
+    names = ["db_20261120T020000Z.removed", "other_20261120T020000Z.removed", "20261120_020000.removed", "x.removed"]
+    assert read_dates(names, pattern="20??????_??????", set_name="db").removed == [names[0], names[2]]
+    assert read_dates(names, pattern=None, set_name="db").removed == names[:1]
+    assert read_dates(names, pattern="x*").removed == [], "there is no date in it"
+    assert read_dates(names).backups == []

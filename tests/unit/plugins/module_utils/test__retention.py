@@ -208,3 +208,64 @@ def test_any_set_of_backups_is_pruned_as_the_naive_rules_say_and_only_once(seed)
     assert set(left(list(stays), **options)) == stays, "a second run found something to delete"
     good = sorted((n for n in names if n not in broken and moment_of(n) <= NOW + timedelta(days=1)), reverse=True)
     assert set(good[: max(minimum, 1)]) <= stays, "the newest good backups are the point of it all"
+
+
+def verified_plan(names, verified, count, *, proven=(), **options):
+    floors = {"verified": (count, verified.__contains__), "proven": (1, proven.__contains__)}
+    return prune(read_dates(names).backups, keep=options, now=NOW, minimum=0, is_good=bool, floors=floors)
+
+
+def test_a_floor_keeps_the_newest_of_which_something_is_true_whatever_the_rules_say():
+    names = nightly(10)
+    plan = verified_plan(names, set(names[4:8]), 2, proven={names[9]}, last=1)
+    assert [key[15:] for key in plan.delete] == [names[8], names[7], names[6], *names[3:0:-1]]
+    assert plan.kept_by == {"last": 1, "verified": 2, "proven": 1}
+    assert plan.newest_of["verified"][15:] == names[4]
+    assert plan.reasons[plan.newest_of["proven"]] == ("proven",)
+
+
+@pytest.mark.parametrize(
+    ("keep", "oldest"),
+    [
+        pytest.param({"last": 2}, 1, id="by a count"),
+        pytest.param({"last": 2, "within": 3 * DAY}, 3, id="by age"),
+    ],
+)
+def test_the_oldest_that_a_rule_keeps_is_known_apart_from_the_floors(keep, oldest):
+    names = nightly(10)
+    floors = {"verified": (1, {names[8]}.__contains__)}
+    plan = prune(read_dates(names).backups, keep=keep, now=NOW, minimum=0, floors=floors)
+    assert plan.oldest_by_rule(floors)[15:] == names[oldest]
+
+
+@pytest.mark.parametrize("thousand", range(10))
+def test_ten_thousand_sets_clocks_and_rules_never_cost_one_of_the_newest_verified(thousand):
+    dice = random.Random(f"floors {thousand}")
+    for _ in range(1000):
+        spread = dice.choice([1, 30, 900]) * 86_400
+        clock = NOW + timedelta(seconds=dice.randrange(-2 * spread, 4 * spread))
+        names = [name_at(NOW - timedelta(seconds=dice.randrange(spread))) for _ in range(dice.randrange(1, 16))]
+        names = sorted(set(names), reverse=True)
+        broken = {name for name in names if dice.random() < dice.choice([0, 0.3, 0.9])}
+        verified = {name for name in names if name not in broken and dice.random() < dice.choice([0, 0.2, 0.9])}
+        keep = {dice.choice(COUNTED): dice.choice([1, 2, 7]) for _ in range(dice.randrange(3))}
+        if not keep or dice.random() < 0.3:
+            keep["within"] = dice.choice([1, 3_600, 30 * DAY])
+        minimum, count = dice.randrange(3), dice.randrange(1, 5)
+        backups = read_dates([*names, "foreign", "b_20260230_000000.sql"]).backups
+        floors = {"verified": (count, verified.__contains__)}
+
+        plan = prune(
+            backups,
+            keep=keep,
+            now=clock,
+            minimum=minimum,
+            is_good=set(names).difference(broken).__contains__,
+            floors=floors,
+        )
+
+        gone = {key[15:] for key in plan.delete}
+        held = [name for name in names if name in verified and moment_of(name) <= clock + timedelta(days=1)][:count]
+        assert gone == set(names) - naive(names, keep, broken, minimum, clock) - set(held)
+        assert not gone & {name for name in names if name in verified} & set(sorted(verified, reverse=True)[:count])
+        assert len(verified) > count or not gone & verified, "fewer are verified than are to stay, and one of them goes"
