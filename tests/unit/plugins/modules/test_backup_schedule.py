@@ -1,0 +1,252 @@
+# Copyright: the runbook.ops authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The backup jobs in a directory that stands for a host, with a systemd that does what it is told."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from pathlib import Path
+
+import pytest
+from ansible_collections.runbook.ops.plugins.module_utils import _backup_schedule_host
+from ansible_collections.runbook.ops.plugins.module_utils._backup_schedule import ScheduleError
+from ansible_collections.runbook.ops.plugins.module_utils._backup_schedule_host import Host
+from ansible_collections.runbook.ops.plugins.module_utils._command import CommandError
+from ansible_collections.runbook.ops.plugins.modules import backup_schedule
+
+CRON = "MAILTO=ops\n0 2 * * * root /srv/backup.sh\n0 3 * * * root /srv/other.sh\n"
+SECRETS = {"database:shop": "s3cret", "database:other": "not of ours"}
+
+
+def job(name="daily", calendar="*-*-* 02:00:00", log=None):
+    return {"name": name, "calendar": calendar, "log": log}
+
+
+def task(name="daily", **options):
+    options = {"directory": "/backups", "set": name, "keep": {"last": 7}, **options}
+    base = {"job": name, "module": "backup_rotate", "name": "shop", "set": name}
+    return {**base, "options": options, "secrets": {"login_password": "database:shop"}}
+
+
+OPTIONS = {
+    **{"state": "present", "jobs": [job()], "tasks": [task()], "secrets": SECRETS, "time_zone": "Europe/Berlin"},
+    **{"delay_seconds": 300, "timeout_seconds": 3600, "attempts": 3, "retry_seconds": 120},
+    **{"replaces": ["/srv/backup.sh"], "replace_cron": False},
+}
+
+
+class FakeHost:
+    """Stands for systemctl, systemd-analyze and Python, and can be told to fail at a call."""
+
+    def __init__(self, root):
+        self.root, self.calls, self.enabled, self.active, self.fail = root, [], set(), set(), None
+
+    def __call__(self, program):
+        name = "python" if Path(program).name.startswith("python") else program
+        return lambda *arguments: self.run(name, *arguments)
+
+    def run(self, program, *arguments):
+        self.calls.append(" ".join((program, *arguments[:1])))
+        if self.fail == self.calls[-1]:
+            raise CommandError(f"{self.fail} failed (1): told to")
+        verb, unit = arguments[0], arguments[-1]
+        if verb == "show":
+            unit = arguments[1]
+            states = ("enabled" if unit in self.enabled else "", "active" if unit in self.active else "inactive")
+            return "UnitFileState={}\nActiveState={}\n".format(*states)
+        if verb == "enable":
+            self.enabled.add(unit)
+        elif verb == "restart":
+            self.active.add(unit)
+        elif verb == "disable":
+            self.enabled.discard(unit)
+            self.active.discard(unit)
+        return ""
+
+    @property
+    def acted(self):
+        return [call for call in self.calls if call != "systemctl show"]
+
+
+@pytest.fixture
+def host(tmp_path):
+    (tmp_path / "etc/cron.d").mkdir(parents=True)
+    (tmp_path / "etc/cron.d/shop").write_text(CRON, encoding="utf-8")
+    return FakeHost(tmp_path)
+
+
+def run(host, *, check_mode=False, **options):
+    host.calls = []
+    return backup_schedule.run({**OPTIONS, **options}, Host(host, root=str(host.root)), check_mode=check_mode)
+
+
+def tree(host):
+    return {
+        str(path.relative_to(host.root)): path.readlink() if path.is_symlink() else path.read_bytes()
+        for path in host.root.rglob("*")
+        if path.is_symlink() or path.is_file()
+    }
+
+
+def unit(host, name):
+    return (host.root / "etc/systemd/system" / name).read_text(encoding="utf-8")
+
+
+def test_check_mode_looks_but_does_not_touch_and_predicts_what_the_run_does(host):
+    before = tree(host)
+    predicted = run(host, check_mode=True)
+    assert tree(host) == before
+    assert host.acted == ["systemd-analyze calendar", "python -I"]
+    made = run(host)
+    assert made == predicted
+    assert made["changed"]
+    assert made["schedule"]["timers"] == ["runbook-ops-backup@daily.timer"]
+
+
+def test_a_second_run_has_nothing_to_do(host):
+    run(host)
+    again = run(host)
+    assert (again["changed"], again["changes"], host.acted) == (False, [], [])
+    assert again["diff"]["before"] == again["diff"]["after"]
+
+
+def test_the_timer_makes_up_for_what_the_host_slept_through_in_the_time_zone_of_the_system(host):
+    run(host)
+    text = unit(host, "runbook-ops-backup@daily.timer")
+    assert "OnCalendar=*-*-* 02:00:00 Europe/Berlin\n" in text
+    assert "\nPersistent=yes\n" in text
+    assert "{" not in text + unit(host, "runbook-ops-backup@.service")
+
+
+def test_a_calendar_that_names_a_time_zone_keeps_it(host):
+    run(host, jobs=[job(calendar="*-*-* 02:00:00 America/New_York")])
+    assert "OnCalendar=*-*-* 02:00:00 America/New_York\n" in unit(host, "runbook-ops-backup@daily.timer")
+
+
+def test_only_secrets_that_a_task_names_are_taken_and_none_is_shown(host):
+    result = run(host)
+    assert "s3cret" not in json.dumps(result)
+    assert "s3cret" not in (host.root / "etc/runbook-ops/backup.json").read_text(encoding="utf-8")
+    hidden = host.root / "etc/runbook-ops/backup.secrets.json"
+    assert json.loads(hidden.read_text(encoding="utf-8")) == {"database:shop": "s3cret"}
+    assert hidden.stat().st_mode & 0o777 == 0o600
+    assert (host.root / "etc/runbook-ops/backup.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_job_that_is_no_longer_described_goes_and_the_others_stay(host):
+    both = {"jobs": [job(), job("weekly")], "tasks": [task(), task("weekly")]}
+    run(host, **both)
+    stamp = host.root / "var/lib/systemd/timers/stamp-runbook-ops-backup@weekly.timer"
+    stamp.parent.mkdir(parents=True)
+    stamp.touch()
+    result = run(host)
+    assert result["schedule"]["timers"] == ["runbook-ops-backup@daily.timer"]
+    assert "disable runbook-ops-backup@weekly.timer" in result["actions"]
+    assert not stamp.exists()
+    assert run(host)["changed"] is False
+
+
+def test_a_new_engine_leaves_the_old_one_for_the_run_that_is_under_way(host, monkeypatch):
+    run(host)
+    names = []
+    for number in range(3):
+        monkeypatch.setattr(_backup_schedule_host, "MAIN", f"{_backup_schedule_host.MAIN}# {number}\n")
+        names.append(run(host)["schedule"]["engine"])
+    there = sorted(path.name for path in (host.root / "usr/local/lib/runbook-ops").glob("backup-*.pyz"))
+    assert there == sorted(names[-2:])
+    assert run(host)["changed"] is False
+
+
+@pytest.mark.parametrize("call", ["python -I", "systemd-analyze calendar"])
+def test_what_engine_or_systemd_refuse_changes_nothing(host, call):
+    run(host)
+    before = tree(host)
+    host.fail = call
+    with pytest.raises(ScheduleError, match="nothing was changed"):
+        run(host, delay_seconds=60)
+    assert tree(host) == before
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        pytest.param({"jobs": [job("../x")]}, "cannot name a job", id="a name that leads elsewhere"),
+        pytest.param({"jobs": [job(), job()]}, "two jobs 'daily'", id="two of one name"),
+        pytest.param({"tasks": []}, "has no tasks", id="nothing to do"),
+        pytest.param({"secrets": {}}, "the secret database:shop is missing", id="a secret that is not there"),
+    ],
+)
+def test_jobs_that_are_none_are_refused(host, options, message):
+    before = tree(host)
+    with pytest.raises(ScheduleError, match=message):
+        run(host, **options)
+    assert tree(host) == before
+
+
+@pytest.mark.parametrize("call", ["systemctl daemon-reload", "systemctl enable", "systemctl restart"])
+def test_a_change_that_fails_is_put_back(host, call):
+    run(host)
+    before = tree(host)
+    host.fail = call
+    with pytest.raises(ScheduleError, match=r"failed.*back in place"):
+        run(host, delay_seconds=60)
+    after = tree(host)
+    assert {path: after.get(path) for path in before} == before
+
+
+@pytest.mark.parametrize("number", range(6))
+def test_what_a_kill_leaves_behind_is_what_the_next_run_goes_on_from(host, monkeypatch, number):
+    class Killed(BaseException):
+        pass
+
+    real, done = Host._do, []
+
+    def do(self, step):
+        if len(done) == number:
+            raise Killed
+        done.append(step)
+        real(self, step)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Host, "_do", do)
+        with contextlib.suppress(Killed):
+            run(host)
+    assert run(host)["schedule"]["timers"] == ["runbook-ops-backup@daily.timer"]
+    assert run(host)["changed"] is False
+
+
+def test_a_timer_that_somebody_stopped_runs_again(host):
+    run(host)
+    host.active.clear()
+    result = run(host)
+    assert result["actions"] == ["enable runbook-ops-backup@daily.timer"]
+    assert result["changes"][0]["reason"] == "a timer did not run"
+
+
+def test_cron_is_reported_and_left_alone(host):
+    result = run(host)
+    assert [check["id"] for check in result["checks"]] == ["backup_schedule:cron:etc/cron.d/shop:0"]
+    assert (host.root / "etc/cron.d/shop").read_text(encoding="utf-8") == CRON
+
+
+def test_cron_is_replaced_after_the_timer_runs_and_comes_back_before_it_goes(host):
+    made = run(host, replace_cron=True)
+    assert made["actions"][-1] == "crontab /etc/cron.d/shop"
+    assert made["checks"] == []
+    text = (host.root / "etc/cron.d/shop").read_text(encoding="utf-8")
+    assert "# runbook.ops backs up instead: 0 2 * * * root /srv/backup.sh\n0 3 * * *" in text
+    gone = run(host, state="absent")
+    assert gone["actions"][0] == "crontab /etc/cron.d/shop"
+    assert (host.root / "etc/cron.d/shop").read_text(encoding="utf-8") == CRON
+
+
+def test_the_removal_leaves_nothing(host):
+    before = tree(host)
+    run(host, replace_cron=True)
+    predicted = run(host, state="absent", check_mode=True)
+    removed = run(host, state="absent")
+    assert removed == predicted
+    assert tree(host) == before
+    assert (host.enabled, host.active) == (set(), set())
+    assert run(host, state="absent")["changed"] is False
