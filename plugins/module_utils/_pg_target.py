@@ -62,6 +62,7 @@ class PgTarget:
         self._params = {
             name: spec.get("default") if params.get(name) is None else params[name] for name, spec in ARGUMENTS.items()
         }
+        self._database = params.get("database")
         self.application = application
         self.inside = bool(self._params["container"] or self._params["service"])
         host = self._params["login_host"]
@@ -78,7 +79,8 @@ class PgTarget:
         :param reads: it is fed on its standard input. In a container, only what is not fed ends when we are killed
         :raises PgError: it is not installed, is older than the server, or the container does not run.
         """
-        environment = self._environment()
+        # Dumps stay in the encoding of their database: what is no valid text in another one is saved all the same.
+        environment = {**self._environment(), **({"PGCLIENTENCODING": "UTF8"} if program == "psql" else {})}
         path = program if self.inside else self.program(program)
         where = ["-d", conninfo({"dbname": database, **(KEEPALIVES if not self.local else {})})] if database else []
         argv = [path, *arguments, *where]
@@ -101,7 +103,6 @@ class PgTarget:
             "PGSSLMODE": "" if inside else params["ssl_mode"],
             "PGCONNECT_TIMEOUT": str(params["connect_timeout_seconds"]),
             "PGAPPNAME": self.application,
-            "PGCLIENTENCODING": "UTF8",
             "PGTZ": "UTC",
             "LC_ALL": "C",
         }
@@ -146,10 +147,21 @@ class PgTarget:
             raise PgError(str(exc)) from exc
         return (re.search(r"\d+(?:\.\d+|\w+)", said) or [said.strip()])[0]
 
+    def program_major(self, name: str) -> int:
+        """Return such as 15: see :meth:`program_version`."""
+        found = re.match(r"\d+", self.program_version(name))
+        return int(found[0]) if found else 0
+
     @cached_property
     def server_version_num(self) -> int:
-        """The server's version, such as 150014."""
-        return int(self.sql("postgres", "SHOW server_version_num;")[0])
+        """The server's version, such as 150014. A role may be let into its own database only."""
+        asked = "SHOW server_version_num;"
+        try:
+            return int(self.sql("postgres", asked)[0])
+        except PgError:
+            if self._database in (None, "postgres"):
+                raise
+        return int(self.sql(self._database, asked)[0])
 
     def versions(self) -> int:
         """Return the server's version, such as 150014."""
