@@ -18,6 +18,7 @@ from urllib.parse import quote
 
 EMPTY = hashlib.sha256(b"").hexdigest()
 OBJECT = re.compile(r"<Contents>(.*?)</Contents>", re.DOTALL)
+KEY_SAFE = "/-_.~"
 
 
 class Object(NamedTuple):
@@ -35,10 +36,11 @@ class Page(NamedTuple):
     next_token: str | None  # asks for the rest; None where this is all
 
 
-def request_url(endpoint: str, bucket: str, query: Mapping[str, str]) -> str:
-    """Return the URL that asks ``bucket``; its query is in the order that is signed."""
-    pairs = "&".join(f"{_escape(key)}={_escape(value)}" for key, value in sorted(query.items()))
-    return f"{endpoint.rstrip('/')}/{quote(bucket, safe='')}{f'?{pairs}' if pairs else ''}"
+def request_url(endpoint: str, bucket: str, query: Mapping[str, str], key: str = "") -> str:
+    """Return the URL that asks ``bucket``, or its object ``key``; its query is in the order that is signed."""
+    pairs = "&".join(f"{_escape(name)}={_escape(value)}" for name, value in sorted(query.items()))
+    path = f"{quote(bucket, safe='')}{f'/{quote(key, safe=KEY_SAFE)}' if key else ''}"
+    return f"{endpoint.rstrip('/')}/{path}{f'?{pairs}' if pairs else ''}"
 
 
 def _escape(text: str) -> str:
@@ -46,20 +48,32 @@ def _escape(text: str) -> str:
 
 
 def sign(
-    url: str, *, host: str, access_key: str, secret_key: str, region: str, now: datetime, method: str = "GET"
+    url: str,
+    *,
+    host: str,
+    access_key: str,
+    secret_key: str,
+    region: str,
+    now: datetime,
+    method: str = "GET",
+    payload: str = EMPTY,
+    headers: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
-    """Return the headers that sign a request without a body.
+    """Return the headers that sign a request, ``headers`` among them.
 
     :param url: as :func:`request_url` makes it
     :param host: as it is sent: with the port where it is not the usual one
+    :param payload: SHA-256 of the body
+    :param headers: what is signed too: a proxy, or whoever holds the line, cannot change it
     """
     stamp = now.astimezone(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
     path, _mark, query = re.sub(r"\A\w+://[^/]*", "", url).partition("?")
     scope = f"{stamp[:8]}/{region}/s3/aws4_request"
-    signed = {"host": host, "x-amz-content-sha256": EMPTY, "x-amz-date": stamp}
+    own = {"x-amz-content-sha256": payload, "x-amz-date": stamp, **(headers or {})}
+    signed = {"host": host, **{key.lower(): " ".join(value.split()) for key, value in own.items()}}
     names = ";".join(sorted(signed))
     canonical = "\n".join(
-        [method, path or "/", query, *(f"{key}:{signed[key]}" for key in sorted(signed)), "", names, EMPTY]
+        [method, path or "/", query, *(f"{key}:{signed[key]}" for key in sorted(signed)), "", names, payload]
     )
     text = "\n".join(["AWS4-HMAC-SHA256", stamp, scope, hashlib.sha256(canonical.encode()).hexdigest()])
     key = f"AWS4{secret_key}".encode()
@@ -67,8 +81,7 @@ def sign(
         key = hmac.new(key, part.encode(), hashlib.sha256).digest()
     signature = hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
     return {
-        "x-amz-content-sha256": EMPTY,
-        "x-amz-date": stamp,
+        **own,
         "Authorization": f"AWS4-HMAC-SHA256 Credential={access_key}/{scope}, SignedHeaders={names}, Signature={signature}",
     }
 
@@ -95,8 +108,11 @@ def element(body: str, name: str) -> str:
     return html.unescape(found[1]) if found else ""
 
 
-def refusal(status: int, body: str, bucket: str) -> dict[str, Any]:
-    """Return ``detail``, ``remedy`` and whether it is the bucket's fault (``down``) or ours, for an answer that is not 200."""
+def refusal(status: int, body: str, bucket: str, *, wish: str = "list the bucket") -> dict[str, Any]:
+    """Return ``detail``, ``remedy`` and whether it is the bucket's fault (``down``) or ours, for an answer that is not 200.
+
+    :param wish: what was asked for
+    """
     code = element(body, "Code")
     cases = {
         "InvalidAccessKeyId": ("the access key is not known there", "correct access_key", False),
@@ -104,7 +120,7 @@ def refusal(status: int, body: str, bucket: str) -> dict[str, Any]:
         "Unauthorized": ("the keys are wrong", "correct access_key and secret_key", False),
         "InvalidArgument": ("the access key is malformed", "correct access_key", False),
         "ExpiredToken": ("the access key has expired", "renew it", False),
-        "AccessDenied": ("this access key may not list it", "allow the key to list the bucket", False),
+        "AccessDenied": (f"this access key may not {wish}", f"allow the key to {wish}", False),
         "RequestTimeTooSkewed": (
             "this host's clock differs too much from the server's",
             "set the clock: timedatectl, chronyc tracking",
@@ -118,6 +134,8 @@ def refusal(status: int, body: str, bucket: str) -> dict[str, Any]:
         ),
         "PermanentRedirect": ("it is in another region", "correct region or endpoint", False),
         "NotImplemented": ("the provider has no such setting", "leave it out of what the bucket must have", False),
+        "InvalidObjectState": ("it is archived", "have it restored at the provider first", False),
+        "InvalidStorageClass": ("the provider has no such storage class", "correct storage_class", False),
         "SlowDown": ("it asks for fewer requests", "see who asks so much", True),
     }
     said, remedy, down = cases.get(
