@@ -33,7 +33,8 @@ class RedisStore:
 
     kind, payload = "redis", "dump.rdb"
 
-    def __init__(self, name: str, server: Server, *, image: str | None = None) -> None:
+    def __init__(self, name: str, server: Server, *, image: str | None = None, timeout_seconds: float = 3600) -> None:
+        self._timeout_seconds = timeout_seconds
         self.name, self._server, self._image = name, server, image
         self._used = 0
         self._append_only = False
@@ -48,7 +49,9 @@ class RedisStore:
         contained = {key: options.get(key) for key in ("project", "service", "container")}
         try:
             image = find(**contained).image if options.get("service") or options.get("container") else None
-            return cls(options["name"], server_of(options), image=image)
+            return cls(
+                options["name"], server_of(options), image=image, timeout_seconds=options.get("timeout_seconds") or 3600
+            )
         except (ProbeError, DockerError, OSError) as exc:
             raise StoreError(f"cannot find Redis {options['name']}: {exc}; see what runs: docker ps -a") from exc
 
@@ -63,8 +66,8 @@ class RedisStore:
             return round(last.manifest["size"] * max(1.0, self._used / before) * MARGIN)
         return self._used
 
-    def pieces(self, timeout_seconds: float) -> Iterable[bytes]:
-        tap = Tap(fetch_rdb(self._server, timeout_seconds=timeout_seconds), read_rdb)
+    def pieces(self) -> Iterable[bytes]:
+        tap = Tap(fetch_rdb(self._server, timeout_seconds=self._timeout_seconds), read_rdb)
         return self._noted(tap)
 
     def _noted(self, tap: Tap) -> Iterator[bytes]:

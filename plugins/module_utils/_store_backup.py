@@ -96,7 +96,7 @@ class Store(Protocol):
     def look(self, last: Backup | None) -> int:
         """Return how many bytes a backup may need, and raise what stands against one. It only reads."""
 
-    def pieces(self, timeout_seconds: float) -> Iterable[bytes]:
+    def pieces(self) -> Iterable[bytes]:
         """Return what is to be saved."""
 
     def content(self) -> dict[str, Any]:
@@ -191,7 +191,7 @@ def _is_young(last: Backup, at: datetime, limit: str) -> bool:
 
 def _write(store: Store, stages: list[Stage], file: HashingFile, timeout_seconds: float) -> None:
     try:
-        pieces = store.pieces(timeout_seconds)
+        pieces = store.pieces()
         if stages:
             run_pipeline(stages, source=pieces, sink=file.write, timeout_seconds=timeout_seconds)
         else:

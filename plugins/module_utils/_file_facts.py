@@ -1,0 +1,48 @@
+# Copyright: the runbook.ops authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the system says of files and of those who own them. Private to this collection."""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+from functools import lru_cache
+
+XATTR = "SCHILY.xattr."  # as GNU tar calls extended attributes
+ATTRIBUTES = ("user.", "security.capability", "system.posix_acl_")  # those that are kept
+
+
+def identity(found: os.stat_result) -> tuple[int, int]:
+    """Return what two names of the same file have in common."""
+    return found.st_dev, found.st_ino
+
+
+def attributes(handle: int | None) -> dict[str, str]:
+    """Return the extended attributes of an open file, as GNU tar writes them."""
+    if handle is None:
+        return {}
+    try:
+        names = [name for name in os.listxattr(handle) if name.startswith(ATTRIBUTES)]
+        values = {name: os.getxattr(handle, name) for name in names}
+    except OSError:
+        return {}  # this file system has none
+    return {XATTR + name: value.decode("utf-8", "surrogateescape") for name, value in values.items()}
+
+
+@lru_cache(maxsize=1024)
+def account(number: int) -> str:
+    """Return the name of an account, nothing where it has none."""
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return ""
+
+
+@lru_cache(maxsize=1024)
+def group(number: int) -> str:
+    """Return the name of a group, nothing where it has none."""
+    try:
+        return grp.getgrgid(number).gr_name
+    except KeyError:
+        return ""
