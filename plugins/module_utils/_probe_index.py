@@ -30,6 +30,12 @@ def _backup_log() -> Any:
     return backup_log
 
 
+def _backup_proof() -> Any:
+    from ansible_collections.runbook.ops.plugins.module_utils.probes import backup_proof
+
+    return backup_proof
+
+
 def _bucket() -> Any:
     from ansible_collections.runbook.ops.plugins.module_utils.probes import bucket
 
@@ -239,6 +245,7 @@ PROBES: dict[str, Callable[[], Any]] = {
     "log_errors": _log_errors,
     "backup_log": _backup_log,
     "backup_files": _backup_files,
+    "backup_proof": _backup_proof,
     "reboot": _reboot,
     "monitor": _monitor,
     "disk": _disk,
