@@ -67,3 +67,23 @@ SELECT format('SELECT json_build_array(''table'', %L, count(*)) FROM ONLY %I.%I'
 SELECT format('SELECT json_build_array(''sequence'', %L, last_value, is_called) FROM %I.%I', {FULL_NAME}, n.nspname, c.relname)
 {RELATIONS} AND relkind = 'S' AND NOT (relpersistence = 'u' AND pg_is_in_recovery()) ORDER BY {FULL_NAME} \\gexec
 """  # noqa: S608  # the same
+# Whether indexes can be compared with their tables here.
+AMCHECK_CAN = """
+SELECT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'amcheck')
+  AND (SELECT rolsuper FROM pg_roles WHERE rolname = current_user);
+"""
+# In a schema of its own, which goes with the database. A broken one is an error that names it.
+AMCHECK = """
+BEGIN;
+SET LOCAL client_min_messages = error;
+CREATE SCHEMA runbook_ops_amcheck;
+SELECT NOT EXISTS (SELECT FROM pg_extension WHERE extname = 'amcheck') AS absent \\gset
+\\if :absent
+CREATE EXTENSION amcheck SCHEMA runbook_ops_amcheck;
+\\endif
+SELECT quote_ident(nspname) AS place FROM pg_extension JOIN pg_namespace n ON n.oid = extnamespace WHERE extname = 'amcheck' \\gset
+SELECT count(:place.bt_index_check(c.oid, true)) FROM pg_index i JOIN pg_class c ON c.oid = indexrelid
+WHERE c.relkind = 'i' AND c.relam = (SELECT oid FROM pg_am WHERE amname = 'btree') AND c.relpersistence <> 't'
+  AND indisvalid AND indisready AND pg_relation_size(c.oid) <= {most_bytes};
+ROLLBACK;
+"""
