@@ -4,22 +4,17 @@
 
 from __future__ import annotations
 
-# ruff: noqa: PTH112, PTH116, PTH118, PTH208  # pathlib would be an import more, and this runs every few minutes
+# ruff: noqa: PTH118, PTH208  # pathlib would be an import more, and this runs every few minutes
 import os
-import re
 import time
-from fnmatch import fnmatchcase
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils._checks import make_check
-from ansible_collections.runbook.ops.plugins.module_utils._dated_names import (
-    NAME,
-    REMOVED,
-    SIDECARS,
-    UNFINISHED,
-    parse_stamp,
-    read_dates,
+from ansible_collections.runbook.ops.plugins.module_utils._found_backups import (
+    EARLIER,
+    bytes_of,
+    fault_of,
+    found_in,
 )
 from ansible_collections.runbook.ops.plugins.module_utils._probe_options import Option
 from ansible_collections.runbook.ops.plugins.module_utils._units import human_duration, human_size
@@ -35,17 +30,8 @@ OPTIONS = {
         "float", "a newest one so much smaller than the median of earlier ones is a warning", 50.0
     ),
 }
-EARLIER = 10
 FUTURE_TOLERANCE = 86_400  # names may be in UTC and the clock in local time, or the other way round
 REDO = "read the log of the backup job, make a backup now, then repair the job"
-
-
-class Found(NamedTuple):
-    """One backup."""
-
-    at: float
-    name: str
-    set_bytes: int | None = None  # of the payload, where it is a whole backup of the set
 
 
 def measure(options: dict[str, Any]) -> dict[str, Any]:
@@ -55,13 +41,7 @@ def measure(options: dict[str, Any]) -> dict[str, Any]:
         names = os.listdir(directory)
     except FileNotFoundError:
         return {"exists": False, "newest": None}
-    found, damaged = [], []
-    if options["set"]:
-        stamped = re.compile(re.escape(options["set"]) + r"_\d{8}T\d{6}Z").fullmatch
-        found, damaged = sets_of(directory, sorted(name for name in names if stamped(name)))
-        names = [name for name in names if not stamped(name)]
-    if options["pattern"] or not options["set"]:
-        found += [Found(at, name) for at, name in order(directory, names, options["pattern"] or "*")]
+    found, damaged = found_in(directory, names, prefix=options["set"], pattern=options["pattern"])
     past = sorted(one for one in found if one.at <= now + FUTURE_TOLERANCE)
     told = {"exists": True, "damaged": damaged, "in_future": len(found) - len(past), "newest": None}
     if not past:
@@ -72,66 +52,10 @@ def measure(options: dict[str, Any]) -> dict[str, Any]:
         **told,
         "newest": newest.name,
         "age_seconds": now - newest.at,
-        "size_bytes": _bytes(directory, newest),
+        "size_bytes": bytes_of(directory, newest),
         "fault": fault_of(os.path.join(directory, newest.name)),
-        "earlier_bytes": [_bytes(directory, one) for one in earlier],
+        "earlier_bytes": [bytes_of(directory, one) for one in earlier],
     }
-
-
-def sets_of(directory: str, names: list[str]) -> tuple[list[Found], list[str]]:
-    """Return the last whole backups among ``names``, oldest first as these, and the names of those that are damaged."""
-    from ansible_collections.runbook.ops.plugins.module_utils import _payload  # noqa: PLC0415  # only sets need it
-
-    found, damaged = [], []
-    for name in names[-1 - EARLIER :]:
-        backup = _payload.read_set(Path(directory, name))
-        if backup is None:
-            damaged.append(name)
-        else:
-            found.append(Found(backup.taken_at.timestamp(), name, backup.manifest["size"]))
-    return found, damaged
-
-
-def fault_of(path: str) -> str | None:
-    """Return what is missing from a directory that says what it has to hold; None where nothing is, or nothing says so."""
-    if not os.path.isdir(path):
-        return None
-    from ansible_collections.runbook.ops.plugins.module_utils import _payload  # noqa: PLC0415  # only directories need it
-
-    backup = _payload.read_set(Path(path))
-    files = _payload.read_copy(Path(path)) if backup is None else _payload.files_of(backup)
-    return None if files is None else _payload.fault(Path(path), files)
-
-
-def order(directory: str, names: list[str], pattern: str) -> list[tuple[float, str]]:
-    """Return time and name of each backup, oldest first: by the date in the names, by mtime where no name holds one."""
-    dated = read_dates(names, pattern=pattern).backups
-    if dated:
-        return [(_taken_at(directory, backup), backup[NAME]) for backup in dated[-1 - EARLIER :]]
-    fitting = [
-        name for name in names if fnmatchcase(name, pattern) and not name.endswith((*SIDECARS, *UNFINISHED, REMOVED))
-    ]
-    return sorted((os.stat(os.path.join(directory, name)).st_mtime, name) for name in fitting)
-
-
-def _taken_at(directory: str, backup: str) -> float:
-    day = parse_stamp(backup[:14])
-    at = day.timestamp() if day else 0.0
-    if backup[8:14] == "000000":  # a name that tells the day only: the file's time tells when on that day
-        written = os.stat(os.path.join(directory, backup[NAME])).st_mtime
-        at = written if at <= written < at + 86400 else at
-    return at
-
-
-def _bytes(directory: str, one: Found) -> int:
-    return size_of(os.path.join(directory, one.name)) if one.set_bytes is None else one.set_bytes
-
-
-def size_of(path: str) -> int:
-    """Return the bytes of a file, or of all files below a directory."""
-    if not os.path.isdir(path):
-        return os.stat(path).st_size
-    return sum(os.stat(os.path.join(top, name)).st_size for top, _folders, names in os.walk(path) for name in names)
 
 
 def judge(measured: dict[str, Any], options: dict[str, Any]) -> list[dict[str, Any]]:
