@@ -15,10 +15,10 @@ from ansible_collections.runbook.ops.plugins.module_utils._pg_content import com
 from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_exchange import act
 from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_load import Loading, load
 from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_plan import (
-    STAMP,
     RestoreError,
     Source,
     begin,
+    free_stamp,
     write_time,
 )
 from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_source import prove_undamaged
@@ -49,18 +49,16 @@ class Beside:
         :raises PgError: the server refuses.
         """
         prove_undamaged(self.source, all_of_it=True)
-        options, stamp = self.options, self.run.now().strftime(STAMP)
+        options = self.options
         opened = begin(
             entry,
             self.source,
             database=options.database,
-            stamp=stamp,
+            stamp=free_stamp(options.database, self.seen.server["names"].values(), self.run.now()),
             reason=options.accept_unproven,
             live=self.seen.live,
         )
         name = opened["restored"]["name"]
-        if name in self.seen.server["names"].values():
-            raise RestoreError(f"there is a database {name} already: wait a second, then run this again")
         opened = self.run.write(opened)
         reached("pg_restore:journaled")
         try:

@@ -7,7 +7,7 @@ A journal is written before each act. Whether the act happened is read from the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta, timezone
 from typing import Any, NamedTuple
 
@@ -50,6 +50,14 @@ def name_of(database: str, word: str, stamp: str) -> str:
     end = f"_{word}_{stamp}"
     kept = database.encode("utf-8")[: NAME_BYTES - len(end)].decode("utf-8", "ignore")
     return f"{kept}{end}"
+
+
+def free_stamp(database: str, names: Iterable[str], now: datetime) -> str:
+    """Return the first stamp from ``now`` on under which no database has been restored or kept."""
+    taken = set(names)
+    while {name_of(database, word, now.strftime(STAMP)) for word in ("restored", "before", "failed")} & taken:
+        now += timedelta(seconds=1)
+    return now.strftime(STAMP)
 
 
 def stage_of(entry: Entry | None, names: Mapping[str, str]) -> str:
