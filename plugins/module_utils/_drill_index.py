@@ -24,4 +24,16 @@ def _postgresql() -> Drill:
     return drill
 
 
-DRILLS: dict[str, Callable[[], Drill]] = {"postgresql": _postgresql}
+def _redis() -> Drill:
+    from ansible_collections.runbook.ops.plugins.module_utils._drill_redis import drill
+
+    return drill
+
+
+def _files() -> Drill:
+    from ansible_collections.runbook.ops.plugins.module_utils._drill_files import drill
+
+    return drill
+
+
+DRILLS: dict[str, Callable[[], Drill]] = {"files": _files, "postgresql": _postgresql, "redis": _redis}

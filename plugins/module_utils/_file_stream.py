@@ -13,7 +13,7 @@ import os
 import stat
 import tarfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -195,3 +195,15 @@ def _bytes(handle: int, size: int, update: Callable[[bytes], Any]) -> Iterator[b
     if size % tarfile.BLOCKSIZE:
         yield bytes(-size % tarfile.BLOCKSIZE)
     return short
+
+
+def describe_trees(places: Mapping[str, str]) -> dict[str, Any]:
+    """Return what is in some trees, as a manifest would say it.
+
+    :param places: what each is called, and where it is
+    """
+    stream = FileStream(list(places.items()))
+    for _piece in stream.pieces():
+        pass
+    roots: dict[str, Any] = stream.content()["roots"]
+    return roots

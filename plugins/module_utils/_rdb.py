@@ -18,6 +18,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._rdb_values import MAY
 AUX, RESIZE, EXPIRES_MS, EXPIRES, SELECT, END = 250, 251, 252, 253, 254, 255
 FUNCTION, MODULE_AUX, IDLE, FREQUENCY, SLOT = 245, 247, 248, 249, 244
 FIRST_WITH_CHECKSUM = 5
+NO_KEYS = {"keys": 0, "expiring": 0, "names": f"{0:016x}"}
 TOLD = ("redis-ver", "ctime", "redis-bits", "valkey-ver")  # of what a dump says of itself
 
 
@@ -100,3 +101,25 @@ def _skip_other(reader: Reader, kind: int) -> None:
         raise RdbError(
             f"entries of kind {kind} are not known here: this version of Redis is newer than this collection"
         )
+
+
+def compare(expected: dict[str, Any], found: dict[str, Any]) -> list[str]:
+    """Return in words what a server that has loaded a dump has and should not have, or the other way round.
+
+    Keys that expire may have gone; keys that do not are the same, by number and by the sum of their names.
+    """
+    differences = []
+    for number in sorted({*expected["databases"], *found["databases"]}, key=int):
+        wanted, there = (one["databases"].get(number, NO_KEYS) for one in (expected, found))
+        kept, stay = wanted["keys"] - wanted["expiring"], there["keys"] - there["expiring"]
+        if stay != kept:
+            differences.append(f"database {number} has {stay} keys that do not expire instead of {kept}")
+        elif there["names"] != wanted["names"]:
+            differences.append(f"database {number} has {kept} keys that do not expire, but others than were saved")
+        if there["expiring"] > wanted["expiring"]:
+            differences.append(
+                f"database {number} has {there['expiring']} keys that expire, only {wanted['expiring']} were saved"
+            )
+    if found["functions"] != expected["functions"]:
+        differences.append(f"{found['functions']} libraries of functions instead of {expected['functions']}")
+    return differences
