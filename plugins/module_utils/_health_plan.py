@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ansible_collections.runbook.ops.plugins.module_utils import _health_stores as stores
+from ansible_collections.runbook.ops.plugins.module_utils._backup_tasks import plan_tasks
 from ansible_collections.runbook.ops.plugins.module_utils._health_services import http, services
 from ansible_collections.runbook.ops.plugins.module_utils._health_things import (
     ELSEWHERE,
@@ -139,18 +140,32 @@ def _logs(system: System) -> Probes:
 def _backups(system: System) -> Probes:
     probes: Probes = []
     for backup in system.get("backups") or []:
-        shared = {
-            "name": backup["name"],
-            "max_age_seconds": backup["max_age_seconds"],
-            "about": thing("backup", backup),
-        }
-        if backup["pattern"]:
+        about = {"about": thing("backup", backup)}
+        shared = {"name": backup["name"], "max_age_seconds": backup["max_age_seconds"], **about}
+        if backup.get("made_by") == "collection":
+            probes += [{**probe, **about} for probe in _sets(system, backup)]
+        else:
             files = {"directory": backup["directory"], "pattern": backup["pattern"]}
-            probes.append(
-                {"probe": "backup_files", **shared, **files, **given(min_size_bytes=backup.get("min_size_bytes"))}
-            )
+            limits = given(min_size_bytes=backup.get("min_size_bytes"))
+            probes.append({"probe": "backup_files", **shared, **files, **limits})
         if backup.get("log"):
             probes.append({"probe": "backup_log", **shared, **{key: backup["log"][key] for key in ("path", "success")}})
+    return probes
+
+
+def _sets(system: System, backup: Mapping[str, Any]) -> Probes:
+    """Return what looks at the sets that the collection makes for one item: their age, and that they have been proven."""
+    probes: Probes = []
+    drill = (backup.get("drill") or {}).get("max_age_seconds")
+    for task in plan_tasks(system, "backup_rotate", [backup["name"]]):
+        if not task["set"]:
+            continue  # what a script made before there were sets: it only grows older
+        limits = given(min_size_bytes=backup.get("min_size_bytes"))
+        where = {"directory": backup["directory"], "set": task["set"], "max_age_seconds": backup["max_age_seconds"]}
+        probe = {"name": task["set"], **where, **limits}
+        probes.append({"probe": "backup_files", **probe, **given(pattern=task["options"].get("pattern"))})
+        if drill:
+            probes.append({"probe": "backup_proof", **probe, "max_drill_age_seconds": drill})
     return probes
 
 

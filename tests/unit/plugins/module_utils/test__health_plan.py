@@ -163,6 +163,48 @@ def test_backups_are_looked_at_in_their_directory_and_in_their_log():
     assert [one["probe"] for one in plan_probes(SYSTEM, ["backups"])] == ["backup_files", "backup_log"]
 
 
+NIGHTLY = {
+    "name": "nightly",
+    "made_by": "collection",
+    "directory": "/backups",
+    "pattern": "old_*",
+    "max_age_seconds": 93600,
+    "min_size_bytes": 1000,
+    "keep": {"last": 7},
+    "databases": ["shop"],
+}
+POSTGRES = {"name": "shop", "engine": "postgresql", "owner": "shop", "superuser": "postgres"}
+PLACE = {"directory": "/backups", "max_age_seconds": 93600, "min_size_bytes": 1000}
+
+
+def backups_of(**more):
+    system = {"backups": [{**NIGHTLY, **more}], "databases": [POSTGRES]}
+    probes = plan_probes(system, ["backups"])
+    assert {one["about"] for one in probes} == {"backup:nightly"}
+    return [{key: value for key, value in one.items() if key not in ("about", "needs")} for one in probes]
+
+
+def test_sets_are_looked_at_together_with_what_a_script_made_before():
+    assert backups_of() == [{"probe": "backup_files", "name": "nightly", "set": "nightly", "pattern": "old_*", **PLACE}]
+
+
+def test_sets_that_are_tried_out_must_be_proven():
+    assert backups_of(drill={"max_age_seconds": 604800})[1:] == [
+        {
+            "probe": "backup_proof",
+            "name": "nightly",
+            "set": "nightly",
+            **PLACE,
+            "max_drill_age_seconds": 604800,
+        }
+    ]
+
+
+def test_each_set_of_an_item_is_looked_at_and_the_old_files_of_none():
+    probes = backups_of(files=["/etc"])
+    assert [(one["set"], one.get("pattern")) for one in probes] == [("nightly-shop", None), ("nightly-files", None)]
+
+
 BOX = {**SERVICE, "manager": "compose", "project": "shop", "replicas": 1}
 BOXES = {
     "services": [
