@@ -52,6 +52,7 @@ ARGUMENTS: dict[str, Any] = {
     "tables": {"type": "list", "elements": "str", "default": []},
     "canaries": {"type": "list", "elements": "str", "default": []},
     "amcheck_max_size": {"type": "str", "default": "1GB"},
+    "scratch": {"type": "path"},
     "jobs": {"type": "int"},
     "timeout_seconds": {"type": "int", "default": 21600},
 }

@@ -94,6 +94,11 @@ options:
     description: Indexes up to this size are compared with their tables; V(0B) compares none.
     type: str
     default: 1GB
+  scratch:
+    description:
+      - Absolute directory where files and the data of Redis are restored as a test.
+      - Without it O(directory).
+    type: path
   jobs:
     description:
       - Sessions that restore side by side, where the backup allows it.
