@@ -23,15 +23,29 @@ from ansible_collections.runbook.ops.plugins.module_utils._rotation import (
 from ansible_collections.runbook.ops.plugins.module_utils._rotation_checks import judge
 from ansible_collections.runbook.ops.plugins.module_utils._units import parse_duration, parse_size
 
+# The defaults of the module, for those who rotate without it.
+DEFAULTS: Mapping[str, Any] = {
+    "pattern": None,
+    "set": None,
+    "date_format": None,
+    "minimum": 3,
+    "minimum_verified": 3,
+    "min_size": "1B",
+    "max_age": None,
+    "max_delete_percent": 90,
+    "names_limit": 20,
+}
+
 
 def rotate(options: Mapping[str, Any], *, now: datetime, check_mode: bool) -> dict[str, Any]:
     """Delete what the rules let go, and return what happened.
 
-    :param options: those of the module backup_rotate, all of them
+    :param options: those of the module backup_rotate
     :param now: in the host's own time zone, without a zone, as the names have none
     :raises RotationError: the directory cannot be read, a file not be deleted, too many would go, or the set is in use.
     :raises ValueError: an option cannot be meant.
     """
+    options = {**DEFAULTS, **options}
     keep, set_name = read_keep(options["keep"]), options["set"]
     max_age = None if options["max_age"] is None else parse_duration(options["max_age"])
     if set_name is not None and not SET.match(set_name):

@@ -92,7 +92,9 @@ options:
     default: 3
     version_added: 0.2.0
   min_size:
-    description: A smaller backup is not good, such as V(1kB); a bare number is bytes.
+    description:
+      - A smaller backup is not good, such as V(1kB); a bare number is bytes. Those of O(set) tell themselves how large they
+        have to be.
     type: str
     default: 1B
   max_age:
@@ -237,7 +239,7 @@ from datetime import datetime
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.runbook.ops.plugins.module_utils._backup_rotate import rotate
+from ansible_collections.runbook.ops.plugins.module_utils._backup_rotate import DEFAULTS, rotate
 from ansible_collections.runbook.ops.plugins.module_utils._retention import COUNTED
 from ansible_collections.runbook.ops.plugins.module_utils._rotation import RotationError
 
@@ -254,12 +256,12 @@ ARGUMENTS: dict[str, Any] = {
             "within": {"type": "str", "aliases": ["within_seconds"]},
         },
     },
-    "minimum": {"type": "int", "default": 3},
-    "minimum_verified": {"type": "int", "default": 3},
-    "min_size": {"type": "str", "default": "1B"},
+    "minimum": {"type": "int", "default": DEFAULTS["minimum"]},
+    "minimum_verified": {"type": "int", "default": DEFAULTS["minimum_verified"]},
+    "min_size": {"type": "str", "default": DEFAULTS["min_size"]},
     "max_age": {"type": "str"},
-    "max_delete_percent": {"type": "int", "default": 90},
-    "names_limit": {"type": "int", "default": 20},
+    "max_delete_percent": {"type": "int", "default": DEFAULTS["max_delete_percent"]},
+    "names_limit": {"type": "int", "default": DEFAULTS["names_limit"]},
 }
 
 

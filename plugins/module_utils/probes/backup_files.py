@@ -25,7 +25,7 @@ OPTIONS = {
     "pattern": Option("str", "glob of their names; every name where no set is given"),
     "set": Option("str", "name of the set whose whole backups count, beside what the pattern matches"),
     "max_age_seconds": Option("float", "the newest must be younger", required=True),
-    "min_size_bytes": Option("int", "the newest must be at least so large", 1),
+    "min_size_bytes": Option("int", "the newest must be at least so large, where it is none of the set", 1),
     "shrunk_percent": Option(
         "float", "a newest one so much smaller than the median of earlier ones is a warning", 50.0
     ),
@@ -51,6 +51,7 @@ def measure(options: dict[str, Any]) -> dict[str, Any]:
     return {
         **told,
         "newest": newest.name,
+        "is_set": newest.set_bytes is not None,
         "age_seconds": now - newest.at,
         "size_bytes": bytes_of(directory, newest),
         "fault": fault_of(os.path.join(directory, newest.name)),
@@ -104,7 +105,8 @@ def judge(measured: dict[str, Any], options: dict[str, Any]) -> list[dict[str, A
 
 def _judge_size(measured: dict[str, Any], options: dict[str, Any]) -> tuple[str, int, str]:
     """Return the status of the newest one's size, the limit, and one line about it."""
-    size, least, earlier = measured["size_bytes"], options["min_size_bytes"], sorted(measured["earlier_bytes"])
+    size, earlier = measured["size_bytes"], sorted(measured["earlier_bytes"])
+    least = 1 if measured["is_set"] else options["min_size_bytes"]
     if measured["fault"]:
         return "critical", least, f"not whole: {measured['fault']}"
     if size < least:
