@@ -135,7 +135,7 @@ def python_encoding(definition: str) -> str:
     """Return Python's name of the encoding that ``SET client_encoding = 'LATIN1';`` asks for."""
     match = re.search(r"'([^']+)'", definition)
     try:
-        return codecs.lookup(match[1]).name if match else "utf-8"
+        return codecs.lookup(re.sub("^WIN", "cp", match[1])).name if match else "utf-8"
     except LookupError:
         return "utf-8"
 

@@ -77,7 +77,8 @@ SELECT set_config(name, '0', false) FROM pg_settings
 WHERE name IN ('idle_in_transaction_session_timeout', 'transaction_timeout', 'idle_session_timeout', 'statement_timeout');
 BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
 """
-First, Second = TypeVar("First"), TypeVar("Second")
+First = TypeVar("First")
+Second = TypeVar("Second")
 
 
 def run(params: Mapping[str, Any], *, check_mode: bool = False) -> dict[str, Any]:
@@ -199,6 +200,7 @@ class Job:
                     draft.adopt(dump.relative)
                 reached("pg_backup:adopted")
                 self.prove(draft, dump, content)
+                reached("pg_backup:proven")
                 content = {**content, "format": recipe.format, "dump": dump.relative}
                 return draft.seal(self.manifest(recipe, content, at, time.monotonic() - began))
 

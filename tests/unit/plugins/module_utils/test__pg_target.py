@@ -1,0 +1,139 @@
+# Copyright: the runbook.ops authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A server's programs get their connection in the environment, and what they say becomes one line."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+
+import pytest
+from ansible_collections.runbook.ops.plugins.module_utils import _pg_target
+from ansible_collections.runbook.ops.plugins.module_utils._pg import PgError
+from ansible_collections.runbook.ops.plugins.module_utils._pg_target import GUARD, PgTarget, tool_error
+from ansible_collections.runbook.ops.plugins.module_utils._pipeline import PipelineError, Stage, run_pipeline
+
+FOUND = {13: "/usr/lib/postgresql/13/bin/pg_dump", 15: "/x/15/pg_dump", 17: "/x/17/pg_dump"}
+
+
+@pytest.fixture(autouse=True)
+def programs(monkeypatch):
+    monkeypatch.setattr(_pg_target, "installed", lambda name: {15: f"/x/15/{name}", 17: f"/x/17/{name}"})
+    monkeypatch.setattr(_pg_target, "container_name", lambda **place: place["container"] or "shop-db-1")
+    monkeypatch.setattr(_pg_target.os, "geteuid", lambda: 0)
+
+
+def target(**params):
+    made = PgTarget.from_params(params, application="test")
+    made.server_version_num = 150000
+    return made
+
+
+def test_on_the_local_socket_it_runs_as_the_account_that_may():
+    stage = target(login_port=5433).stage("pg_dump", "-Fc", database="shop")
+    assert stage.argv == ["/x/15/pg_dump", "-Fc", "-d", "dbname='shop'"]
+    assert stage.user == "postgres"
+    assert stage.environment["PGUSER"] == "postgres"
+    assert stage.environment["PGPORT"] == "5433"
+
+
+def test_over_tcp_it_runs_as_we_do_and_notices_a_host_that_is_gone():
+    stage = target(login_host="db", login_user="shop", login_password="s3cr3t").stage("psql", database="shop")
+    assert stage.user is None
+    assert stage.environment["PGHOST"] == "db"
+    assert stage.environment["PGPASSWORD"] == "s3cr3t"
+    assert "keepalives_idle" in stage.argv[-1]
+    assert not any("s3cr3t" in word for word in stage.argv)
+
+
+def test_in_a_container_values_are_named_and_never_written():
+    stage = target(container="db", login_user="shop", login_password="s3cr3t").stage("pg_dump", database="shop")
+    assert list(stage.argv[:3]) == ["docker", "exec", "--interactive"]
+    assert "--env=PGPASSWORD" in stage.argv
+    assert not any("s3cr3t" in word for word in stage.argv)
+    assert stage.held
+    assert stage.name == "pg_dump in container db"
+
+
+def test_what_is_fed_in_a_container_needs_no_guard():
+    stage = target(project="shop", service="db").stage("pg_restore", "--list", reads=True)
+    assert list(stage.argv[-3:]) == ["shop-db-1", "pg_restore", "--list"]
+    assert not stage.held
+
+
+@pytest.mark.parametrize("name", ["shop", "we ird", "it's", "postgresql://x", "a=b", "back\\slash"])
+def test_a_database_is_taken_by_its_name_whatever_it_looks_like(name):
+    last = target().stage("pg_dump", database=name).argv[-1]
+    assert last == "dbname='" + name.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+@pytest.mark.parametrize(
+    ("server", "path"),
+    [(150000, "/x/15/pg_dump"), (160002, "/x/17/pg_dump"), (140001, "/x/15/pg_dump"), (170000, "/x/17/pg_dump")],
+)
+def test_the_oldest_program_that_knows_the_server_is_used(server, path):
+    made = target()
+    made.server_version_num = server
+    assert made.program("pg_dump") == path
+
+
+def test_a_server_that_is_newer_than_all_programs_is_refused():
+    made = target()
+    made.server_version_num = 180000
+    with pytest.raises(
+        PgError, match=r"the server is PostgreSQL 18, and pg_dump here is 17: install postgresql-client-18"
+    ):
+        made.program("pg_dump")
+
+
+def test_dumps_keep_the_encoding_of_their_database():
+    assert "PGCLIENTENCODING" not in target().stage("pg_dump").environment
+    assert target().stage("psql").environment["PGCLIENTENCODING"] == "UTF8"
+
+
+@pytest.mark.parametrize(
+    ("stderr", "line"),
+    [
+        pytest.param(
+            'pg_dump: error: connection to server on socket "/x" failed: FATAL:  database "shop" does not exist\n',
+            'cannot work on database shop: connection to server on socket "/x" failed: FATAL:  database "shop" does not exist: '
+            "check the name in databases",
+            id="no such database",
+        ),
+        pytest.param(
+            'pg_dump: error: Dumping the contents of table "a" failed: PQgetResult() failed.\n'
+            "pg_dump: detail: Error message from server: server closed the connection unexpectedly\n"
+            "\tThis probably means the server terminated abnormally\n"
+            "pg_dump: detail: Command was: COPY public.a (x) TO stdout;\n",
+            'pg_dump failed on database shop: Dumping the contents of table "a" failed: PQgetResult() failed; '
+            "Error message from server: server closed the connection unexpectedly",
+            id="the server dies",
+        ),
+        pytest.param("", "pg_dump failed (1)", id="nothing"),
+    ],
+)
+def test_what_pg_dump_says_becomes_one_line(stderr, line):
+    exc = PipelineError("pg_dump failed (1)", name="pg_dump", code=1, stderr=stderr)
+    assert str(tool_error(exc, "shop")) == line
+
+
+def guarded(script):
+    return ["sh", "-c", GUARD, "sh", "sh", "-c", script]
+
+
+def test_a_program_in_a_container_runs_as_long_as_somebody_listens():
+    done = run_pipeline([Stage(guarded("sleep 0.2; echo done"), held=True)], timeout_seconds=5)
+    assert done.out == b"done\n"
+
+
+def test_a_program_in_a_container_that_fails_fails():
+    with pytest.raises(PipelineError, match=r"sh failed \(3\): no"):
+        run_pipeline([Stage(guarded("echo no >&2; exit 3"), held=True)], timeout_seconds=5)
+
+
+def test_a_program_in_a_container_ends_when_nobody_listens_any_more():
+    began = time.monotonic()
+    process = subprocess.Popen(guarded("exec sleep 30"), stdin=subprocess.PIPE)
+    process.stdin.close()
+    assert process.wait(10) == 128 + 15
+    assert time.monotonic() - began < 5
