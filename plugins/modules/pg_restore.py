@@ -92,6 +92,10 @@ options:
   timeout_seconds:
     description: Seconds that loading may take. No limit without it.
     type: int
+  plan_only:
+    description: Return the plan and nothing else. Unlike in check mode nothing is reported as a change that would be made.
+    type: bool
+    default: false
   journal_directory:
     description: Where it is kept what is being restored and what was kept.
     type: path
@@ -210,6 +214,7 @@ OPTIONS: dict[str, Any] = {
     "jobs": {"type": "int", "default": 2},
     "min_free_percent": {"type": "float", "default": 5},
     "timeout_seconds": {"type": "int"},
+    "plan_only": {"type": "bool", "default": False},
     "journal_directory": {"type": "path", "default": "/var/lib/runbook-ops/restores"},
 }
 ERRORS = (RestoreError, JournalError, PgError, PipelineError, CodecError, SetError, ValueError)
@@ -250,14 +255,16 @@ def run(restore: Restore, params: dict[str, Any], *, check_mode: bool) -> dict[s
             restore.apply(steps, seen, source)
             seen = restore.observe()
     entry = seen.entry
+    reported = [] if params["plan_only"] else steps
     return {
         **told,
+        "changed": bool(reported),
         "stage": entry["stage"] if entry else "none",
         "open": bool(entry and entry["open"]),
         "kept": entry["kept"] if entry else [],
         "seconds": restore.seconds,
         "canaries": restore.canaries,
-        "changes": changes(steps, params["database"], restore.seconds),
+        "changes": changes(reported, params["database"], restore.seconds),
     }
 
 
@@ -280,7 +287,6 @@ def tell(
     said = lines(plan, steps)
     done = [line.partition(" ")[2].strip() for line in said if line.startswith("step ") and steps]
     return {
-        "changed": bool(steps),
         "actions": done,
         "plan": plan,
         "lines": said,
@@ -308,7 +314,7 @@ def main() -> None:
             },
         )
         target = PgTarget.from_params(params, application=application(params["database"]))
-        result = run(Restore(target, options), params, check_mode=module.check_mode)
+        result = run(Restore(target, options), params, check_mode=module.check_mode or params["plan_only"])
     except ERRORS as exc:
         module.fail_json(msg=str(exc), changed=False, actions=[])
     module.exit_json(**result)
