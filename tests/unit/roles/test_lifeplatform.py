@@ -98,7 +98,7 @@ def facts() -> list[Any]:
         ("retention", backup["keep"]["within_seconds"], 30 * 86400),
         ("off-site", (bucket["bucket"], bucket["versioning"], bucket["encryption"]), ("backups", True, "AES256")),
         ("newest off-site", "latest.sql.gz" in SHARED, True),
-        ("backup schedule", named("schedule", "backup")["cron"], "0 2 * * *"),
+        ("backup schedule", backup["calendar"], "*-*-* 02:00:00"),
         ("error rate", deployment["rollback_error_percent"], 5),
         ("slowdown", deployment["rollback_slowdown_percent"], 50),
         ("watch", (deployment["watch_seconds"], deployment["hotfix_watch_seconds"]), (5 * 60, 15 * 60)),

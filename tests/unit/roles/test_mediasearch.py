@@ -71,8 +71,8 @@ def facts() -> list[Any]:
         ("emergency logs", SYSTEM["retention"]["logs"][0]["path"], "/logs/*.log"),
         (
             "backups",
-            (SYSTEM["backups"][0]["directory"], SYSTEM["backups"][0]["pattern"]),
-            ("/backups", "backup-*.dump"),
+            tuple(SYSTEM["backups"][0][key] for key in ("directory", "pattern", "calendar")),
+            ("/backups", "backup-*.dump", "*-*-* 00/6:00:00"),
         ),
         ("cpu", limits["cpu_percent"]["warning"], 80),
         ("memory", limits["memory_percent"]["warning"], 90),
@@ -108,7 +108,6 @@ def facts() -> list[Any]:
     for name, when in {
         "morning check": "0 9 * * *",
         "user metrics": "0 10 * * *",
-        "database backup": "0 */6 * * *",
         "log rotation": "0 2 * * *",
         "usage report": "0 6 * * *",
         "cost tracking": "0 * * * *",

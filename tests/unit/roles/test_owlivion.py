@@ -89,13 +89,13 @@ def facts() -> list[Any]:
         ),
         ("documents", len(SYSTEM["system"]["documentation"]), 4),
     ]
-    for name in ("daily", "weekly"):
+    for name, when in {"daily": "*-*-* 02:00:00", "weekly": "Sun *-*-* 03:00:00"}.items():
         backup = named("backups", name)
         table.append(
             (
                 f"{name} backups",
-                (backup["directory"], backup["keep"]["within_seconds"]),
-                (f"/backups/{name}", 90 * 86400),
+                (backup["directory"], backup["keep"]["within_seconds"], backup["calendar"]),
+                (f"/backups/{name}", 90 * 86400, when),
             )
         )
     for name in ("healthcheck", "backup", "test-restore"):
@@ -112,8 +112,6 @@ def facts() -> list[Any]:
         "morning checklist": "0 9 * * *",
         "evening checklist": "0 18 * * *",
         "health timer": "*/5 * * * *",
-        "daily backup": "0 2 * * *",
-        "weekly full backup": "0 3 * * 0",
     }.items():
         table.append((f"schedule {name}", named("schedule", name)["cron"], when))
     for name, day in {"server maintenance": "1", "security review": "3", "performance review": "5"}.items():
