@@ -12,9 +12,12 @@ from ansible_collections.runbook.ops.plugins.module_utils._backup_tasks import M
 from ansible_collections.runbook.ops.plugins.module_utils._units import human_duration, human_size
 
 Task = Mapping[str, Any]
-# What is not done for a set whose backup was not made, or is damaged. A copy that failed keeps nothing from being pruned:
-# a store that is away for weeks must not fill the disk.
-PROOFS = ("backup_verify",)
+# What is not done for a set after one of its tasks failed. A copy proves itself, so damage in one backup keeps no other from being
+# copied; and a copy that failed keeps nothing from being pruned: a store that is away for weeks must not fill the disk.
+BLOCKS: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(MAKERS, ("backup_verify", "backup_offsite", "backup_rotate")),
+    "backup_verify": ("backup_rotate",),
+}
 WORDS = {"pg_backup": "saved", "redis_backup": "saved", "file_backup": "saved", "backup_offsite": "copied"}
 
 
@@ -43,20 +46,20 @@ def run_tasks(
     :param do: does one task; whatever it raises is why it failed
     """
     outcomes: list[Outcome] = []
-    bad: set[str] = set()
+    blocked: set[tuple[str, str]] = set()
     for task in tasks:
         name = task["set"] or task["name"]
-        if name in bad:
+        if (name, task["module"]) in blocked:
             outcomes.append(Outcome(task, skipped=True))
             continue
         outcome = _done(task, do)
         for _again in range(attempts - 1):
-            if outcome.error is None or task["module"] in PROOFS:
+            if outcome.error is None or task["module"] == "backup_verify":
                 break
             wait()
             outcome = _done(task, do)
-        if outcome.error and task["module"] in (*MAKERS, *PROOFS):
-            bad.add(name)
+        if outcome.error:
+            blocked |= {(name, module) for module in BLOCKS.get(task["module"], ())}
         outcomes.append(outcome)
     return outcomes
 

@@ -9,11 +9,45 @@ Who packs it for a host finds by reading what it needs.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Any
 
 Options = Mapping[str, Any]
 Core = Callable[[Options], Mapping[str, Any]]
+
+
+def _pg_backup(options: Options) -> Mapping[str, Any]:
+    from ansible_collections.runbook.ops.plugins.module_utils import _pg_backup
+
+    return _pg_backup.run(options)
+
+
+def _redis_backup(options: Options) -> Mapping[str, Any]:
+    from ansible_collections.runbook.ops.plugins.module_utils._redis_backup import RedisStore
+    from ansible_collections.runbook.ops.plugins.module_utils._redis_server import SERVER_ARGUMENTS
+    from ansible_collections.runbook.ops.plugins.module_utils._store_backup import Wish, back_up
+
+    given = {**{name: spec.get("default") for name, spec in SERVER_ARGUMENTS.items()}, **options}
+    return back_up(Wish.from_options(given), RedisStore.from_options(given))
+
+
+def _file_backup(options: Options) -> Mapping[str, Any]:
+    from ansible_collections.runbook.ops.plugins.module_utils._file_backup import FileStore
+    from ansible_collections.runbook.ops.plugins.module_utils._store_backup import Wish, back_up
+
+    return back_up(Wish.from_options(options), FileStore.from_options(options))
+
+
+def _backup_verify(options: Options) -> Mapping[str, Any]:
+    from ansible_collections.runbook.ops.plugins.module_utils import _backup_verify
+
+    return _backup_verify.run(options)
+
+
+def _backup_offsite(options: Options) -> Mapping[str, Any]:
+    from ansible_collections.runbook.ops.plugins.module_utils import _offsite_run
+
+    return _offsite_run.run(options, now=lambda: datetime.now(timezone.utc), check_mode=False)
 
 
 def _backup_rotate(options: Options) -> Mapping[str, Any]:
@@ -24,10 +58,28 @@ def _backup_rotate(options: Options) -> Mapping[str, Any]:
 
 
 CORES: dict[str, Core] = {
+    "pg_backup": _pg_backup,
+    "redis_backup": _redis_backup,
+    "file_backup": _file_backup,
+    "backup_verify": _backup_verify,
+    "backup_offsite": _backup_offsite,
     "backup_rotate": _backup_rotate,
 }
-# What the modules' argument specifications say; a test compares them.
+# Where the code itself asks for all options: what the modules' argument specifications say. A test compares them.
 DEFAULTS: dict[str, dict[str, Any]] = {
+    "backup_offsite": {
+        **{"state": "copied", "directory": None, "name": "latest", "newest": None, "keep": None, "minimum": 3},
+        **{
+            "max_delete_percent": 90,
+            "incomplete_after": "7d",
+            "max_age": None,
+            "endpoint": None,
+            "region": "us-east-1",
+        },
+        **{"prefix": "", "session_token": None, "verify": True, "ca_path": None, "compare": "auto"},
+        **{"server_side_encryption": None, "kms_key_id": None, "storage_class": None, "checksums": True},
+        **{"part_size": "64MiB", "jobs": 4, "timeout_seconds": 60, "retry_seconds": 300},
+    },
     "backup_rotate": {
         **{"pattern": None, "set": None, "date_format": None, "minimum": 3, "minimum_verified": 3},
         **{"min_size": "1B", "max_age": None, "max_delete_percent": 90, "names_limit": 20},
@@ -38,8 +90,8 @@ DEFAULTS: dict[str, dict[str, Any]] = {
 def complete(module: str, options: Options) -> dict[str, Any]:
     """Return ``options`` with the defaults of ``module``.
 
-    :raises ValueError: there is no such module, or it has no such option.
+    :raises ValueError: no job runs such a module.
     """
     if module not in CORES:
         raise ValueError(f"no backup job runs the module {module!r}: known are {', '.join(sorted(CORES))}")
-    return {**DEFAULTS[module], **options}
+    return {**DEFAULTS.get(module, {}), **options}

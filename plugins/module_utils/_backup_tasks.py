@@ -22,9 +22,10 @@ from ansible_collections.runbook.ops.plugins.module_utils._health_things import 
 System = Mapping[str, Any]
 Task = dict[str, Any]
 MAKERS = ("pg_backup", "redis_backup", "file_backup")
-# In the order of a run: what is new is proven before it is copied, and copied before anything old goes.
+# In the order of a run: what is new is proven and copied before anything old goes.
 MODULES = (*MAKERS, "backup_verify", "backup_offsite", "backup_rotate")
 FILES = "files"
+ENCRYPTIONS = ("AES256", "aws:kms")  # what a store can be asked for; other words in a description are for people
 STRANGE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -69,7 +70,7 @@ def _of_item(system: System, item: Mapping[str, Any]) -> list[Task]:
     return [
         *made,
         *(_verification(system, item, task) for task in made),
-        *(_copy(system, item, task) for task in made if item.get("offsite")),
+        *(copy for task in made if item.get("offsite") for copy in _copies(system, item, task)),
         *_rotations(item, made),
     ]
 
@@ -114,21 +115,23 @@ def _files(item: Mapping[str, Any]) -> Iterable[Task]:
 
 
 def _verification(system: System, item: Mapping[str, Any], made: Task) -> Task:
-    """Return the look at a set. Where it is encrypted it is not restored on the host, which has no key."""
-    age = (item.get("drill") or {}).get("max_age_seconds")
-    options = {"directory": item["directory"], "set": made["set"], **given(max_age_seconds=item.get("max_age_seconds"))}
+    """Return the look at a set. What is encrypted is not restored on the host, which has no key."""
+    age, encrypted = (item.get("drill") or {}).get("max_age_seconds"), bool(item.get("encryption"))
+    options = {"directory": item["directory"], "set": made["set"], **given(max_age=item.get("max_age_seconds"))}
     if made["module"] == "pg_backup":
         database = _find(system, "databases", made["name"], item)
-        reached = {key: made["options"][key] for key in reach_of_database(system, database)}
-        canaries = {"canaries": [database["canary"]]} if database.get("canary") else {}
         schema = database.get("schema") or "public"
         tables = [table if "." in table else f"{schema}.{table}" for table in database.get("tables") or []]
-        options.update(reached, **canaries, **({"tables": tables} if tables else {}))
-    task = _task(item, "backup_verify", made["name"], options, made["secrets"])
-    return {**task, "set": made["set"], "drill_seconds": age, "encrypted": bool(item.get("encryption"))}
+        canaries = [database["canary"]] if database.get("canary") else []
+        options.update(reach_of_database(system, database), tables=tables, canaries=canaries)
+    if age is not None and not encrypted:
+        options.update(drill=True, drill_max_age=age)
+    task = _task(item, "backup_verify", made["name"], options, made["secrets"] if "tables" in options else {})
+    return {**task, "set": made["set"], "drill_seconds": age}
 
 
-def _copy(system: System, item: Mapping[str, Any], made: Task) -> Task:
+def _copies(system: System, item: Mapping[str, Any], made: Task) -> list[Task]:
+    """Return the copy of a set, and what the rules let go there, where there are rules."""
     wanted = item["offsite"]
     bucket = _find(system, "buckets", wanted["bucket"], item, path="offsite.bucket")
     missing = [key for key in ("access_key", "secret_key") if not bucket.get(key)]
@@ -136,22 +139,28 @@ def _copy(system: System, item: Mapping[str, Any], made: Task) -> Task:
         raise TaskError(
             f"ops_backups {item['name']!r}.offsite.bucket is {bucket['name']!r}: that one of ops_buckets has no {missing[0]}"
         )
+    keep, encryption = given(**(wanted.get("keep") or {})), bucket.get("encryption")
     options = {
         "directory": item["directory"],
         "set": made["set"],
         **{key: bucket[key] for key in ("bucket", "region")},
         **given(endpoint=bucket.get("endpoint"), prefix=wanted.get("prefix") or bucket.get("prefix")),
-        **given(keep=given(**(wanted.get("keep") or {})) or None),
+        **({"server_side_encryption": encryption} if encryption in ENCRYPTIONS else {}),
+        **({"keep": keep} if keep else {}),
     }
     secrets = {key: f"{thing('bucket', bucket)}:{key}" for key in ("access_key", "secret_key")}
-    return {**_task(item, "backup_offsite", made["name"], options, secrets), "set": made["set"]}
+    states = ("copied", "pruned") if keep else ("copied",)
+    return [
+        {**_task(item, "backup_offsite", made["name"], {**options, "state": state}, secrets), "set": made["set"]}
+        for state in states
+    ]
 
 
 def _rotations(item: Mapping[str, Any], made: Sequence[Task]) -> list[Task]:
     """Return one rotation for each set; the old files of a script count with the one set that takes their place."""
     shared = {
         "directory": item["directory"],
-        "keep": item["keep"],
+        "keep": given(**item["keep"]),
         **given(
             min_size=item.get("min_size_bytes"),
             max_age=item.get("max_age_seconds"),

@@ -144,5 +144,5 @@ def test_the_options_are_by_default_what_the_module_says(name):
 
 
 def test_every_module_that_a_description_asks_for_is_known():
-    assert sorted(CORES) == sorted(DEFAULTS)
-    assert set(CORES) <= set(MODULES)
+    assert sorted(CORES) == sorted(MODULES)
+    assert set(DEFAULTS) <= set(CORES)

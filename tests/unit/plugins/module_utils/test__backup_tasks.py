@@ -129,23 +129,44 @@ def test_no_secret_is_in_a_task_only_its_name():
         with_secrets(tasks[0], {})
 
 
-def test_what_is_encrypted_is_not_restored_on_the_host():
-    encryption = {"method": "age", "recipients": ["age1xyz"]}
+@pytest.mark.parametrize(
+    ("encryption", "expected"),
+    [
+        pytest.param(None, {"drill": True, "drill_max_age": 691200}, id="restored as a test when that is due"),
+        pytest.param(
+            {"method": "age", "recipients": ["age1x"]}, {}, id="not where it is encrypted: the host has no key"
+        ),
+    ],
+)
+def test_the_host_restores_what_it_can_read(encryption, expected):
     tasks = plan_tasks(system(item(encryption=encryption, drill={"max_age_seconds": 691200})))
-    assert tasks[0]["options"]["encryption"] == encryption
-    assert (of("backup_verify", tasks)[0]["drill_seconds"], of("backup_verify", tasks)[0]["encrypted"]) == (
-        691200,
-        True,
-    )
+    (look,) = of("backup_verify", tasks)
+    assert {key: look["options"][key] for key in ("drill", "drill_max_age") if key in look["options"]} == expected
+    assert look["drill_seconds"] == 691200
+    assert tasks[0]["options"].get("encryption") == encryption
 
 
 def test_a_copy_goes_where_the_bucket_says_and_before_anything_old_goes():
-    tasks = plan_tasks(system(item(offsite={"bucket": "store", "prefix": None, "keep": {"last": 5, "daily": None}})))
+    tasks = plan_tasks(system(item(offsite={"bucket": "store", "prefix": None, "keep": None})))
     assert [task["module"] for task in tasks] == ["pg_backup", "backup_verify", "backup_offsite", "backup_rotate"]
     assert tasks[2]["options"] == {
         **{"directory": "/backups/daily", "set": "daily", "bucket": "shop-backups", "region": "eu-central-1"},
-        **{"prefix": "shop/", "keep": {"last": 5}},
+        **{"prefix": "shop/", "state": "copied"},
     }
+
+
+def test_copies_are_pruned_only_by_rules_of_their_own():
+    tasks = plan_tasks(
+        system(
+            item(offsite={"bucket": "store", "prefix": "far/", "keep": {"last": 5, "daily": None}}),
+            buckets=[{**BUCKET, "encryption": "AES256"}],
+        ),
+        "backup_offsite",
+    )
+    assert [task["options"]["state"] for task in tasks] == ["copied", "pruned"]
+    for task in tasks:
+        assert (task["options"]["keep"], task["options"]["prefix"]) == ({"last": 5}, "far/")
+        assert task["options"]["server_side_encryption"] == "AES256"
 
 
 def test_old_files_of_a_script_count_with_the_one_set_that_takes_their_place():
