@@ -1,0 +1,242 @@
+# Copyright: the runbook.ops authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Restore a backup beside what is live, exchange the two by their names, and go back. Private to this collection.
+
+What is intended stands in a journal before it is done, so the next run finishes or undoes what a killed one began.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any, Protocol
+
+from ansible_collections.runbook.ops.plugins.module_utils._backup_set import Backup
+from ansible_collections.runbook.ops.plugins.module_utils._checks import make_change
+from ansible_collections.runbook.ops.plugins.module_utils._failpoint import reached
+from ansible_collections.runbook.ops.plugins.module_utils._path_swap import (
+    go_back,
+    identify,
+    put_in_place,
+    remove,
+)
+from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_journal import Journal, JournalError
+from ansible_collections.runbook.ops.plugins.module_utils._restore_choice import choose, refuse_unproven
+from ansible_collections.runbook.ops.plugins.module_utils._store_backup import ERRORS, SECTION, StoreError
+
+STATES = ["prepared", "swapped", "reverted", "pruned"]
+JOURNALS = "/var/lib/runbook-ops/restores"
+STAMP = "%Y%m%dT%H%M%SZ"
+FAILED_RESTORE = (*ERRORS, JournalError)
+# The options that file_restore and redis_restore share.
+ARGUMENTS: dict[str, Any] = {
+    "state": {"type": "str", "required": True, "choices": STATES},
+    "backup": {"type": "str"},
+    "directory": {"type": "path"},
+    "set": {"type": "str"},
+    "accept_unproven": {"type": "str", "default": ""},
+    "identity": {"type": "str", "no_log": True},
+    "keep_days": {"type": "float", "default": 7},
+    "min_free_percent": {"type": "float", "default": 5},
+    "timeout_seconds": {"type": "int", "default": 3600},
+    "journal_directory": {"type": "path", "default": JOURNALS},
+}
+
+
+class Kind(Protocol):
+    """What is restored."""
+
+    name: str  # of the journal, and for people
+    kind: str  # of the backups that fit
+
+    def plan(self, backup: Backup, stamp: str) -> dict[str, Any]:
+        """Return ``items``, ``lines`` for people, and what else the steps need later. Refuse what cannot be done."""
+
+    def prepare(self, backup: Backup, entry: Mapping[str, Any]) -> None:
+        """Write what is new beside what is live, and prove it."""
+
+    def close(self, entry: Mapping[str, Any]) -> None:
+        """Stop what has the live files open."""
+
+    def open(self, entry: Mapping[str, Any], *, restored: bool) -> None:
+        """Start it again, and prove that it has what it should."""
+
+
+class Restore:
+    """One run of the module."""
+
+    def __init__(
+        self,
+        kind: Kind,
+        params: Mapping[str, Any],
+        *,
+        check_mode: bool,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._kind, self._params, self._check_mode, self._clock = kind, params, check_mode, clock
+        self._journal = Journal(Path(params["journal_directory"]), kind.name, kind.kind)
+        self._entry: dict[str, Any] = {"stage": "none", "items": [], "kept": [], "seconds": {}, "lines": []}
+        self._actions: list[str] = []
+        self._reason = "a restore is asked for"
+
+    def run(self) -> dict[str, Any]:
+        """Bring the restore to the state that is asked for.
+
+        :raises StoreError: it cannot be; after a failed exchange what was live is live again.
+        """
+        with nullcontext() if self._check_mode else self._journal.locked():
+            self._entry = self._journal.read() or self._entry
+            before = self._entry["stage"]
+            getattr(self, f"_{self._params['state']}")()
+        return self._result(before)
+
+    def _prepared(self) -> None:
+        stage = self._entry["stage"]
+        if stage in ("swapping", "reverting"):
+            raise StoreError(f"a restore of {self._kind.name} was cut off: finish it with state swapped, or revert it")
+        backup = choose(self._params, self._kind.kind)
+        if stage == "prepared":
+            if backup.identity == self._entry["identity"]:
+                return
+            raise StoreError(f"{self._entry['backup']} is prepared already: swap or revert it before another one")
+        self._reason = refuse_unproven(backup, self._params["accept_unproven"])
+        at = datetime.fromtimestamp(int(self._clock()), timezone.utc)
+        plan = self._kind.plan(backup, at.strftime(STAMP))
+        self._actions = [f"restore {backup.name} beside {item['live']}" for item in plan["items"]]
+        told = {"backup": str(backup.path), "identity": backup.identity, "reason": self._reason}
+        if self._check_mode:
+            self._entry = {**self._entry, **plan, **told}
+            return
+        self._drop_new()
+        kept = self._entry["kept"]
+        self._write({**plan, **told, "kept": kept, "seconds": {}, "since": f"{at:%Y-%m-%dT%H:%M:%SZ}"}, "preparing")
+        began = self._clock()
+        try:
+            self._kind.prepare(backup, self._entry)
+        except BaseException:
+            self._drop_new()
+            self._write({**self._entry, "items": []}, "none")
+            raise
+        for item in self._entry["items"]:
+            item["new_id"] = identify(item["new"])
+        self._took("prepare", began)
+        self._write(self._entry, "prepared")
+
+    def _swapped(self) -> None:
+        stage = self._entry["stage"]
+        if stage == "swapped":
+            return
+        if stage not in ("prepared", "swapping"):
+            raise StoreError(f"nothing of {self._kind.name} is prepared: run with state prepared first")
+        self._actions = [f"exchange {item['live']} and {item['new']}" for item in self._entry["items"]]
+        if self._check_mode:
+            return
+        began = self._clock()
+        try:
+            self._kind.close(self._entry)
+            if stage == "prepared":
+                for item in self._entry["items"]:
+                    item["old_id"] = identify(item["live"])
+                self._write(self._entry, "swapping")
+            for item in self._entry["items"]:
+                put_in_place(item)
+                reached("path_restore:one")
+            self._kind.open(self._entry, restored=True)
+        except FAILED_RESTORE as exc:
+            try:
+                self._back()
+            except FAILED_RESTORE as second:
+                raise StoreError(f"{exc}; going back failed as well: {second}; run with state reverted") from exc
+            raise StoreError(f"{exc}; went back: what was live before is live again") from exc
+        self._took("closed", began)
+        self._keep("before")
+        self._write(self._entry, "swapped")
+
+    def _reverted(self) -> None:
+        stage = self._entry["stage"]
+        if stage in ("none", "reverted"):
+            return
+        if stage in ("preparing", "prepared"):
+            self._actions = [f"delete {item['new']}" for item in self._entry["items"]]
+            if not self._check_mode:
+                self._drop_new()
+                self._write(self._entry, "reverted")
+            return
+        self._actions = [f"give {item['live']} back to what was there before" for item in self._entry["items"]]
+        if not self._check_mode:
+            self._back()
+
+    def _back(self) -> None:
+        began = self._clock()
+        if self._entry["stage"] != "prepared":  # else nothing was exchanged, and what is new stays prepared
+            self._write(self._entry, "reverting")
+            self._kind.close(self._entry)
+            for item in self._entry["items"]:
+                go_back(item)
+                reached("path_restore:back")
+            self._entry["kept"] = [one for one in self._entry["kept"] if identify(one["path"])]
+            self._keep("failed")
+            self._write(self._entry, "reverted")
+        self._kind.open(self._entry, restored=False)
+        self._took("revert", began)
+
+    def _pruned(self) -> None:
+        if self._entry["stage"] in ("preparing", "swapping", "reverting"):
+            raise StoreError(f"a restore of {self._kind.name} was cut off: finish it with state swapped, or revert it")
+        limit = datetime.fromtimestamp(self._clock(), timezone.utc) - timedelta(days=self._params["keep_days"])
+        old = [one for one in self._entry["kept"] if one["since"] <= f"{limit:%Y-%m-%dT%H:%M:%SZ}"]
+        self._actions = [f"delete {one['path']}" for one in old]
+        if self._check_mode or not old:
+            return
+        for one in old:
+            remove(one["path"])
+            self._entry["kept"].remove(one)
+            self._write(self._entry, self._entry["stage"])
+
+    def _drop_new(self) -> None:
+        """Delete what was restored and never put in place."""
+        if self._entry["stage"] in ("preparing", "prepared"):
+            for item in self._entry["items"]:
+                remove(item["new"])
+
+    def _keep(self, why: str) -> None:
+        since = f"{datetime.fromtimestamp(self._clock(), timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
+        for item in self._entry["items"]:
+            if identify(item[why]):
+                self._entry["kept"].append({"path": item[why], "why": why, "since": since})
+
+    def _took(self, what: str, began: float) -> None:
+        self._entry["seconds"][what] = round(self._clock() - began, 3)
+
+    def _write(self, entry: Mapping[str, Any], stage: str) -> None:
+        self._entry = {**entry, "stage": stage}
+        self._journal.write(self._entry)
+        reached(f"path_restore:{stage}")
+
+    def _result(self, before: str) -> dict[str, Any]:
+        entry, changed = self._entry, bool(self._actions)
+        state = self._params["state"]
+        change = make_change(
+            f"{self._kind.kind} {self._kind.name}",
+            action=state,
+            section=SECTION,
+            reason=self._reason,
+            before=before,
+            after=state if state != "pruned" else before,
+            seconds=entry["seconds"].get({"prepared": "prepare", "swapped": "closed", "reverted": "revert"}.get(state)),
+        )
+        after = before if not changed or state == "pruned" else state
+        return {
+            "changed": changed,
+            "actions": self._actions,
+            "stage": entry["stage"],
+            "backup": entry.get("backup"),
+            "lines": entry["lines"],
+            "kept": entry["kept"],
+            "seconds": entry["seconds"],
+            "changes": [change] if changed else [],
+            "diff": {"before": f"{before}\n", "after": f"{after}\n"},
+        }

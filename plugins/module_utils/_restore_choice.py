@@ -1,0 +1,78 @@
+# Copyright: the runbook.ops authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which backup of a stream is restored, and whether it may be. Private to this collection."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.runbook.ops.plugins.module_utils._backup_proof import check, read_proof
+from ansible_collections.runbook.ops.plugins.module_utils._backup_set import Backup, list_backups, read_backup
+from ansible_collections.runbook.ops.plugins.module_utils._store_backup import StoreError
+
+LATEST = "latest"
+
+
+def choose(params: Mapping[str, Any], kind: str) -> Backup:
+    """Return the backup that the options name: a path, a name in ``directory``, or the latest of ``set``.
+
+    :raises StoreError: there is none, or it is one of something else.
+    :raises SetError: what is named is no whole backup.
+    """
+    wanted, directory = params["backup"], params["directory"]
+    if not wanted:
+        raise StoreError("backup is missing: give the path of a backup, its name in directory, or latest")
+    if wanted == LATEST:
+        backup = _latest(directory, params["set"], proven_only=not params["accept_unproven"])
+    elif wanted.startswith("/"):
+        backup = read_backup(Path(wanted))
+    elif directory:
+        backup = read_backup(Path(directory) / wanted)
+    else:
+        raise StoreError("backup is a name: set directory to where it is")
+    if backup.manifest.get("kind") != kind:
+        raise StoreError(
+            f"{backup.path} is a backup of the kind {backup.manifest.get('kind')}, not {kind}: take another"
+        )
+    return backup
+
+
+def _latest(directory: str | None, prefix: str | None, *, proven_only: bool) -> Backup:
+    if not directory or not prefix:
+        raise StoreError("backup is latest: set directory and set to say of what")
+    found = list_backups(Path(directory), prefix)
+    fit = [one for one in found if not proven_only or is_proven(one)]
+    if fit:
+        return fit[-1]
+    if found:
+        raise StoreError(
+            f"none of the {len(found)} backups {prefix} in {directory} has passed a test restore: prove one with backup_verify "
+            "and drill, or set accept_unproven to the reason why the newest is restored all the same"
+        )
+    raise StoreError(f"there is no whole backup {prefix} in {directory}: correct directory and set")
+
+
+def is_proven(backup: Backup) -> bool:
+    """Return whether this very backup has passed a test restore."""
+    return bool(((read_proof(backup) or {}).get("drill") or {}).get("passed"))
+
+
+def refuse_unproven(backup: Backup, reason: str) -> str:
+    """Read ``backup`` again where it was written to since it was proven, and return why it may be restored.
+
+    :raises StoreError: it is damaged, or was never restored in a test and there is no reason to take it all the same.
+    """
+    proof = read_proof(backup) or {}
+    problems = check(backup, known=proof.get("files")).problems
+    if problems:
+        raise StoreError(f"{backup.path} is damaged ({problems[0]}): take another backup")
+    if is_proven(backup):
+        return f"proven on {proof['drill'].get('at') or proof.get('checked_at')}"
+    if not reason:
+        raise StoreError(
+            f"{backup.path} has not passed a test restore: prove it with backup_verify and drill, or set accept_unproven to "
+            "the reason why it is restored all the same"
+        )
+    return f"not proven: {reason}"
