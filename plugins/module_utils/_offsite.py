@@ -124,14 +124,14 @@ class Copier:
             fault, read = self._compare(key, path, size, head, None)
             if fault is None:
                 return 0, read
-        computed = upload_file(self.storage, file, key, self.sums[path], settings)
+        sent = upload_file(self.storage, file, key, self.sums[path], settings)
         head = look(self.storage, key, checksum=self.settings.checksums)
-        fault, read = self._compare(key, path, size, head, computed)
+        fault, read = self._compare(key, path, size, head, sent.checksum)
         if fault is not None:
             raise S3Error(
                 f"{key} is not what was sent: {fault}. Run again: it is sent anew; this backup is not listed there"
             )
-        return size, read
+        return sent.bytes_sent, read
 
     def _compare(
         self, key: str, path: str, size: int, head: Head | None, computed: str | None

@@ -103,7 +103,7 @@ def fetch(storage: Storage, copy: Copy, directory: Path, *, prefix: str, jobs: i
         work = [partial(_fetch_file, storage, copy, draft, prefix, entry) for entry in files.values()]
         side_by_side(storage, jobs, work)
         reached("backup_offsite:fetched")
-        _refuse_other(draft, copy)
+        _prove(_read(draft, copy), checked_at, (copy.marker or {}).get("drill"))
         for place_, _names, _files in os.walk(draft):
             sync_directory(Path(place_))
         draft.rename(directory / copy.name)
@@ -113,7 +113,7 @@ def fetch(storage: Storage, copy: Copy, directory: Path, *, prefix: str, jobs: i
         raise OffsiteError(f"cannot write {exc.filename or draft} ({exc.strerror}): nothing was left behind") from exc
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-    return _with_proof(directory / copy.name, copy, checked_at)
+    return read_backup(directory / copy.name)
 
 
 def _fetch_file(storage: Storage, copy: Copy, draft: Path, prefix: str, entry: Mapping[str, Any]) -> None:
@@ -140,32 +140,32 @@ def _fetch_file(storage: Storage, copy: Copy, draft: Path, prefix: str, entry: M
         raise OffsiteError(f"{path} of the copy {copy.name} is damaged: its SHA-256 is another; fetch another copy")
 
 
-def _refuse_other(draft: Path, copy: Copy) -> None:
-    """Return where the draft is the backup whose identity the marker tells."""
+def _read(draft: Path, copy: Copy) -> Backup:
+    """Return the backup that the draft is to become.
+
+    :raises OffsiteError: it is not the one whose identity the marker tells.
+    """
     written = (draft / SUMS).read_bytes()
-    described = (draft / MANIFEST).read_bytes()
     marker = copy.marker or {}
     said = {entry["path"]: entry["sha256"] for entry in marker["files"] if entry["path"] != SUMS}
+    identity = hashlib.sha256(written).hexdigest()
     try:
-        is_same = (
-            hashlib.sha256(written).hexdigest() == marker["identity"]
-            and parse_sums(written, SUMS) == said
-            and json.loads(described)["name"] == copy.name
-        )
+        sums = parse_sums(written, SUMS)
+        manifest = json.loads((draft / MANIFEST).read_bytes())
+        is_same = identity == marker["identity"] and sums == said and manifest["name"] == copy.name
     except (SetError, ValueError, KeyError, TypeError):
         is_same = False
     if not is_same:
         raise OffsiteError(
             f"the copy {copy.name} does not hold together: its SHA256SUMS names other files; fetch another"
         )
+    return Backup(draft, copy.name, manifest["set"], copy.taken_at, manifest, identity, sums)
 
 
-def _with_proof(path: Path, copy: Copy, checked_at: str) -> Backup:
+def _prove(backup: Backup, checked_at: str, drill: dict[str, Any] | None) -> None:
     """Note that every byte has just been compared, and the drill that this very backup has passed elsewhere."""
-    backup = read_backup(path)
     seen = {}
-    for name in sorted(set(backup.sums) - {MANIFEST}):
-        told = (path / name).lstat()
-        seen[name] = [told.st_size, told.st_mtime_ns, told.st_ctime_ns, told.st_ino]
-    write_proof(backup, {"checked_at": checked_at, "files": seen, "drill": (copy.marker or {}).get("drill")})
-    return backup
+    for path in sorted(set(backup.sums) - {MANIFEST}):
+        told = (backup.path / path).lstat()
+        seen[path] = [told.st_size, told.st_mtime_ns, told.st_ctime_ns, told.st_ino]
+    write_proof(backup, {"checked_at": checked_at, "files": seen, "drill": drill})

@@ -85,8 +85,12 @@ class Line:
                 whole = True
             finally:
                 timer.cancel()
-        except (OSError, http.client.HTTPException) as exc:
-            raise TroubleError(f"not done within {seconds:.0f} s" if late.is_set() else self._say(exc)) from exc
+        except (OSError, http.client.HTTPException, TroubleError) as exc:
+            if late.is_set():
+                raise TroubleError(f"not done within {seconds:.0f} s") from exc
+            if isinstance(exc, TroubleError):
+                raise
+            raise TroubleError(self._say(exc)) from exc
         finally:
             if connection is not None:
                 if whole and not late.is_set() and connection.sock is not None:

@@ -55,7 +55,7 @@ class Place(NamedTuple):
     verify: bool = True
     ca_path: str | None = None
     timeout_seconds: float = 60
-    retry_seconds: float = 300  # how long one request is tried again
+    retry_seconds: float = 300  # how long one request is tried again, from its first failure
 
 
 class Reply(NamedTuple):
@@ -112,12 +112,15 @@ class Storage:
         :raises GoneError: there is no such object.
         :raises S3Error: it was refused, or did not succeed within ``retry_seconds``.
         """
-        deadline, tries, pause = time.monotonic() + self.place.retry_seconds, 1, PAUSES[0]
+        deadline, tries, pause = 0.0, 1, PAUSES[0]
         while True:
             now = wish if isinstance(wish, Wish) else wish()
             try:
                 return self._once(now)
             except TroubleError as exc:
+                deadline = (
+                    deadline or time.monotonic() + self.place.retry_seconds
+                )  # large bodies may have taken long already
                 wait = max(pause * random.uniform(0.5, 1.5), min(exc.wait_seconds, PAUSES[1]))  # noqa: S311  # no secret
                 enough = tries >= DAMAGED_TRIES if exc.damaged else time.monotonic() + wait > deadline
                 if enough or self.stop.wait(wait):

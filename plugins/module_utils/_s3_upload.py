@@ -51,8 +51,15 @@ class Settings(NamedTuple):
     jobs: int = 4
 
 
-def upload_file(storage: Storage, path: Path, key: str, sha256: str, settings: Settings) -> str:
-    """Upload a file, and return its :func:`checksum`. An unfinished upload of the same file is gone on with.
+class Sent(NamedTuple):
+    """What became of a file."""
+
+    checksum: str  # as the storage tells it
+    bytes_sent: int  # without the parts that were there already
+
+
+def upload_file(storage: Storage, path: Path, key: str, sha256: str, settings: Settings) -> Sent:
+    """Upload a file. An unfinished upload of the same file is gone on with.
 
     :param sha256: what the file must be; it is noted with the object
     :raises S3Error: the file is another, or the storage did not take it.
@@ -62,7 +69,7 @@ def upload_file(storage: Storage, path: Path, key: str, sha256: str, settings: S
         part = measure(path, 0, size)
         refuse_other(path, part.sha256.hex(), sha256)
         _send(storage, key, part, settings, headers=_headers(settings, sha256))
-        return checksum([part])
+        return Sent(checksum([part]), size)
     return _in_parts(storage, path, key, sha256, settings)
 
 
@@ -98,16 +105,18 @@ def _send(storage: Storage, key: str, part: Part, settings: Settings, *, headers
     return reply.headers.get("etag", "")
 
 
-def _in_parts(storage: Storage, path: Path, key: str, sha256: str, settings: Settings) -> str:
+def _in_parts(storage: Storage, path: Path, key: str, sha256: str, settings: Settings) -> Sent:
     pieces = split(path.stat().st_size, settings.part_bytes)
     upload, there = _begin(storage, key, sha256, settings)
-    whole, parts = hashlib.sha256(), []
+    whole, parts, resumed = hashlib.sha256(), [], 0
 
     def work() -> Iterator[Callable[[], str]]:
+        nonlocal resumed
         for number, (offset, size) in enumerate(pieces, 1):
             part = measure(path, offset, size, whole)
             parts.append(part)
             tag = _is_there(there.get(number), part)
+            resumed += part.size if tag else 0
             query = {"partNumber": str(number), "uploadId": upload.id}
             yield partial(str, tag) if tag else partial(_send, storage, key, part, settings, query=query)
 
@@ -116,7 +125,7 @@ def _in_parts(storage: Storage, path: Path, key: str, sha256: str, settings: Set
         abort(storage, upload)
     refuse_other(path, whole.hexdigest(), sha256)
     _complete(storage, upload, list(zip(tags, parts)), sha256, settings)
-    return checksum(parts)
+    return Sent(checksum(parts), sum(part.size for part in parts) - resumed)
 
 
 def _begin(storage: Storage, key: str, sha256: str, settings: Settings) -> tuple[Unfinished, dict[int, str]]:

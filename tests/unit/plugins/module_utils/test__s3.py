@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import datetime, timezone
 
 import pytest
@@ -46,6 +47,42 @@ def test_signs_that_mean_something_in_a_url_are_signed_as_botocore_does():
     assert url.startswith("http://127.0.0.1:39180/my-bucket?list-type=2&max-keys=1&prefix=a%20b%2F%C3%BC%2B%26%3D~&")
     # Made by botocore 1.44.5 of the same request.
     assert headers["Authorization"].endswith("918cd0b80fede685e47e331696c2ccdfe32d13bff641154ff25b9475ff5be7d1")
+
+
+def test_what_is_written_is_signed_as_botocore_does():
+    url = request_url(
+        "http://127.0.0.1:39180", "my-bucket", {"partNumber": "2", "uploadId": "a/b="}, "web 1/dump/empty ü & +.dat"
+    )
+    headers = sign(
+        url,
+        host="127.0.0.1:39180",
+        access_key="AK",
+        secret_key="sk",
+        region="auto",
+        now=datetime(2026, 11, 21, 12, tzinfo=timezone.utc),
+        method="PUT",
+        payload=hashlib.sha256(b"hello").hexdigest(),
+        headers={"x-amz-meta-sha256": "00", "Content-MD5": "XUFAKrxLKna5cZ2REBfFkg==", "x-amz-security-token": "tok"},
+    )
+    assert url.endswith("/my-bucket/web%201/dump/empty%20%C3%BC%20%26%20%2B.dat?partNumber=2&uploadId=a%2Fb%3D")
+    # Made by botocore 1.44.5 of the same request.
+    assert headers["Authorization"].endswith("ba8c5612073f93743ffebb0933fbc23c5afe7047136e74886a227ab68272663b")
+    assert headers["Content-MD5"] == "XUFAKrxLKna5cZ2REBfFkg=="
+
+
+def test_the_example_of_an_upload_in_the_documentation_is_signed_as_printed_there():
+    headers = sign(
+        "https://examplebucket.s3.amazonaws.com/test%24file.text",
+        host="examplebucket.s3.amazonaws.com",
+        access_key="AKIAIOSFODNN7EXAMPLE",
+        secret_key="wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+        region="us-east-1",
+        now=datetime(2013, 5, 24, tzinfo=timezone.utc),
+        method="PUT",
+        payload=hashlib.sha256(b"Welcome to Amazon S3.").hexdigest(),
+        headers={"Date": "Fri, 24 May 2013 00:00:00 GMT", "x-amz-storage-class": "REDUCED_REDUNDANCY"},
+    )
+    assert headers["Authorization"].endswith("98ad721746da40c64f1a55b78f14c238d841ea1380cd77a1b5971af0ece108bd")
 
 
 def test_a_listing_is_read_whatever_the_order_of_its_elements():
