@@ -8,6 +8,7 @@ A proof that no longer holds is taken away before anything else is done.
 from __future__ import annotations
 
 import contextlib
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
@@ -67,11 +68,13 @@ def run(params: Mapping[str, Any], *, now: datetime | None = None, check_mode: b
     given = {
         name: spec.get("default") if params.get(name) is None else params[name] for name, spec in ARGUMENTS.items()
     }
-    job = Verification(given, now=now or datetime.now(timezone.utc), check_mode=check_mode)
+    at = (now or datetime.now(timezone.utc)).replace(microsecond=0)  # as proofs write it
+    job = Verification(given, now=at, check_mode=check_mode)
     directory = Path(given["directory"])
     if check_mode or not directory.is_dir():
         return job.run()
     with locked(directory, f"{given['set']}.verify"):
+        shutil.rmtree(directory / f".{given['set']}.drill", ignore_errors=True)  # of a test restore that was killed
         return job.run()
 
 

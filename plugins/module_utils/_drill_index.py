@@ -18,6 +18,12 @@ from ansible_collections.runbook.ops.plugins.module_utils._backup_set import Bac
 Drill = Callable[[Backup, Mapping[str, Any]], dict[str, Any]]
 
 
+def _files() -> Drill:
+    from ansible_collections.runbook.ops.plugins.module_utils._drill_files import drill
+
+    return drill
+
+
 def _postgresql() -> Drill:
     from ansible_collections.runbook.ops.plugins.module_utils._drill_postgresql import drill
 

@@ -24,6 +24,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._pipeline import Pipel
 from ansible_collections.runbook.ops.plugins.module_utils._units import human_size
 
 GROWTH = 1.2  # an index that is built needs room beside the index
+PLACE = "SELECT CASE WHEN pg_has_role('pg_read_all_settings', 'MEMBER') THEN current_setting('data_directory') END;"
 KEPT_PERCENT = 5  # of the disk stay free whatever a test needs
 
 
@@ -115,7 +116,7 @@ def _check_room(target: PgTarget, content: Mapping[str, Any]) -> None:
 
     :raises PgError: it has no room. Where it cannot be told, it is taken to have.
     """
-    free, total = _room(target, target.sql(ADMIN, "SHOW data_directory;")[0])
+    free, total = _room(target, target.sql(ADMIN, PLACE)[0])
     needed = round(content.get("size_bytes", 0) * GROWTH)
     if total and free - needed < total * KEPT_PERCENT / 100:
         raise PgError(
@@ -126,6 +127,8 @@ def _check_room(target: PgTarget, content: Mapping[str, Any]) -> None:
 
 def _room(target: PgTarget, directory: str) -> tuple[int, int]:
     """Return the bytes that are free where the server's files are, and all of them; 0 where that cannot be told."""
+    if not directory or not (target.inside or target.local):
+        return 0, 0
     if target.inside:
         try:
             said = run_pipeline([target.stage("df", "-Pk", directory)], timeout_seconds=20).text
@@ -133,8 +136,6 @@ def _room(target: PgTarget, directory: str) -> tuple[int, int]:
             return 0, 0
         found = re.search(r"\s(\d+)\s+\d+\s+(\d+)\s+\d+%", said)
         return (int(found[2]) * 1024, int(found[1]) * 1024) if found else (0, 0)
-    if not target.local:
-        return 0, 0
     try:
         found_disk = os.statvfs(Path(directory))
     except OSError:

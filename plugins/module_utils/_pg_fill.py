@@ -16,6 +16,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._pg import PgError
 from ansible_collections.runbook.ops.plugins.module_utils._pg_target import PgTarget, tool_error
 from ansible_collections.runbook.ops.plugins.module_utils._pipeline import PipelineError, run_pipeline
 from ansible_collections.runbook.ops.plugins.module_utils._probe_program import account_of
+from ansible_collections.runbook.ops.plugins.module_utils._units import human_size
 
 
 class Load(NamedTuple):
@@ -58,11 +59,20 @@ def fill(target: PgTarget, name: str, dump: Path, how: Load) -> None:
 
 @contextmanager
 def readable(path: Path, user: str | None, workplace: Path) -> Iterator[int]:
-    """Give a handle of a directory whose files ``user`` can read: of ``path``, or of a copy that is gone afterwards."""
+    """Give a handle of a directory whose files ``user`` can read: of ``path``, or of a copy that is gone afterwards.
+
+    :raises PgError: there is no room for a copy.
+    """
     copy = None
     if user and os.geteuid() == 0 and path.stat().st_uid != account_of(user)["user"]:
         copy = workplace
         shutil.rmtree(copy, ignore_errors=True)
+        needed, free = sum(file.stat().st_size for file in path.iterdir()), shutil.disk_usage(copy.parent).free
+        if needed > free:
+            raise PgError(
+                f"{user} must not read {path}, and {copy.parent} has {human_size(free)} free for a copy of {human_size(needed)}: "
+                "make room there"
+            )
         copy.mkdir(mode=0o700)
     try:
         if copy and user:
