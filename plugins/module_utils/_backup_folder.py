@@ -14,7 +14,14 @@ from pathlib import Path
 
 from ansible_collections.runbook.ops.plugins.module_utils._backup_proof import read_proof
 from ansible_collections.runbook.ops.plugins.module_utils._backup_set import SetError, locked
-from ansible_collections.runbook.ops.plugins.module_utils._dated_names import NAME, REMOVED, SIDECARS, STAMP, Dated
+from ansible_collections.runbook.ops.plugins.module_utils._dated_names import (
+    CHUNK,
+    NAME,
+    REMOVED,
+    SIDECARS,
+    STAMP,
+    Dated,
+)
 from ansible_collections.runbook.ops.plugins.module_utils._failpoint import reached
 from ansible_collections.runbook.ops.plugins.module_utils._payload import (
     Files,
@@ -59,8 +66,10 @@ class Folder:
 
     def names(self) -> Iterator[str]:
         names = os.listdir(self.descriptor)  # noqa: PTH208  # pathlib cannot list an open directory
-        while names:
-            yield names.pop()  # given away one by one: two full lists of 200 000 names are all the memory we allow
+        while names:  # given away bit by bit: two full lists of 200 000 names are all the memory we allow
+            some = names[-CHUNK:]
+            del names[-CHUNK:]
+            yield from some
 
     def learn(self, dated: Dated) -> None:
         """Take over what the names tell, and add the whole backups of the set to ``dated.backups``."""

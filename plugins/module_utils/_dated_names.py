@@ -28,6 +28,8 @@ AUTOMATIC = re.compile(
 )
 WIDTHS = {"Y": 4, "m": 2, "d": 2, "H": 2, "M": 2, "S": 2}
 BLUR_DIGITS = str.maketrans("123456789", "000000000")
+DAY, HOUR = itemgetter(slice(8)), itemgetter(slice(8, 10))
+MINUTE, SECOND = itemgetter(10), itemgetter(12)  # the tens of them
 CHUNK = 4096
 
 
@@ -102,15 +104,34 @@ def _sort_in(found: Dated, alike: list[str], expression: re.Pattern[str]) -> Non
         if date is None:
             found.undated += len(alike)
             return
-        parts = [slice(*date.span(part)) for part in WIDTHS if part in expression.groupindex and date[part]]
+        parts = _joined([date.span(part) for part in WIDTHS if part in expression.groupindex and date[part]])
+        width = sum(part.stop - part.start for part in parts)
         if len(parts) == 1:
             parts.append(slice(0, 0))  # so that itemgetter returns a tuple
-        fields, padding = itemgetter(*parts), "0" * (14 - sum(part.stop - part.start for part in parts))
+        fields, padding = itemgetter(*parts), "0" * (14 - width)
         keyed = [f"{''.join(fields(name))}{padding}/{name}" for name in alike]
-        real = {stamp for stamp in {key[:8] for key in keyed} if parse_stamp(f"{stamp}000000")}
-        valid = [key for key in keyed if key[:8] in real and key[8:10] < "24" and key[10] < "6" and key[12] < "6"]
-        found.undated += len(keyed) - len(valid)
-        found.backups.extend(valid)
+        days = set(map(DAY, keyed))
+        real = {day for day in days if parse_stamp(f"{day}000000")}
+        if (
+            days != real
+            or max(map(HOUR, keyed)) > "23"
+            or max(map(MINUTE, keyed)) > "5"
+            or max(map(SECOND, keyed)) > "5"
+        ):
+            keyed = [key for key in keyed if DAY(key) in real and HOUR(key) < "24" and MINUTE(key) < "6" > SECOND(key)]
+        found.undated += len(alike) - len(keyed)
+        found.backups.extend(keyed)
+
+
+def _joined(spans: list[tuple[int, int]]) -> list[slice]:
+    """Return ``spans`` as slices; what stands side by side is cut out at once."""
+    parts: list[slice] = []
+    for start, stop in spans:
+        if parts and parts[-1].stop == start:
+            parts[-1] = slice(parts[-1].start, stop)
+        else:
+            parts.append(slice(start, stop))
+    return parts
 
 
 def _expression(date_format: str) -> re.Pattern[str]:

@@ -28,13 +28,10 @@ LOOP_FILES = 20  # the loop takes about 0.15 s a file: more would prove nothing 
 
 # What the module does once Ansible has unpacked it, in a process of its own, so that its memory can be read.
 BODY = """
-import json, resource, sys, time, types
+import json, resource, sys, time
 from datetime import datetime
-basic = sys.modules["ansible.module_utils.basic"] = types.ModuleType("basic")  # the body is measured, not what wraps it
-basic.AnsibleModule = None
 from ansible_collections.runbook.ops.plugins.module_utils import _backup_folder, _backup_rotate
-options = dict(directory=sys.argv[1], set=None, minimum_verified=3, pattern="backup_*.sql*", date_format=None, keep={"within": "90d"}, minimum=3,
-               min_size="0", max_age=None, max_delete_percent=100, names_limit=20)
+options = dict(directory=sys.argv[1], pattern="backup_*.sql*", keep={"within": "90d"}, min_size="0", max_delete_percent=100)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 began = time.perf_counter()
 if sys.argv[2] == "list":
