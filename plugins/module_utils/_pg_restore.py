@@ -141,7 +141,8 @@ class Restore:
                 exchange = Exchange(self, seen)
                 exchange.swap(entry) if step.action == "swap" else exchange.swap_back(entry)
             elif entry is not None:
-                self.journal.write({**entry, "open": False, "at": {**entry["at"], "closed": write_time(self.now())}})
+                entry.update(open=False, at={**entry["at"], "closed": write_time(self.now())})
+                self.journal.write(entry)
             self.seconds[step.action] = round(time.monotonic() - began, 3)
 
     def _drop(self, step: Step, entry: dict[str, Any] | None) -> None:

@@ -194,7 +194,9 @@ def _reverted(entry: Entry | None, stage: str, names: Mapping[str, str]) -> list
 def _pruned(entry: Entry | None, names: Mapping[str, str], now: datetime, keep_days: float) -> list[Step]:
     if entry is None:
         return []
-    steps = []
+    # First: that a kept one is in use must not leave a good restore unfinished.
+    swapped = entry["open"] and entry["stage"] == "swapped"
+    steps = [Step("close", entry["database"], "", "the restore is finished")] if swapped else []
     if entry["open"] and entry["stage"] == "preparing" and entry["restored"]["oid"]:
         steps.append(_drop(entry["restored"], "left by a run that was killed"))
     steps += [
@@ -202,8 +204,6 @@ def _pruned(entry: Entry | None, names: Mapping[str, str], now: datetime, keep_d
         for one in entry["kept"]
         if names.get(one["oid"]) == one["name"] and now - parse_time(one["since"]) >= timedelta(days=keep_days)
     ]
-    if entry["open"] and entry["stage"] in ("swapped", "preparing"):
-        steps.append(Step("close", entry["database"], "", "the restore is finished"))
     return steps
 
 

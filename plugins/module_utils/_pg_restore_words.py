@@ -151,14 +151,20 @@ def _step(step: Step, database: str) -> str:
     }[step.action]
 
 
-def changes(steps: Sequence[Step], database: str, seconds: Mapping[str, float]) -> list[dict[str, Any]]:
-    """Return ``steps`` in the one shape of a change."""
+def changes(
+    steps: Sequence[Step], database: str, seconds: Mapping[str, float], *, accepted: str = ""
+) -> list[dict[str, Any]]:
+    """Return ``steps`` in the one shape of a change.
+
+    :param accepted: why a backup is restored that is not proven, for the record
+    """
+    unproven = f", not proven, accepted because: {accepted}" if accepted else ""
     return [
         make_change(
             step.name if step.action == "drop" else database,
             action=DONE[step.action],
             section="Restore",
-            reason=step.reason,
+            reason=step.reason + (unproven if step.action == "restore" else ""),
             seconds=seconds.get(step.action),
         )
         for step in steps

@@ -255,6 +255,7 @@ def run(restore: Restore, params: dict[str, Any], *, check_mode: bool) -> dict[s
             restore.apply(steps, seen, source)
             seen = restore.observe()
     entry = seen.entry
+    accepted = params["accept_unproven"] if source and not source.drill else ""
     reported = [] if params["plan_only"] else steps
     return {
         **told,
@@ -264,7 +265,7 @@ def run(restore: Restore, params: dict[str, Any], *, check_mode: bool) -> dict[s
         "kept": entry["kept"] if entry else [],
         "seconds": restore.seconds,
         "canaries": restore.canaries,
-        "changes": changes(reported, params["database"], restore.seconds),
+        "changes": changes(reported, params["database"], restore.seconds, accepted=accepted),
     }
 
 
