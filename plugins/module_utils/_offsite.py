@@ -179,8 +179,14 @@ def delete_copy(storage: Storage, copy: Copy, *, prefix: str, jobs: int) -> None
 
 
 def old_uploads(storage: Storage, *, prefix: str, wanted: str, before: float) -> list[Unfinished]:
-    """Return the uploads in parts for the set that were begun before ``before`` and never ended: their parts cost money."""
-    found = list_unfinished(storage, place(prefix, "", f"{wanted}_"))
+    """Return the uploads in parts for the set that were begun before ``before`` and never ended: their parts cost money.
+
+    Where the provider does not tell, or this key may not know, none: a lifecycle rule of the bucket can do the same.
+    """
+    try:
+        found = list_unfinished(storage, place(prefix, "", f"{wanted}_"))
+    except S3Error:
+        return []
     return [
         one
         for one in found

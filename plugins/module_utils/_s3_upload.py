@@ -12,6 +12,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -130,9 +131,10 @@ def _in_parts(storage: Storage, path: Path, key: str, sha256: str, settings: Set
 
 def _begin(storage: Storage, key: str, sha256: str, settings: Settings) -> tuple[Unfinished, dict[int, str]]:
     """Return the upload that goes on, and its parts that are there already, as the storage tells of them."""
-    unfinished = [one for one in list_unfinished(storage, key) if one.key == key]
-    if unfinished:
-        return unfinished[-1], _list_parts(storage, unfinished[-1])
+    with suppress(S3Error):  # not every provider tells, nor every key may know: then it begins anew
+        unfinished = [one for one in list_unfinished(storage, key) if one.key == key]
+        if unfinished:
+            return unfinished[-1], _list_parts(storage, unfinished[-1])
     headers = _headers(settings, sha256)
     if settings.checksums:
         headers["x-amz-checksum-algorithm"] = "SHA256"
