@@ -297,8 +297,13 @@ def _explained(params: Mapping[str, Any]) -> Iterator[None]:
     try:
         yield
     except PipelineError as exc:
-        if "No space left on device" in exc.stderr or (exc.stderr.count("could not write") and _is_full(params)):
+        if "No space left on device" in exc.stderr or ("could not write" in exc.stderr and _is_full(params)):
             raise BackupError(full(params)) from exc
+        if "statement timeout" in exc.stderr and "LOCK TABLE" in exc.stderr:
+            raise BackupError(
+                f"a table of {params['database']} is being changed, and was locked for {params['lock_timeout_seconds']} s: "
+                "run this again later, or raise lock_timeout_seconds"
+            ) from exc
         raise BackupError(str(tool_error(exc, params["database"]) if exc.name.startswith("pg_") else exc)) from exc
     except OSError as exc:
         if exc.errno in (errno.ENOSPC, errno.EDQUOT):

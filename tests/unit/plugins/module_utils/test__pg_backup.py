@@ -246,12 +246,22 @@ def test_where_one_of_two_fails_the_other_is_ended_and_the_first_failure_is_told
             id="read-only",
         ),
         pytest.param(
+            PipelineError(
+                "x",
+                name="pg_dump",
+                stderr="pg_dump: error: query failed: ERROR:  canceling statement due to statement timeout\n"
+                "pg_dump: detail: Query was: LOCK TABLE public.empty IN ACCESS SHARE MODE\n",
+            ),
+            "a table of shop is being changed, and was locked for 60 s: run this again later",
+            id="a table is locked",
+        ),
+        pytest.param(
             PipelineError("zstd failed (1): no", name="zstd", stderr="no"), "zstd failed (1): no", id="a compressor"
         ),
     ],
 )
 def test_what_went_wrong_is_one_line(params, raised, words):
-    with pytest.raises(BackupError) as told, _explained(params):
+    with pytest.raises(BackupError) as told, _explained({**params, "lock_timeout_seconds": 60}):
         raise raised
     assert words in str(told.value)
     assert "\n" not in str(told.value)
