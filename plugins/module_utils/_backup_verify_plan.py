@@ -180,7 +180,7 @@ def _drill(looks: Sequence[Look], *, prefix: str, now: datetime, max_age: float 
         status=status,
         value=round(age),
         limit=limit,
-        detail=f"{name} was restored and compared {human_duration(round(age))} ago",
+        detail=f"{name} was restored and compared {human_duration(round(age)) + ' ago' if age >= 1 else 'just now'}",
         remedy="run backup_verify with drill",
         **about,
     )
