@@ -36,10 +36,4 @@ def _redis() -> Drill:
     return drill
 
 
-def _files() -> Drill:
-    from ansible_collections.runbook.ops.plugins.module_utils._drill_files import drill
-
-    return drill
-
-
 DRILLS: dict[str, Callable[[], Drill]] = {"files": _files, "postgresql": _postgresql, "redis": _redis}

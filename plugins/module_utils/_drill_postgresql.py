@@ -56,8 +56,8 @@ def drill(backup: Backup, options: Mapping[str, Any]) -> dict[str, Any]:
         for query in options.get("canaries") or []:
             canaries[query], problem = ask_canary(target, scratch.name, query)
             differences += [problem] if problem else []
-        sound, problem = check_indexes(target, scratch.name, options.get("amcheck_bytes"))
-        differences += [problem] if sound is False else []
+        sound, why = check_indexes(target, scratch.name, options.get("amcheck_bytes"))
+        differences += [why] if why and sound is False else []
     version = str(target.json(ADMIN, "SELECT to_json(current_setting('server_version'));"))
     return {
         "kind": "postgresql",
@@ -67,7 +67,7 @@ def drill(backup: Backup, options: Mapping[str, Any]) -> dict[str, Any]:
         "server_version": version.split(" ", maxsplit=1)[0],
         "differences": differences,
         "amcheck": sound,
-        "amcheck_skipped": problem if sound is None else None,
+        "amcheck_skipped": why if sound is None else None,
         "canaries": canaries,
         "passed": not differences,
     }
