@@ -101,7 +101,7 @@ def _rotate(
         strays=sorted(folder.strays),
         strangers=folder.strangers,
         set_name=set_name,
-        proofs=Proofs(verified, plan.newest_of.get("verified"), plan.oldest_by_rule(floors))
+        proofs=Proofs(verified, len(folder.sets), plan.newest_of.get("verified"), plan.oldest_by_rule(floors))
         if set_name is not None and verified
         else None,
     )

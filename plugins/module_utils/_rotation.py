@@ -25,6 +25,7 @@ class Proofs:
     """What is to be there of a set, whatever rules say."""
 
     verified: int  # so many of the newest verified ones stay
+    there: int  # whole backups of the set
     newest: str | None  # the newest verified one, as in Dated.backups
     oldest_by_rule: str | None  # the oldest one that a rule keeps, as in Dated.backups
 

@@ -82,7 +82,7 @@ def _judge_proofs(rotation: Rotation, proofs: Proofs) -> dict[str, Any]:
         detail += (
             f", older than all that the rules keep, from {proofs.oldest_by_rule[NAME]} on: none of those is verified"
         )
-    elif count < proofs.verified:
+    elif count < min(proofs.verified, proofs.there):
         status = "warning"
         detail += f"; until there are {proofs.verified}, none of the verified ones goes"
     return make_check(

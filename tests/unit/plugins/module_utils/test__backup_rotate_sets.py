@@ -101,6 +101,12 @@ def test_while_fewer_are_verified_than_are_to_stay_none_of_them_goes(tmp_path):
     assert (check["status"], check["value"], check["limit"]) == ("warning", 2, 3)
 
 
+def test_a_young_set_of_which_all_are_verified_is_in_order(tmp_path):
+    make(tmp_path, 0, verified=True)
+    check = check_of(rotate(tmp_path, minimum_verified=3), ":verified")
+    assert (check["status"], check["value"]) == ("ok", 1)
+
+
 def test_where_none_is_verified_the_rules_go_on_and_the_check_is_red(tmp_path):
     made = [make(tmp_path, days).name for days in range(5)]
     result = rotate(tmp_path)
