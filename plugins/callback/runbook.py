@@ -380,8 +380,10 @@ class CallbackModule(Default):
 
     def _collect(self, result: Any) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         checks, changes = find(result.result)
-        if checks or changes:
-            self._reports[result.host.get_name()].add(checks, changes)
+        # A role that predicts before it acts tells of its changes twice: the prediction is none of what the run did.
+        happened = changes if context.CLIARGS.get("check") or not result.task.check_mode else []
+        if checks or happened:
+            self._reports[result.host.get_name()].add(checks, happened)
         return checks, changes
 
     def _said(self, result: Any, checks: list[dict[str, Any]], changes: list[dict[str, Any]]) -> Line:

@@ -15,7 +15,7 @@ OWN = "__record_summary"  # what an earlier summary found is found again by itse
 def summarise(registered: Mapping[str, Any]) -> dict[str, Any]:
     """Return the checks and changes among ``registered`` results, in the order in which they were registered.
 
-    Of checks with the same id the later one counts: a check after a repair replaces the one before it.
+    Of checks with the same id the later one counts: a check after a repair replaces the one before it. A change counts once.
     """
     checks: dict[str, dict[str, Any]] = {}
     changes: list[dict[str, Any]] = []
@@ -24,7 +24,8 @@ def summarise(registered: Mapping[str, Any]) -> dict[str, Any]:
             for check in _list(result, "checks"):
                 checks.pop(check["id"], None)  # the later one also takes the later place
                 checks[check["id"]] = check
-            changes += _list(result, "changes")
+            # A role that predicts before it acts registers the same change twice.
+            changes += [change for change in _list(result, "changes") if change not in changes]
     found = list(checks.values())
     counts = {status: sum(check["status"] == status for check in found) for status in STATUSES}
     return {

@@ -124,6 +124,11 @@ def test_what_is_not_ok_stands_above_what_is(plain: str) -> None:
     assert plain.index("! warning  Disk /") < plain.index("✓ ok       Memory")
 
 
+def test_what_was_predicted_in_a_run_is_none_of_its_changes(plain: str) -> None:
+    assert re.search(r"✓ Predict what will be done +1 predicted change", plain), plain
+    assert "an estimate" not in plain
+
+
 def test_a_secret_stays_secret(plain: str) -> None:
     assert "hunter2" not in plain
     assert "the output has been hidden" in plain

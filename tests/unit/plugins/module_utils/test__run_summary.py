@@ -40,6 +40,11 @@ def test_of_checks_with_one_identity_the_later_counts() -> None:
     assert [(one["id"], one["status"]) for one in summary["checks"]] == [("2", "ok"), ("1", "ok")]
 
 
+def test_a_change_that_was_predicted_and_done_counts_once() -> None:
+    summary = summarise({"__plan": {"changes": [change("x")]}, "__done": {"changes": [change("x"), change("y")]}})
+    assert [one["thing"] for one in summary["changes"]] == ["x", "y"]
+
+
 def test_results_of_a_loop_are_looked_into() -> None:
     summary = summarise(
         {"__loop": {"results": [{"checks": [check("1")]}, {"skipped": True}, {"changes": [change("x")]}]}}
