@@ -49,6 +49,8 @@ REFUSALS = (
     ("no password supplied", "set login_password"),
     ("Peer authentication failed", "set run_as to the operating system account of that role"),
     ("no pg_hba.conf entry", "allow this user, host and database in pg_hba.conf"),
+    ("in recovery mode", "wait until it accepts connections"),
+    ("not yet accepting connections", "wait until it accepts connections"),
     ("starting up", "wait until it accepts connections"),
     ("shutting down", "start the server again"),
     ("too many clients", "free a connection, or raise max_connections"),

@@ -36,18 +36,6 @@ KEEPALIVES = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_coun
 SAID = re.compile(r"^(?:pg_\w+|psql):(?:[^:]*:\d+:)? (?:error|fatal|detail|warning|hint): ", re.MULTILINE)
 # Of a table that a dump could not read: the command says less than the reason before it.
 NOISE = re.compile(r"^(?:pg_\w+: )?(?:detail: )?(?:Command was|The command was|Query was|query was): .*$", re.MULTILINE)
-# Docker does not end what it has started when its client is killed: this ends it when nobody listens any more.
-GUARD = """\
-exec 3<&0
-"$@" </dev/null &
-child=$!
-{ cat <&3 >/dev/null; kill -TERM "$child"; } >/dev/null 2>&1 &
-watcher=$!
-wait "$child"
-code=$?
-kill "$watcher" 2>/dev/null
-exit "$code"
-"""
 
 
 class PgTarget:
@@ -76,7 +64,7 @@ class PgTarget:
         """Return ``program`` as a stage of a pipeline.
 
         :param database: the one to connect to; without it the program gets no ``-d``
-        :param reads: it is fed on its standard input. In a container, only what is not fed ends when we are killed
+        :param reads: it is fed on its standard input
         :raises PgError: it is not installed, is older than the server, or the container does not run.
         """
         # Dumps stay in the encoding of their database: what is no valid text in another one is saved all the same.
@@ -86,10 +74,11 @@ class PgTarget:
         argv = [path, *arguments, *where]
         if not self.inside:
             return Stage(argv, environment, user=self._params["run_as"] if self.local else None, name=program)
-        named = [f"--env={key}" for key in environment]
-        guarded = argv if reads else ["sh", "-c", GUARD, "sh", *argv]
-        argv = ["docker", "exec", "--interactive", *named, self.container, *guarded]
-        return Stage(argv, environment, name=f"{program} in container {self.container}", held=not reads)
+        # The program itself, without a shell around it. PostgreSQL is the first process in there and inherits what loses its
+        # parent: of such a one that ends by a signal it believes that a session has crashed, and ends all the others.
+        named = [*(["--interactive"] if reads else []), *(f"--env={key}" for key in environment)]
+        argv = ["docker", "exec", *named, self.container, *argv]
+        return Stage(argv, environment, name=f"{program} in container {self.container}")
 
     def _environment(self) -> dict[str, str]:
         """Return libpq's variables: https://www.postgresql.org/docs/current/libpq-envars.html"""

@@ -52,7 +52,6 @@ class Stage(NamedTuple):
     name: str = ""  # for people; without it the program's
     accept: Sequence[int] = (0,)
     pass_fds: Sequence[int] = ()
-    held: bool = False  # its input, of which it gets nothing, stays open: its end tells the program that we are gone
 
     @property
     def title(self) -> str:
@@ -208,8 +207,7 @@ class _Line:
     def start(self, source: Source) -> None:
         opened = [source.open("rb")] if isinstance(source, Path) else []
         fed = source is not None and not opened
-        piped = fed or (source is None and self._stages[0].held)
-        before: Any = opened[0] if opened else subprocess.PIPE if piped else subprocess.DEVNULL
+        before: Any = opened[0] if opened else subprocess.PIPE if fed else subprocess.DEVNULL
         try:
             for stage in self._stages:
                 process = spawn(stage, stdin=before, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
