@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils._backup_proof import read_proof
 from ansible_collections.runbook.ops.plugins.module_utils._backup_set import SetError, locked
@@ -135,7 +136,7 @@ class Folder:
         drill = (self._proof(name) or {}).get("drill") or {}
         return bool(drill.get("passed")) and self.is_good(name)
 
-    def _proof(self, name: str) -> dict[str, object] | None:
+    def _proof(self, name: str) -> dict[str, Any] | None:
         backup = read_set(self.path / name) if name in self.sets else None
         return None if backup is None else read_proof(backup)
 
