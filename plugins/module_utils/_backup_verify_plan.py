@@ -153,7 +153,9 @@ def _newest(
 def _drill(looks: Sequence[Look], *, prefix: str, now: datetime, max_age: float | None) -> dict[str, Any]:
     about: dict[str, Any] = {"name": f"Test restore of {prefix}", "section": SECTION, "unit": "s"}
     identity = f"backup_verify:{prefix}:drill"
-    failed = [look for look in looks if look.verified and look.failed_drill]
+    # A newer one that passed says that what failed is over; an older one says nothing of it.
+    last_proven = max((number for number, look in enumerate(looks) if look.proven), default=-1)
+    failed = [look for look in looks[last_proven + 1 :] if look.verified and look.failed_drill]
     if failed:
         look = failed[-1]
         said = (look.failed_drill or {}).get("differences") or ["it could not be restored"]
