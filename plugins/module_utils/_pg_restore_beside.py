@@ -12,8 +12,9 @@ from ansible_collections.runbook.ops.plugins.module_utils import _pg_restore_sql
 from ansible_collections.runbook.ops.plugins.module_utils._failpoint import reached
 from ansible_collections.runbook.ops.plugins.module_utils._pg import PgError
 from ansible_collections.runbook.ops.plugins.module_utils._pg_content import compare, read_content, schema_hash
+from ansible_collections.runbook.ops.plugins.module_utils._pg_fill import Load
 from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_exchange import act
-from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_load import Loading, load
+from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_load import load
 from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_plan import (
     RestoreError,
     Source,
@@ -79,14 +80,13 @@ class Beside:
     def _fill(self, name: str) -> None:
         began = time.monotonic()
         journal = self.run.journal
-        how = Loading(
-            owner=self.like["owner"],
+        how = Load(
             jobs=self.options.jobs,
             identity=self.options.identity,
             workplace=journal.path.with_suffix(".dump"),
             timeout_seconds=self.options.timeout_seconds,
         )
-        rows = load(self.target, name, self.source, how)
+        rows = load(self.target, name, self.source, how, owner=self.like["owner"])
         self.run.seconds["load"] = round(time.monotonic() - began, 3)
         reached("pg_restore:loaded")
         self.target.sql(sql.ADMIN, sql.carry_over(name, self.like))

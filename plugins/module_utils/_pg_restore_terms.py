@@ -121,6 +121,14 @@ def not_compared(source: Source) -> list[str]:
     return ["rows, schema and sequences: this dump has no manifest"]
 
 
+def left_behind(live: Mapping[str, Any] | None) -> list[str]:
+    """Return what stays with the database that is replaced, and must be made anew by hand."""
+    said = [f"replication slot {name}: make it anew" for name in (live or {}).get("slots") or ()]
+    if (live or {}).get("subscriptions"):
+        said.append(f"{live['subscriptions']} subscriptions: a backup holds none; make them anew")  # type: ignore[index]
+    return said
+
+
 def different_rows(then: Mapping[str, int], now: Mapping[str, int], *, limit: int = 10) -> Sequence[dict[str, Any]]:
     """Return the tables whose rows differ most between the backup and the live database."""
     tables = [{"table": name, "then": then.get(name), "now": now.get(name)} for name in sorted({*then, *now})]

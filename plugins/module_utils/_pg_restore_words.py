@@ -13,6 +13,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_plan impor
 from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_terms import (
     different_rows,
     estimate,
+    left_behind,
     not_compared,
 )
 from ansible_collections.runbook.ops.plugins.module_utils._units import human_duration, human_size
@@ -61,6 +62,7 @@ def describe(
         "estimated_seconds": None,
         "estimated_by": None,
         "not_compared": [],
+        "left_behind": left_behind(live),
     }
     if source:
         seconds, by = estimate(source)
