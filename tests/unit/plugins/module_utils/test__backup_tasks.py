@@ -146,6 +146,15 @@ def test_the_host_restores_what_it_can_read(encryption, expected):
     assert tasks[0]["options"].get("encryption") == encryption
 
 
+def test_a_redis_server_in_a_container_is_not_restored_by_a_host_that_has_none():
+    made = item(databases=[], redis=["main cache"], drill={"max_age_seconds": 691200})
+    (local,) = plan_tasks(system(made), "backup_verify")
+    (contained,) = plan_tasks(
+        system(made, redis=[{**REDIS, "service": "postgres"}], services=[COMPOSE]), "backup_verify"
+    )
+    assert ("drill" in local["options"], "drill" in contained["options"]) == (True, False)
+
+
 def test_a_copy_goes_where_the_bucket_says_and_before_anything_old_goes():
     tasks = plan_tasks(system(item(offsite={"bucket": "store", "prefix": None, "keep": None})))
     assert [task["module"] for task in tasks] == ["pg_backup", "backup_verify", "backup_offsite", "backup_rotate"]
