@@ -17,6 +17,6 @@ def test_it_is_the_checksum_that_redis_documents():
 
 @pytest.mark.parametrize("size", [0, 1, FEWEST * STEPS - 1, FEWEST * STEPS, 100_000, BLOCK + 700])
 def test_lanes_give_what_single_bytes_give(size):
-    data = random.Random(size).randbytes(size)  # noqa: S311  # data of a test
+    data = random.Random(size).randbytes(size)  # data of a test
     assert crc64(data, 7) == _crc64._bytewise(data, 7)
     assert crc64(data[size // 3 :], crc64(data[: size // 3])) == crc64(data)
