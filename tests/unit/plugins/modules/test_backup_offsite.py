@@ -275,6 +275,10 @@ def test_nothing_to_copy_is_a_failure(bucket, sets):
         go(bucket, sets, set="mail")
 
 
+def test_a_backup_that_was_only_predicted_is_not_missed(bucket, sets):
+    assert not go(bucket, sets, set="mail", check_mode=True)["changed"]
+
+
 @pytest.mark.parametrize(
     ("option", "words"),
     [
