@@ -1,0 +1,168 @@
+#!/usr/bin/python
+# Copyright: the runbook.ops authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Module: mark a failed migration of Prisma as rolled back."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: prisma_migration
+short_description: Mark a failed migration of Prisma as rolled back
+version_added: 0.2.0
+author:
+  - The runbook.ops founders (@runbook-ops)
+description:
+  - Runs C(prisma migrate resolve --rolled-back), where that is right. The migration must be known and must have failed, and none may be
+    running. A migration that has succeeded is refused, as Prisma refuses it.
+  - The mark undoes nothing in the database. A check says what stays.
+extends_documentation_fragment:
+  - runbook.ops.attributes
+  - runbook.ops.postgresql.server
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+options:
+  name:
+    description: Name of the migration, such as V(20260201120000_add_tags).
+    type: str
+    required: true
+  database:
+    description: The database. The application's own configuration must name the same one.
+    type: str
+    required: true
+  schema:
+    description: Schema of the table C(_prisma_migrations).
+    type: str
+    default: public
+  state:
+    description: What it is marked as.
+    type: str
+    choices: [rolled_back]
+    default: rolled_back
+  directory:
+    description: Absolute directory of the application, where Prisma finds its schema and its C(.env).
+    type: path
+    required: true
+  user:
+    description: Account that runs Prisma. Without it the module's own.
+    type: str
+  command:
+    description: How Prisma is called. It is run without a shell.
+    type: list
+    elements: str
+    default: [npx, --no-install, prisma]
+seealso:
+  - module: runbook.ops.prisma_migrations_info
+  - name: Prisma, failed migrations
+    description: What the mark means.
+    link: https://www.prisma.io/docs/orm/prisma-migrate/workflows/patching-and-hotfixing
+"""
+
+EXAMPLES = r"""
+- name: Have the next deployment apply the failed migration again
+  runbook.ops.prisma_migration:
+    name: 20260201120000_add_tags
+    database: production_db
+    directory: /srv/lifeplatform
+    user: deploy
+"""
+
+RETURN = r"""
+actions:
+  description: The command that ran, or would run.
+  returned: success
+  type: list
+  elements: str
+migration:
+  description: The migration afterwards, or in check mode as it would be.
+  returned: success
+  type: dict
+checks:
+  description: What stays in the database.
+  returned: success
+  type: list
+  elements: dict
+changes:
+  description: What changed, or would.
+  returned: success
+  type: list
+  elements: dict
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.runbook.ops.plugins.module_utils import _prisma
+from ansible_collections.runbook.ops.plugins.module_utils._checks import make_change, make_check
+from ansible_collections.runbook.ops.plugins.module_utils._command import Command, CommandError
+from ansible_collections.runbook.ops.plugins.module_utils._pg import PgError
+from ansible_collections.runbook.ops.plugins.module_utils._pg_target import ARGUMENTS, RULES, PgTarget
+
+OPTIONS: dict[str, Any] = {
+    **ARGUMENTS,
+    "name": {"type": "str", "required": True},
+    "database": {"type": "str", "required": True},
+    "schema": {"type": "str", "default": "public"},
+    "state": {"type": "str", "choices": ["rolled_back"], "default": "rolled_back"},
+    "directory": {"type": "path", "required": True},
+    "user": {"type": "str"},
+    "command": {"type": "list", "elements": "str", "default": ["npx", "--no-install", "prisma"]},
+}
+
+
+def run(target: PgTarget, prisma: Any, params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
+    """Return the module's result.
+
+    :raises PrismaError: it must not be marked.
+    """
+    name, place = params["name"], (params["database"], params["schema"])
+    found = _prisma.plan(_prisma.read(target, *place), name)
+    arguments = [*params["command"][1:], "migrate", "resolve", "--rolled-back", name]
+    if found and not check_mode:
+        prisma(*arguments)
+        if _prisma.plan(_prisma.read(target, *place), name):
+            raise _prisma.PrismaError(
+                f"Prisma has ended well, and {name} is still failed in {params['database']}: it works on another database; "
+                "compare DATABASE_URL of the application with database and login_host"
+            )
+    change = make_change(name, action="marked as rolled back", section="Databases", reason="it has failed")
+    check = make_check(
+        f"prisma:{name}",
+        name=f"migration {name}",
+        section="Databases",
+        status="warning",
+        detail=_prisma.cannot_take_back(found) if found else "",
+        remedy="Compare the schema with the one before it: prisma migrate diff",
+    )
+    return {
+        "changed": bool(found),
+        "actions": [" ".join([params["command"][0], *arguments])] if found else [],
+        "migration": {**(found or {"name": name}), "state": "rolled_back"},
+        "checks": [check] if found else [],
+        "changes": [change] if found else [],
+        "diff": {"before": {"state": found["state"] if found else "rolled_back"}, "after": {"state": "rolled_back"}},
+    }
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True, **RULES)
+    params = module.params
+    try:
+        target = PgTarget.from_params(params, application="runbook.ops prisma_migration")
+        within = ["env", f"--chdir={params['directory']}"]
+        prisma = Command(module, params["command"][0], user=params["user"], within=within)
+        result = run(target, prisma, params, check_mode=module.check_mode)
+    except (_prisma.PrismaError, PgError, ValueError) as exc:
+        module.fail_json(msg=str(exc))
+    except CommandError as exc:
+        module.fail_json(msg=str(exc), **exc.details)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
