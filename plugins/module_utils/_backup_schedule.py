@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from datetime import date, datetime, time, timedelta, timezone
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from ansible_collections.runbook.ops.plugins.module_utils._engine_file import HOME, main_program
 
@@ -18,6 +20,7 @@ SERVICE = f"{UNIT}.service"
 LOG = "/var/log/runbook-ops/backup.log"
 JOB = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*\Z")
 ZONE = re.compile(r"(?:[A-Z][A-Za-z_]+(?:/[A-Za-z0-9_+-]+)+|UTC)\Z")
+HOUR = re.compile(r"(?:^| )(\d{1,2}):(\d\d)(?::\d\d)?(?: |\Z)")
 TEMPLATE = """# Written by runbook.ops (playbook schedule_backups), which replaces it whole.
 [Unit]
 Description=Back this host up: %i
@@ -75,6 +78,25 @@ def calendar_of(job: Mapping[str, Any], time_zone: str | None) -> str:
     """Return when a job runs, in the time zone of the system where it names none itself."""
     text = job["calendar"].strip()
     return text if not time_zone or ZONE.match(text.split()[-1]) else f"{text} {time_zone}"
+
+
+def missing_night(calendar: str, today: date) -> date | None:
+    """Return the next day of a year on which the hour of ``calendar`` does not exist, because the clocks change: systemd leaves that one out.
+
+    None too where the calendar names no zone or no one hour, or the host does not know the zone.
+    """
+    hour, zone = HOUR.search(calendar), ZONE.match(calendar.rsplit(maxsplit=1)[-1])
+    if not hour or not zone:
+        return None
+    try:
+        place, at = ZoneInfo(zone[0]), time(int(hour[1]), int(hour[2]))
+    except (KeyError, ValueError, OSError):
+        return None
+    for number in range(366):
+        local = datetime.combine(today + timedelta(days=number), at, place)
+        if local.astimezone(timezone.utc).astimezone(place).replace(tzinfo=None) != local.replace(tzinfo=None):
+            return local.date()
+    return None
 
 
 def render_units(

@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import tempfile
 from collections.abc import Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._backup_schedule impor
     ScheduleError,
     calendar_of,
     make_config,
+    missing_night,
     render_units,
     timer_of,
 )
@@ -168,11 +170,11 @@ class Host(EngineHost):
                 self.systemctl("restart", timer)
 
 
-def judge(options: Mapping[str, Any], installed: Installed) -> list[dict[str, Any]]:
-    """Return what does the same beside the jobs: lines of cron."""
+def judge(options: Mapping[str, Any], installed: Installed, *, today: date) -> list[dict[str, Any]]:
+    """Return what is wrong around the jobs: lines of cron that do the same, and a night that is left out."""
     if options["state"] == "absent" or not options["jobs"]:
         return []
-    return [
+    checks = [
         make_check(
             f"backup_schedule:cron:{path}:{number}",
             name=f"cron in /{path}",
@@ -184,3 +186,18 @@ def judge(options: Mapping[str, Any], installed: Installed) -> list[dict[str, An
         for path, text in installed.crontabs.items()
         for number, line in enumerate(retire(text, options["replaces"], MARK)[1])
     ]
+    for job in options["jobs"]:
+        calendar = calendar_of(job, options["time_zone"])
+        night = missing_night(calendar, today)
+        if night:
+            checks.append(
+                make_check(
+                    f"backup_schedule:night:{job['name']}",
+                    name=f"Calendar of {job['name']}",
+                    section=SECTION,
+                    status="warning",
+                    detail=f"{calendar} does not exist on {night}, when the clocks change: there is no backup in that night",
+                    remedy="choose another hour, or write UTC behind it",
+                )
+            )
+    return checks

@@ -145,7 +145,7 @@ schedule:
       elements: str
       sample: [/usr/bin/python3, -I, /usr/local/lib/runbook-ops/backup.pyz]
 checks:
-  description: What does the same beside it, such as a line of cron.
+  description: What does the same beside it, such as a line of cron, and a night that a calendar leaves out because the clocks change.
   returned: success
   type: list
   elements: dict
@@ -156,6 +156,7 @@ changes:
   elements: dict
 """
 
+from datetime import date
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -200,7 +201,7 @@ def run(options: dict[str, Any], host: Host, *, check_mode: bool) -> dict[str, A
         "changed": bool(steps),
         "actions": [_told(step.verb, step.path) for step in steps],
         "schedule": {"engine": after.current, "timers": list(after.timers), "command": host.command()},
-        "checks": judge(options, after),
+        "checks": judge(options, after, today=date.today()),
         "changes": changes(before, after, steps),
         "diff": diff(before, after),
     }

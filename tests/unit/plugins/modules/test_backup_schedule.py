@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import contextlib
 import json
+from datetime import date
 from pathlib import Path
 
 import pytest
 from ansible_collections.runbook.ops.plugins.module_utils import _backup_schedule_host
-from ansible_collections.runbook.ops.plugins.module_utils._backup_schedule import ScheduleError
+from ansible_collections.runbook.ops.plugins.module_utils._backup_schedule import ScheduleError, missing_night
 from ansible_collections.runbook.ops.plugins.module_utils._backup_schedule_host import Host
 from ansible_collections.runbook.ops.plugins.module_utils._command import CommandError
 from ansible_collections.runbook.ops.plugins.modules import backup_schedule
@@ -19,7 +20,7 @@ CRON = "MAILTO=ops\n0 2 * * * root /srv/backup.sh\n0 3 * * * root /srv/other.sh\
 SECRETS = {"database:shop": "s3cret", "database:other": "not of ours"}
 
 
-def job(name="daily", calendar="*-*-* 02:00:00", log=None):
+def job(name="daily", calendar="*-*-* 04:00:00", log=None):
     return {"name": name, "calendar": calendar, "log": log}
 
 
@@ -114,7 +115,7 @@ def test_a_second_run_has_nothing_to_do(host):
 def test_the_timer_makes_up_for_what_the_host_slept_through_in_the_time_zone_of_the_system(host):
     run(host)
     text = unit(host, "runbook-ops-backup@daily.timer")
-    assert "OnCalendar=*-*-* 02:00:00 Europe/Berlin\n" in text
+    assert "OnCalendar=*-*-* 04:00:00 Europe/Berlin\n" in text
     assert "\nPersistent=yes\n" in text
     assert "{" not in text + unit(host, "runbook-ops-backup@.service")
 
@@ -250,3 +251,25 @@ def test_the_removal_leaves_nothing(host):
     assert tree(host) == before
     assert (host.enabled, host.active) == (set(), set())
     assert run(host, state="absent")["changed"] is False
+
+
+@pytest.mark.parametrize(
+    ("calendar", "night"),
+    [
+        pytest.param("*-*-* 02:30:00 Europe/Berlin", date(2027, 3, 28), id="an hour that does not exist in spring"),
+        pytest.param("02:00 America/New_York", date(2027, 3, 14), id="without seconds, elsewhere"),
+        pytest.param("*-*-* 03:00:00 Europe/Berlin", None, id="an hour that always exists"),
+        pytest.param("*-*-* 01:00:00 Europe/Berlin", None, id="one before it"),
+        pytest.param("*-*-* 02:30:00 UTC", None, id="a zone whose clocks do not change"),
+        pytest.param("*-*-* 02:30:00", None, id="no zone"),
+        pytest.param("*-*-* 00/6:00:00 Europe/Berlin", None, id="many hours"),
+        pytest.param("*-*-* 02:30:00 Middle/Earth", None, id="a zone that nobody knows"),
+    ],
+)
+def test_a_night_that_is_left_out_when_the_clocks_change_is_known(calendar, night):
+    assert missing_night(calendar, date(2026, 11, 21)) == night
+
+
+def test_a_night_that_is_left_out_is_reported(host):
+    result = run(host, jobs=[job(calendar="*-*-* 02:30:00")])
+    assert "backup_schedule:night:daily" in [check["id"] for check in result["checks"]]
