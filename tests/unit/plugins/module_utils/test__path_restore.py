@@ -1,0 +1,186 @@
+# Copyright: the runbook.ops authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A restore from its beginning to its end, by what stands in its journal."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+from ansible_collections.runbook.ops.plugins.module_utils._backup_draft import Draft
+from ansible_collections.runbook.ops.plugins.module_utils._backup_proof import check, write_proof
+from ansible_collections.runbook.ops.plugins.module_utils._path_restore import Restore
+from ansible_collections.runbook.ops.plugins.module_utils._path_swap import make_item
+from ansible_collections.runbook.ops.plugins.module_utils._restore_choice import choose, refuse_unproven
+from ansible_collections.runbook.ops.plugins.module_utils._store_backup import StoreError
+
+NOW = 1_790_000_000.0
+PARAMS = {"backup": "latest", "set": "app", "accept_unproven": "", "keep_days": 7}
+
+
+def make_backup(directory, *, day=1, proven=True, kind="files"):
+    with Draft.begin(directory, "app", datetime(2026, 11, day, tzinfo=timezone.utc)) as draft:
+        with draft.create("files.tar") as file:
+            file.write(b"data")
+        backup = draft.seal({"kind": kind, "content": {}})
+    drill = {"passed": True, "at": "2026-11-02T00:00:00Z"} if proven else None
+    write_proof(backup, {"files": check(backup).files, "drill": drill, "checked_at": "2026-11-02T00:00:00Z"})
+    return backup
+
+
+class Kind:
+    name, kind = "app", "files"
+
+    def __init__(self, live):
+        self.live, self.calls, self.fail = live, [], None
+
+    def _called(self, name):
+        self.calls.append(name)
+        if self.fail == name:
+            raise StoreError(f"{name} failed")
+
+    def plan(self, _backup, stamp):
+        self._called("plan")
+        return {"items": [make_item(str(self.live), stamp)], "lines": ["a plan"]}
+
+    def prepare(self, _backup, entry):
+        Path(entry["items"][0]["new"]).write_text("new")
+        self._called("prepare")
+
+    def close(self, _entry):
+        self._called("close")
+
+    def open(self, _entry, *, restored):
+        self._called("open restored" if restored else "open")
+
+
+@pytest.fixture
+def kind(tmp_path):
+    (tmp_path / "app").write_text("old")
+    return Kind(tmp_path / "app")
+
+
+@pytest.fixture
+def run(tmp_path, kind):
+    (tmp_path / "backups").mkdir()
+    make_backup(tmp_path / "backups")
+
+    def go(state, *, check_mode=False, now=NOW, **options):
+        places = {"directory": str(tmp_path / "backups"), "journal_directory": str(tmp_path / "journal")}
+        params = {**PARAMS, **places, "state": state, **options}
+        return Restore(kind, params, check_mode=check_mode, clock=lambda: now).run()
+
+    return go
+
+
+def names(tmp_path):
+    return sorted(path.name.partition("-")[0] for path in tmp_path.iterdir() if path.name.startswith("app"))
+
+
+def test_it_goes_there_and_back_and_a_second_run_finds_nothing_to_do(run, kind, tmp_path):
+    for state, live in (("prepared", "old"), ("swapped", "new"), ("reverted", "old")):
+        assert run(state)["changed"] and not run(state)["changed"]
+        assert kind.live.read_text() == live
+    assert run("pruned", now=NOW + 8 * 86400)["changed"]
+    assert names(tmp_path) == ["app"]
+
+
+def test_check_mode_shows_the_plan_and_changes_nothing(run, kind, tmp_path):
+    result = run("prepared", check_mode=True)
+    assert result["changed"] and result["lines"] == ["a plan"] and result["stage"] == "none"
+    assert not (tmp_path / "journal").exists() and kind.calls == ["plan"]
+    run("prepared")
+    assert run("swapped", check_mode=True)["changed"] and kind.live.read_text() == "old"
+
+
+@pytest.mark.parametrize("fail", ["close", "open restored"])
+def test_a_failed_exchange_goes_back_by_itself(run, kind, fail):
+    run("prepared")
+    kind.fail = fail
+    with pytest.raises(StoreError, match="what was live before is live again"):
+        run("swapped")
+    assert kind.live.read_text() == "old" and kind.calls[-1] == "open"
+
+
+def test_of_a_failed_preparation_nothing_stays(run, kind, tmp_path):
+    kind.fail = "prepare"
+    with pytest.raises(StoreError):
+        run("prepared")
+    assert names(tmp_path) == ["app"]
+    kind.fail = None
+    assert run("prepared")["stage"] == "prepared"
+
+
+def test_what_is_kept_is_pruned_when_it_is_old_enough(run, tmp_path):
+    run("prepared")
+    run("swapped")
+    assert not run("pruned", now=NOW + 6 * 86400)["changed"]
+    assert len(run("pruned", now=NOW + 8 * 86400)["actions"]) == 1
+    assert names(tmp_path) == ["app"]
+
+
+def test_what_was_only_prepared_is_deleted(run, tmp_path):
+    run("prepared")
+    run("reverted")
+    assert names(tmp_path) == ["app"]
+
+
+@pytest.mark.parametrize("stage", ["swapping", "reverting"])
+@pytest.mark.parametrize("state", ["prepared", "pruned"])
+def test_after_a_kill_in_the_middle_only_finishing_or_going_back_will_do(run, tmp_path, stage, state):
+    run("prepared")
+    (path,) = (tmp_path / "journal").glob("*.json")
+    path.write_text(json.dumps({**json.loads(path.read_text()), "stage": stage}))
+    with pytest.raises(StoreError, match="was cut off"):
+        run(state)
+
+
+def test_nothing_can_be_put_in_place_that_was_not_prepared(run):
+    with pytest.raises(StoreError, match="run with state prepared first"):
+        run("swapped")
+    assert not run("reverted")["changed"]
+
+
+def test_another_backup_is_not_prepared_over_one_that_is(run, tmp_path):
+    run("prepared")
+    make_backup(tmp_path / "backups", day=3)
+    with pytest.raises(StoreError, match="swap or revert it before"):
+        run("prepared")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"backup": None}, "backup is missing"),
+        ({"backup": "app_20261101T000000Z", "directory": None}, "set directory"),
+        ({"directory": None}, "set directory and set"),
+        ({"set": "other"}, "there is no whole backup"),
+    ],
+    ids=["none", "a name only", "latest of what", "no such set"],
+)
+def test_a_backup_that_is_not_named_well_is_refused(tmp_path, options, words):
+    make_backup(tmp_path)
+    with pytest.raises(StoreError, match=words):
+        choose({**PARAMS, "directory": str(tmp_path), **options}, "files")
+
+
+def test_latest_is_the_newest_that_is_proven_unless_there_is_a_reason(tmp_path):
+    make_backup(tmp_path, day=1)
+    newer = make_backup(tmp_path, day=2, proven=False)
+    params = {**PARAMS, "directory": str(tmp_path)}
+    assert choose(params, "files").name == "app_20261101T000000Z"
+    assert choose({**params, "accept_unproven": "the only one from today"}, "files").name == newer.name
+
+
+def test_what_is_of_another_kind_or_not_proven_or_damaged_is_refused(tmp_path):
+    backup = make_backup(tmp_path, proven=False)
+    with pytest.raises(StoreError, match="of the kind files, not redis"):
+        choose({**PARAMS, "backup": str(backup.path), "directory": None}, "redis")
+    with pytest.raises(StoreError, match="has not passed a test restore"):
+        refuse_unproven(backup, "")
+    assert refuse_unproven(backup, "it burns") == "not proven: it burns"
+    (backup.path / "files.tar").write_bytes(b"dat4")
+    with pytest.raises(StoreError, match="is damaged"):
+        refuse_unproven(backup, "it burns")

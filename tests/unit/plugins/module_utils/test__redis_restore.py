@@ -1,0 +1,76 @@
+# Copyright: the runbook.ops authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a Redis server is to start on, and what a scratch one says when it does not."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.runbook.ops.plugins.module_utils._path_swap import make_item
+from ansible_collections.runbook.ops.plugins.module_utils._redis_restore import _write_new
+from ansible_collections.runbook.ops.plugins.module_utils._redis_scratch import ScratchRedis, free_memory, last_words
+from ansible_collections.runbook.ops.plugins.module_utils._store_backup import StoreError
+
+CONTENT = {"databases": {"0": {}}, "used_memory_bytes": 1}
+
+
+@pytest.fixture
+def dump(tmp_path):
+    (tmp_path / "tried.rdb").write_bytes(b"REDIS0010")
+    return tmp_path / "tried.rdb"
+
+
+def test_a_new_dump_has_the_mode_of_the_live_one(dump, tmp_path):
+    live = tmp_path / "dump.rdb"
+    live.write_text("old")
+    live.chmod(0o640)
+    item = make_item(str(live), "x")
+    _write_new(dump, item)
+    assert (tmp_path / "dump.rdb.restored-x").read_bytes() == b"REDIS0010"
+    assert (tmp_path / "dump.rdb.restored-x").stat().st_mode & 0o7777 == 0o640
+
+
+def test_with_a_log_the_dump_is_its_base(dump, tmp_path):
+    item = {**make_item(str(tmp_path / "appendonlydir"), "x"), "log_name": "appendonly.aof"}
+    tmp_path.chmod(0o2755)
+    _write_new(dump, item)
+    new = tmp_path / "appendonlydir.restored-x"
+    assert sorted(path.name for path in new.iterdir()) == ["appendonly.aof.1.base.rdb", "appendonly.aof.manifest"]
+    assert (new / "appendonly.aof.manifest").read_text() == "file appendonly.aof.1.base.rdb seq 1 type b\n"
+    assert (new / "appendonly.aof.1.base.rdb").read_bytes() == b"REDIS0010"
+    assert new.stat().st_mode & 0o7777 == 0o750
+
+
+@pytest.mark.parametrize(
+    ("log", "said"),
+    [
+        ("1:M 21 Nov * Ready\n1:M 21 Nov # Can't handle RDB format version 12\n1:M 21 Nov * Bye\n", "Can't handle RDB format version 12"),
+        ("one\ntwo\n\n", "two"),
+        ("", "it said nothing"),
+    ],
+    ids=["a warning", "no warning", "nothing"],
+)  # fmt: skip
+def test_the_last_warning_is_what_it_ended_of(log, said):
+    assert last_words(log) == said
+
+
+def test_free_memory_is_what_the_kernel_says():
+    assert free_memory("MemTotal: 9 kB\nMemAvailable:    2 kB\n") == 2048
+    assert free_memory("") == 0
+
+
+def test_without_a_server_or_memory_it_is_refused_in_one_line(tmp_path, monkeypatch):
+    monkeypatch.setattr("shutil.which", lambda _name, path: None if path else "x")
+    with pytest.raises(StoreError, match="install the package redis-server"):
+        ScratchRedis(tmp_path, CONTENT)
+    monkeypatch.setattr("shutil.which", lambda name, path: f"{path}/{name}")
+    with pytest.raises(StoreError, match="of memory"):
+        ScratchRedis(tmp_path, {**CONTENT, "used_memory_bytes": 10**15})
+
+
+def test_a_server_that_does_not_start_is_told_by_its_last_words(tmp_path, monkeypatch):
+    program = tmp_path / "redis-server"
+    program.write_text(f"#!/bin/sh\necho '1:M 1 Jan # Bad file format' > {tmp_path}/log\n")
+    program.chmod(0o755)
+    monkeypatch.setattr("shutil.which", lambda _name, path: str(program) if path else None)
+    with pytest.raises(StoreError, match="Bad file format"), ScratchRedis(tmp_path, CONTENT, timeout_seconds=10):
+        pass
