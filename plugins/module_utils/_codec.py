@@ -149,11 +149,8 @@ def _encrypt(encryption: Mapping[str, Any]) -> Stage:
 
 def _gpg(home: Path | None, *arguments: str) -> Stage:
     """Return GnuPG with our account's keys, or those in ``home``. What it gets is compressed already."""
-    environment = {"HOME": str(Path("~").expanduser())}
     where = ["--homedir", str(home)] if home else []
-    return Stage(
-        ["gpg", *where, "--batch", "--no-tty", "--quiet", "--no-auto-key-locate", "-z", "0", *arguments], environment
-    )
+    return Stage(["gpg", *where, "--batch", "--no-tty", "--quiet", "--no-auto-key-locate", "-z", "0", *arguments])
 
 
 def _import(identity: str) -> Path:

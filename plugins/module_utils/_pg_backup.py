@@ -69,7 +69,8 @@ ARGUMENTS: dict[str, Any] = {
 MOST_JOBS = 4
 AHEAD_SECONDS = 300  # a backup from further in the future says that a clock was wrong, not that it is new
 END_SESSIONS = """
-SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = {} AND pid <> pg_backend_pid();
+SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+WHERE application_name = {} AND pid <> pg_backend_pid() AND pg_has_role(usesysid, 'MEMBER');
 """
 # None of the limits that a server may have for sessions that wait may end the one that holds the snapshot.
 HOLD = """

@@ -51,6 +51,7 @@ class PgTarget:
             name: spec.get("default") if params.get(name) is None else params[name] for name, spec in ARGUMENTS.items()
         }
         self._database = params.get("database")
+        self._versions: dict[str, str] = {}  # of programs
         self.application = application
         self.inside = bool(self._params["container"] or self._params["service"])
         host = self._params["login_host"]
@@ -129,12 +130,13 @@ class PgTarget:
 
     def program_version(self, name: str) -> str:
         """Return such as ``15.14``, of the program that is used for this server."""
-        stage = self.stage(name, "--version")
-        try:
-            said = run_pipeline([stage], timeout_seconds=20).text
-        except PipelineError as exc:
-            raise PgError(str(exc)) from exc
-        return (re.search(r"\d+(?:\.\d+|\w+)", said) or [said.strip()])[0]
+        if name not in self._versions:
+            try:
+                said = run_pipeline([self.stage(name, "--version")], timeout_seconds=20).text
+            except PipelineError as exc:
+                raise PgError(str(exc)) from exc
+            self._versions[name] = (re.search(r"\d+(?:\.\d+|\w+)", said) or [said.strip()])[0]
+        return self._versions[name]
 
     def program_major(self, name: str) -> int:
         """Return such as 15: see :meth:`program_version`."""

@@ -134,7 +134,8 @@ def spawn(stage: Stage, **streams: Any) -> subprocess.Popen[bytes]:
 
     :raises PipelineError: it is not installed, may not be run, or its account does not exist.
     """
-    surroundings = {"PATH": PATH, "LC_ALL": "C", "HOME": "/", **stage.environment}
+    home = os.path.expanduser("~")  # noqa: PTH111  # unlike pathlib it takes what there is where nobody knows
+    surroundings = {"PATH": PATH, "LC_ALL": "C", "HOME": home, **stage.environment}
     who: dict[str, Any] = {}
     parent = os.getpid()
 
