@@ -80,10 +80,6 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         **{"server_side_encryption": None, "kms_key_id": None, "storage_class": None, "checksums": True},
         **{"part_size": "64MiB", "jobs": 4, "timeout_seconds": 60, "retry_seconds": 300},
     },
-    "backup_rotate": {
-        **{"pattern": None, "set": None, "date_format": None, "minimum": 3, "minimum_verified": 3},
-        **{"min_size": "1B", "max_age": None, "max_delete_percent": 90, "names_limit": 20},
-    },
 }
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils._backup_folder import Folder
@@ -50,13 +51,23 @@ def rotate(options: Mapping[str, Any], *, now: datetime, check_mode: bool) -> di
     max_age = None if options["max_age"] is None else parse_duration(options["max_age"])
     if set_name is not None and not SET.match(set_name):
         raise RotationError(f"{set_name!r} cannot name a set of backups: use letters, digits, '.', '_' and '-'")
-    with (
-        Folder(options["directory"], min_size=parse_size(options["min_size"])) as folder,
-        folder.hold(set_name, check_mode=check_mode),
-    ):
-        rotation = _rotate(options, keep, folder, now=now, check_mode=check_mode)
+    if set_name is not None and not Path(options["directory"]).exists():
+        rotation = _nothing(options, keep, now=now)  # the first backup of the set makes it
+    else:
+        with (
+            Folder(options["directory"], min_size=parse_size(options["min_size"])) as folder,
+            folder.hold(set_name, check_mode=check_mode),
+        ):
+            rotation = _rotate(options, keep, folder, now=now, check_mode=check_mode)
     checks = judge(rotation, now=now, max_age=max_age)
     return {**report(rotation, names_limit=options["names_limit"]), "checks": checks}
+
+
+def _nothing(options: Mapping[str, Any], keep: Mapping[str, float | None], *, now: datetime) -> Rotation:
+    """Return the rotation of a directory that does not exist yet."""
+    dated = read_dates([], pattern=options["pattern"], date_format=options["date_format"], set_name=options["set"])
+    plan = prune([], keep=keep, now=now, minimum=options["minimum"])
+    return Rotation(options["directory"], keep, dated, plan, 0, [], 0, set_name=options["set"])
 
 
 def _rotate(

@@ -334,3 +334,11 @@ def test_in_any_directory_the_newest_verified_survive_and_nothing_foreign_is_tou
     assert gone == set(result["deleted_names"])
     assert gone <= set(made.values())
     assert not gone & {made[day] for day in sorted(verified)[:k]}
+
+
+def test_a_set_whose_directory_its_first_backup_will_make_has_nothing_to_rotate(tmp_path):
+    options = {"directory": str(tmp_path / "later"), "set": "daily", "keep": {"last": 7}}
+    result = run(options, now=NOW, check_mode=True)
+    assert (result["changed"], result["found"], result["newest_good"]) == (False, 0, None)
+    assert [check["status"] for check in result["checks"]] == ["critical"]
+    assert not (tmp_path / "later").exists()
