@@ -52,7 +52,7 @@ ARGUMENTS: dict[str, Any] = {
     "identity": {"type": "str", "no_log": True},
     "tables": {"type": "list", "elements": "str", "default": []},
     "canaries": {"type": "list", "elements": "str", "default": []},
-    "amcheck_max_size": {"type": "str", "default": "1GB"},
+    "amcheck_max_size": {"type": "str", "default": "64MB"},
     "scratch": {"type": "path"},
     "jobs": {"type": "int"},
     "timeout_seconds": {"type": "int", "default": 21600},

@@ -8,6 +8,7 @@ import os
 import re
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -50,13 +51,15 @@ def drill(backup: Backup, options: Mapping[str, Any]) -> dict[str, Any]:
         fill(target, scratch.name, backup.path / content["dump"], how)
         restored = time.monotonic() - began
         reached("backup_verify:restored")
-        differences = compare(content, read_content(target, scratch.name))
+        with ThreadPoolExecutor(max_workers=1) as pool:  # other tables and another processor
+            checking = pool.submit(check_indexes, target, scratch.name, options.get("amcheck_bytes"))
+            differences = compare(content, read_content(target, scratch.name))
+            sound, why = checking.result()
         differences += missing_tables(content, options.get("tables") or [])
         canaries: dict[str, float | None] = {}
         for query in options.get("canaries") or []:
             canaries[query], problem = ask_canary(target, scratch.name, query)
             differences += [problem] if problem else []
-        sound, why = check_indexes(target, scratch.name, options.get("amcheck_bytes"))
         differences += [why] if why and sound is False else []
     version = str(target.json(ADMIN, "SELECT to_json(current_setting('server_version'));"))
     return {
@@ -99,7 +102,7 @@ def ask_canary(target: PgTarget, database: str, query: str) -> tuple[float | Non
 
 
 def check_indexes(target: PgTarget, database: str, most_bytes: int | None) -> tuple[bool | None, str | None]:
-    """Compare each B-tree of at most ``most_bytes`` with its table. Return None where that cannot be done, and why."""
+    """Check the order of each B-tree, and ``most_bytes`` of them row by row. Return None where that cannot be done, and why."""
     if not most_bytes:
         return None, "not asked for"
     if target.sql(database, AMCHECK_CAN) != ["t"]:

@@ -17,8 +17,8 @@ description:
     What was read before and has not been written to since is not read again, for O(reread_after).
   - With O(drill) a backup is also restored as a test, to where it harms nobody, and compared with its manifest. For
     PostgreSQL that is a database of its own, beside the others of that server, which is dropped afterwards. Rows,
-    sequences, objects and schema must be exactly those of the moment of the backup; its indexes are compared with their
-    tables where the extension C(amcheck) can be had.
+    sequences, objects and schema must be exactly those of the moment of the backup; its indexes are checked where the
+    extension C(amcheck) can be had.
   - A proof is bound to the checksums of its backup. Where damage is found, the proof is taken away, and the module fails
     once all backups have been looked at; RV(checks) has one check for each.
   - In check mode backups are read, but nothing is written and nothing restored.
@@ -91,9 +91,12 @@ options:
     elements: str
     default: []
   amcheck_max_size:
-    description: Indexes up to this size are compared with their tables; V(0B) compares none.
+    description:
+      - The smallest B-tree indexes, so many bytes of them together, are compared with their tables row by row. Of the
+        others the order is checked, which takes a sixth of the time.
+      - V(0B) checks none.
     type: str
-    default: 1GB
+    default: 64MB
   scratch:
     description:
       - Absolute directory where files and the data of Redis are restored as a test.

@@ -19,7 +19,9 @@ import pytest
 from ansible_collections.runbook.ops.plugins.module_utils import _backup_verify, _pg_backup
 from ansible_collections.runbook.ops.plugins.module_utils._backup_proof import read_proof
 from ansible_collections.runbook.ops.plugins.module_utils._backup_set import Backup, list_backups
+from ansible_collections.runbook.ops.plugins.module_utils._drill_postgresql import check_indexes
 from ansible_collections.runbook.ops.plugins.module_utils._failpoint import VARIABLE
+from ansible_collections.runbook.ops.plugins.module_utils._pg_target import PgTarget
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmark"))
 from pg_cluster import Cluster
@@ -33,6 +35,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._backup_verify import 
 run(json.loads(sys.stdin.read()))
 """
 SCRATCH = "SELECT count(*) FROM pg_database WHERE datname LIKE '%\\_scratch\\_%'"
+SESSIONS = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'runbook.ops backup_verify'"
 LIVE = "SELECT json_agg(ARRAY[oid::text, datname::text] ORDER BY oid) FROM pg_database WHERE datname !~ '_scratch_'"
 
 
@@ -156,6 +159,30 @@ def test_a_database_of_somebody_else_is_never_dropped(zoo: Zoo) -> None:
         zoo.cluster.sql(f"DROP DATABASE {mine}")
 
 
+# The index holds what the function said when it was made.
+LYING = """
+CREATE FUNCTION half(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT $1 / 2';
+CREATE TABLE numbers AS SELECT g AS id FROM generate_series(1, 100) g;
+CREATE INDEX numbers_half ON numbers (half(id));
+CREATE OR REPLACE FUNCTION half(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT $1 / 3';
+"""
+
+
+@pytest.mark.parametrize(
+    ("most_bytes", "sound"), [(1_000_000, False), pytest.param(1, True, id="only the order is checked"), (0, None)]
+)
+def test_an_index_that_does_not_hold_its_table_is_found(zoo: Zoo, most_bytes: int, sound: bool | None) -> None:
+    zoo.cluster.sql("CREATE DATABASE lying")
+    try:
+        zoo.cluster.sql(LYING, "lying")
+        told = check_indexes(PgTarget(zoo.reach), "lying", most_bytes)
+        assert told[0] is sound
+        assert sound is not False or "numbers_half" in str(told[1])
+        assert zoo.cluster.sql("SELECT count(*) FROM pg_extension", "lying") == "1"
+    finally:
+        zoo.cluster.sql("DROP DATABASE lying")
+
+
 POINTS = ("backup_verify:locked", "backup_verify:created", "backup_verify:restored")
 
 
@@ -181,7 +208,9 @@ def test_killed_with_all_that_it_started_at_any_moment_the_next_one_clears_up(zo
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGKILL)
     process.wait(60)
-    time.sleep(0.3)  # the server sees that its clients have gone
+    deadline = time.monotonic() + 20
+    while int(zoo.cluster.sql(SESSIONS)) and time.monotonic() < deadline:
+        time.sleep(0.1)  # the server has not seen yet that its clients have gone
     assert zoo.verify(drill_max_age="0s")["problems"] == []
     assert zoo.scratches() == 0
     assert zoo.cluster.sql(LIVE) == zoo.live
