@@ -51,15 +51,17 @@ def rotate(options: Mapping[str, Any], *, now: datetime, check_mode: bool) -> di
     max_age = None if options["max_age"] is None else parse_duration(options["max_age"])
     if set_name is not None and not SET.match(set_name):
         raise RotationError(f"{set_name!r} cannot name a set of backups: use letters, digits, '.', '_' and '-'")
-    if set_name is not None and not Path(options["directory"]).exists():
-        rotation = _nothing(options, keep, now=now)  # the first backup of the set makes it
+    made = set_name is None or Path(options["directory"]).exists()
+    if not made:
+        rotation = _nothing(options, keep, now=now)
     else:
         with (
             Folder(options["directory"], min_size=parse_size(options["min_size"])) as folder,
             folder.hold(set_name, check_mode=check_mode),
         ):
             rotation = _rotate(options, keep, folder, now=now, check_mode=check_mode)
-    checks = judge(rotation, now=now, max_age=max_age)
+    # What makes the first backup of the set makes the directory: a prediction of both has nothing to tell yet.
+    checks = judge(rotation, now=now, max_age=max_age) if made or not check_mode else []
     return {**report(rotation, names_limit=options["names_limit"]), "checks": checks}
 
 

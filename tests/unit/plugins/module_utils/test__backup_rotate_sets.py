@@ -336,9 +336,16 @@ def test_in_any_directory_the_newest_verified_survive_and_nothing_foreign_is_tou
     assert not gone & {made[day] for day in sorted(verified)[:k]}
 
 
-def test_a_set_whose_directory_its_first_backup_will_make_has_nothing_to_rotate(tmp_path):
+@pytest.mark.parametrize(
+    ("check_mode", "statuses"),
+    [
+        pytest.param(True, [], id="predicted with its first backup"),
+        pytest.param(False, ["critical"], id="in earnest: there is no backup"),
+    ],
+)
+def test_a_set_whose_directory_its_first_backup_will_make_has_nothing_to_rotate(tmp_path, check_mode, statuses):
     options = {"directory": str(tmp_path / "later"), "set": "daily", "keep": {"last": 7}}
-    result = run(options, now=NOW, check_mode=True)
+    result = run(options, now=NOW, check_mode=check_mode)
     assert (result["changed"], result["found"], result["newest_good"]) == (False, 0, None)
-    assert [check["status"] for check in result["checks"]] == ["critical"]
+    assert [check["status"] for check in result["checks"]] == statuses
     assert not (tmp_path / "later").exists()
