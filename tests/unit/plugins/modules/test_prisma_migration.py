@@ -1,0 +1,53 @@
+# Copyright: the runbook.ops authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""prisma_migration: what is run, and what is asked before and after."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.runbook.ops.plugins.module_utils._prisma import PrismaError
+from ansible_collections.runbook.ops.plugins.modules import prisma_migration
+
+AT = "2026-02-01T12:00:00Z"
+PARAMS = {"name": "2_tags", "database": "shop", "schema": "public", "command": ["npx", "prisma"]}
+
+
+class FakeDatabase:
+    """The table as Prisma leaves it; ``elsewhere`` is a Prisma that works on another database."""
+
+    def __init__(self, *, elsewhere: bool = False) -> None:
+        self.rolled_back: str | None = None
+        self.elsewhere = elsewhere
+        self.calls: list[tuple[str, ...]] = []
+
+    def json(self, _database: str, _sql: str) -> dict[str, Any]:
+        row = {"name": "2_tags", "started_at": AT, "finished_at": None, "rolled_back_at": self.rolled_back, "steps": 1}
+        return {"running": False, "migrations": [row]}
+
+    def __call__(self, *arguments: str) -> str:
+        self.calls.append(arguments)
+        self.rolled_back = None if self.elsewhere else AT
+        return ""
+
+
+def run(fake: FakeDatabase, *, check_mode: bool = False) -> dict[str, Any]:
+    return prisma_migration.run(fake, fake, PARAMS, check_mode=check_mode)  # type: ignore[arg-type]
+
+
+def test_the_prediction_is_what_is_done_and_the_second_run_does_nothing() -> None:
+    fake = FakeDatabase()
+    predicted = run(fake, check_mode=True)
+    assert fake.calls == []
+    done = run(fake)
+    assert fake.calls == [("prisma", "migrate", "resolve", "--rolled-back", "2_tags")]
+    assert {**done, "migration": None} == {**predicted, "migration": None}
+    assert done["checks"][0]["status"] == "warning"
+    assert not run(fake)["changed"]
+    assert len(fake.calls) == 1
+
+
+def test_a_prisma_that_works_on_another_database_is_found_out() -> None:
+    with pytest.raises(PrismaError, match="it works on another database"):
+        run(FakeDatabase(elsewhere=True))
