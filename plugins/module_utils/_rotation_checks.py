@@ -33,9 +33,10 @@ def judge(rotation: Rotation, *, now: datetime, max_age: float | None) -> list[d
         status = max(status, "warning", key=("ok", "warning", "critical").index)
         detail += f"; {warning}"
         remedy = remedy or advice
+    of_set = f" of {rotation.set_name}" if rotation.set_name else ""
     newest = make_check(
         _identity(rotation),
-        name=f"Newest good backup in {rotation.directory}",
+        name=f"Newest good backup{of_set} in {rotation.directory}",
         section=SECTION,
         status=status,
         value=age,
