@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +26,8 @@ from ansible_collections.runbook.ops.plugins.module_utils._failpoint import VARI
 from ansible_collections.runbook.ops.plugins.module_utils._pg_target import PgTarget
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmark"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "campaign"))
+from backup_damages import Key
 from pg_cluster import Cluster
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -181,6 +185,43 @@ def test_an_index_that_does_not_hold_its_table_is_found(zoo: Zoo, most_bytes: in
         assert zoo.cluster.sql("SELECT count(*) FROM pg_extension", "lying") == "1"
     finally:
         zoo.cluster.sql("DROP DATABASE lying")
+
+
+class Watch(threading.Thread):
+    """Reads over and over what every process shows of itself."""
+
+    def __init__(self, secret: str) -> None:
+        super().__init__(daemon=True)
+        self.secret, self.seen, self.looks, self.ended = secret.encode(), set[str](), 0, threading.Event()
+
+    def run(self) -> None:
+        while not self.ended.is_set():
+            self.looks += 1
+            for path in (*Path("/proc").glob("[0-9]*/cmdline"), *Path("/proc").glob("[0-9]*/environ")):
+                with contextlib.suppress(OSError):
+                    if self.secret in path.read_bytes():
+                        self.seen.add(str(path))
+
+
+def test_an_encrypted_backup_passes_with_its_key_only_and_nobody_else_sees_the_key(zoo: Zoo, tmp_path: Path) -> None:
+    key, other = Key(tmp_path / "key", "right"), Key(tmp_path / "other", "wrong")
+    backup = zoo.save(encryption={"method": "gpg", "recipients": [str(key.public)]})
+    assert "encrypted with gpg: give the private key as identity" in zoo.verify()["problems"][0]
+    wrong = zoo.verify(identity=other.private)
+    assert "No secret key" in wrong["problems"][0]
+    watch = Watch(key.private.splitlines()[3])
+    watch.start()
+    result = zoo.verify(identity=key.private)
+    watch.ended.set()
+    watch.join()
+    assert result["problems"] == []
+    assert result["backups"][0]["proven"]
+    assert "sequences" in backup.manifest["content"]
+    assert watch.looks > 3
+    assert watch.seen == set()
+    assert watch.secret.decode() not in json.dumps(result)
+    assert not list(Path("/dev/shm").glob("runbook-ops-gpg-*"))
+    assert zoo.scratches() == 0
 
 
 POINTS = ("backup_verify:locked", "backup_verify:created", "backup_verify:restored")
