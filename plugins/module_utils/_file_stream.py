@@ -13,7 +13,7 @@ import os
 import stat
 import tarfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -124,8 +124,7 @@ class FileStream:
                 before = os.fstat(handle)
                 first = self._seen.get(identity(before)) if before.st_nlink > 1 else None
                 if first:
-                    link = {"type": tarfile.LNKTYPE, "linkname": first[0]}
-                    yield self._enter(root, path, before, "f", first[1], **link)
+                    yield self._enter(root, path, before, "f", first[1], type=tarfile.LNKTYPE, linkname=first[0])
                     return
                 yield self._enter(root, path, before, "f", "", handle=handle, size=before.st_size)
                 digest = hashlib.sha256()
@@ -176,7 +175,7 @@ def _member(root: str, path: str) -> str:
     return (f"{root}/{path}" if path else root).lstrip("/")
 
 
-def _bytes(handle: int, size: int, update: Callable[[bytes], Any]) -> Iterator[bytes]:
+def _bytes(handle: int, size: int, update: Callable[[bytes], Any]) -> Generator[bytes, None, bool]:
     """Yield ``size`` bytes and what fills up the block; return whether there were fewer, which are made up by zeros."""
     left = size
     while left:

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -16,7 +15,6 @@ from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils._backup_set import Backup
 from ansible_collections.runbook.ops.plugins.module_utils._pipeline import Stage, spawn
-from ansible_collections.runbook.ops.plugins.module_utils._probe_program import PATH
 from ansible_collections.runbook.ops.plugins.module_utils._rdb import read_rdb
 from ansible_collections.runbook.ops.plugins.module_utils._redis import (
     RedisDownError,
@@ -25,13 +23,13 @@ from ansible_collections.runbook.ops.plugins.module_utils._redis import (
     Server,
     ask,
 )
+from ansible_collections.runbook.ops.plugins.module_utils._redis_starter import starter
 from ansible_collections.runbook.ops.plugins.module_utils._redis_sync import fetch_rdb
 from ansible_collections.runbook.ops.plugins.module_utils._store_backup import StoreError
 from ansible_collections.runbook.ops.plugins.module_utils._store_payload import read_payload
 from ansible_collections.runbook.ops.plugins.module_utils._tap import Tap
 from ansible_collections.runbook.ops.plugins.module_utils._units import human_size
 
-PROGRAMS = ("redis-server", "valkey-server")
 DUMP = "dump.rdb"
 FEWEST = 16  # databases, as every server has by default
 MEMORY = Path("/proc/meminfo")
@@ -73,12 +71,7 @@ class ScratchRedis:
         :raises StoreError: no server is installed, or there is too little memory.
         """
         self._directory, self._timeout_seconds = directory, timeout_seconds
-        self._program = next((path for name in PROGRAMS if (path := shutil.which(name, path=PATH))), None)
-        if self._program is None:
-            raise StoreError(
-                "no redis-server is installed on this host to try the dump with: install the package redis-server, and "
-                "disable its service"
-            )
+        self._start = starter(directory, content.get("image"))
         needed, free = round((content.get("used_memory_bytes") or 0) * ROOM), free_memory(MEMORY.read_text())
         if needed > free:
             raise StoreError(f"trying the dump takes {human_size(needed)} of memory, {human_size(free)} are free")
@@ -94,7 +87,7 @@ class ScratchRedis:
     def __enter__(self) -> ScratchRedis:
         self._handle = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         options = {
-            "dir": str(self._directory),
+            "dir": self._start.directory,
             "port": "0",
             "unixsocket": "socket",
             "unixsocketperm": "700",
@@ -109,7 +102,7 @@ class ScratchRedis:
         arguments = [part for key, value in options.items() for part in (f"--{key}", value)]
         try:
             self._process = spawn(
-                Stage([str(self._program), *arguments]),
+                Stage([*self._start.argv, *arguments]),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -126,6 +119,7 @@ class ScratchRedis:
         if self._process:
             self._process.kill()
             self._process.wait()
+            self._start.clean_up()
         os.close(self._handle)
 
     def content(self) -> dict[str, Any]:

@@ -197,6 +197,7 @@ def _write(store: Store, stages: list[Stage], file: HashingFile, timeout_seconds
         else:
             for piece in pieces:
                 file.write(piece)
+        file.close()
     except OSError as exc:
         raise SetError(
             f"cannot write the backup ({exc.strerror or exc}): nothing of it stays, the backups before it are untouched"

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.runbook.ops.plugins.module_utils import _redis_starter
 from ansible_collections.runbook.ops.plugins.module_utils._path_swap import make_item
 from ansible_collections.runbook.ops.plugins.module_utils._redis_restore import _write_new
 from ansible_collections.runbook.ops.plugins.module_utils._redis_scratch import ScratchRedis, free_memory, last_words
@@ -65,6 +66,19 @@ def test_without_a_server_or_memory_it_is_refused_in_one_line(tmp_path, monkeypa
     monkeypatch.setattr("shutil.which", lambda name, path: f"{path}/{name}")
     with pytest.raises(StoreError, match="of memory"):
         ScratchRedis(tmp_path, {**CONTENT, "used_memory_bytes": 10**15})
+
+
+def test_where_none_is_installed_the_image_of_the_live_one_serves(tmp_path, monkeypatch):
+    removed = []
+    monkeypatch.setattr("shutil.which", lambda name, path: f"{path[:4]}/docker" if name == "docker" else None)
+    labels = [{_redis_starter.LABEL: str(tmp_path)}, {_redis_starter.LABEL: str(tmp_path / "gone")}]
+    listed = [{"Names": [f"/scratch{number}"], "Labels": label} for number, label in enumerate(labels)]
+    monkeypatch.setattr(_redis_starter, "ask_docker", lambda _path: listed)
+    monkeypatch.setattr(_redis_starter, "_remove", lambda _docker, name: removed.append(name))
+    start = _redis_starter.starter(tmp_path, "redis:8")
+    assert removed == ["scratch1"] and start.directory == "/data"
+    assert start.argv[:2] == ("/usr/docker", "run") and start.argv[-2:] == ("redis-server", "redis:8")
+    assert ("--network", "none") in zip(start.argv, start.argv[1:])
 
 
 def test_a_server_that_does_not_start_is_told_by_its_last_words(tmp_path, monkeypatch):
