@@ -8,6 +8,7 @@ The suffixes of a file's name say what was done to it, in order: ``dump.custom.z
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -35,6 +36,7 @@ ENCODE = {"zstd": ("zstd", "-q", "-T0", "-3", "-c"), "gzip": ("gzip", "-c")}
 DECODE = {".zst": ("zstd", "-q", "-d", "-c"), ".gz": ("gzip", "-d", "-c")}
 PACKAGES = {"zstd": "zstd", "gzip": "gzip", "age": "age", "gpg": "gnupg"}
 PLACES = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+HOME = "runbook-ops-gpg-"  # and the number of the process that it belongs to
 MEMORY = Path("/dev/shm")  # noqa: S108  # no name in it can be guessed
 
 
@@ -158,13 +160,23 @@ def _import(identity: str) -> Path:
 
     :raises CodecError: it takes no such key.
     """
-    home = Path(tempfile.mkdtemp(prefix="runbook-ops-gpg-", dir=MEMORY if MEMORY.is_dir() else None))
+    place = MEMORY if MEMORY.is_dir() else Path(tempfile.gettempdir())
+    _forget_abandoned(place)
+    home = Path(tempfile.mkdtemp(prefix=f"{HOME}{os.getpid()}-", dir=place))
     try:
         run_pipeline([_gpg(home, "--import")], source=identity.encode(), timeout_seconds=30)
     except PipelineError as exc:
         _forget(home)
         raise CodecError(f"GnuPG does not take the private key: {exc}") from exc
     return home
+
+
+def _forget_abandoned(place: Path) -> None:
+    """Delete the keys of processes that were killed."""
+    for home in place.glob(f"{HOME}*-*"):
+        number = home.name[len(HOME) :].partition("-")[0]
+        if number.isdigit() and home.lstat().st_uid == os.geteuid() and not Path("/proc", number).exists():
+            _forget(home)
 
 
 def _forget(home: Path) -> None:

@@ -111,6 +111,17 @@ def test_nothing_is_left_of_the_key_of_gpg(tmp_path, gpg):
     assert not list(_codec.MEMORY.glob("runbook-ops-gpg-*"))
 
 
+def test_the_key_that_a_killed_process_left_in_memory_is_deleted_by_the_next(tmp_path, gpg):
+    left = [_codec.MEMORY / f"{_codec.HOME}{number}-x" for number in (2**30, os.getppid())]
+    for one in left:
+        one.mkdir(mode=0o700)
+    try:
+        read(written(tmp_path, "none", {"method": "gpg", "recipients": [gpg[1]]}), gpg[0])
+        assert [one.exists() for one in left] == [False, True]  # the other's process lives
+    finally:
+        left[1].rmdir()
+
+
 @pytest.mark.parametrize("method", ["age", "gpg"])
 @pytest.mark.parametrize("recipient", ["nobody", "age1nonsense", "/no/such/file"])
 def test_a_recipient_that_is_none_is_found_before_the_work(method, recipient):
