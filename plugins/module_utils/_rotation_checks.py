@@ -45,7 +45,9 @@ def judge(rotation: Rotation, *, now: datetime, max_age: float | None) -> list[d
         detail=detail,
         remedy=remedy,
     )
-    return [newest] if rotation.proofs is None else [newest, _judge_proofs(rotation, rotation.proofs)]
+    if rotation.proofs is None or not rotation.found:
+        return [newest]  # where there is no backup at all, one red check says it
+    return [newest, _judge_proofs(rotation, rotation.proofs)]
 
 
 def _identity(rotation: Rotation) -> str:

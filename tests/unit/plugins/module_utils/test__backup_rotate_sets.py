@@ -101,6 +101,11 @@ def test_while_fewer_are_verified_than_are_to_stay_none_of_them_goes(tmp_path):
     assert (check["status"], check["value"], check["limit"]) == ("warning", 2, 3)
 
 
+def test_where_there_is_no_backup_at_all_one_check_says_so(tmp_path):
+    (check,) = rotate(tmp_path)["checks"]
+    assert (check["status"], check["detail"]) == ("critical", "there is no backup")
+
+
 def test_a_young_set_of_which_all_are_verified_is_in_order(tmp_path):
     make(tmp_path, 0, verified=True)
     check = check_of(rotate(tmp_path, minimum_verified=3), ":verified")
