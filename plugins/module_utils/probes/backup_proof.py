@@ -57,8 +57,8 @@ def measure(options: dict[str, Any]) -> dict[str, Any]:
             told.update(age_seconds=now - backup.taken_at.timestamp(), size_bytes=backup.manifest["size"])
         elif len(told["earlier_bytes"]) < EARLIER:
             told["earlier_bytes"].append(backup.manifest["size"])
-        if told["drill"] is None and proof.get("drill"):
-            told["drill"] = _drill(name, proof["drill"], now)
+        if told["drill"] is None:
+            told["drill"] = _last_drill(name, proof, now)
         enough = told["drill"] or options["max_drill_age_seconds"] is None
         if enough and len(told["earlier_bytes"]) == EARLIER:
             break
@@ -70,6 +70,14 @@ def _proof(path: str) -> tuple[Backup | None, dict[str, Any] | None]:
         return None, None
     backup = read_set(Path(path))
     return backup, None if backup is None else read_proof(backup)
+
+
+def _last_drill(name: str, proof: dict[str, Any], now: float) -> dict[str, Any] | None:
+    """Return the last test restore of one backup, whether it passed or not; None where there was none."""
+    passed, failed = proof.get("drill"), proof.get("failed_drill")
+    if failed and (not passed or str(failed.get("at")) >= str(passed.get("at"))):
+        return _drill(name, {**failed, "passed": False}, now)
+    return _drill(name, passed, now) if passed else None
 
 
 def _drill(name: str, drill: dict[str, Any], now: float) -> dict[str, Any]:

@@ -34,7 +34,7 @@ def make(directory, hours_ago, *, size=1000, prefix="daily", verified=False, dri
         if drilled_hours_ago is not None:
             at = (NOW - timedelta(hours=drilled_hours_ago)).strftime("%Y-%m-%dT%H:%M:%SZ")
             differences = [] if passed else ["public.orders has 3 rows instead of 4"]
-            proof["drill"] = {"at": at, "passed": passed, "differences": differences}
+            proof["drill" if passed else "failed_drill"] = {"at": at, "passed": passed, "differences": differences}
         _backup_proof.write_proof(backup, proof)
     return backup
 
@@ -195,3 +195,12 @@ def test_a_test_restore_must_be_recent_and_have_passed(tmp_path, hours, passed, 
     found, detail = proofs(tmp_path, max_drill_age_seconds=8 * 24 * HOUR)[":drill"]
     assert found == status
     assert words in detail
+
+
+def test_a_test_restore_that_failed_does_not_stand_behind_an_older_one_that_passed(tmp_path):
+    make(tmp_path, 26, verified=True, drilled_hours_ago=25)
+    newer = make(tmp_path, 2, verified=True, drilled_hours_ago=1, passed=False)
+    status, detail = proofs(tmp_path, max_drill_age_seconds=8 * 24 * HOUR)[":drill"]
+    assert (status, newer.name in detail) == ("critical", True)
+    make(tmp_path, 1, verified=True, drilled_hours_ago=0)
+    assert proofs(tmp_path, max_drill_age_seconds=8 * 24 * HOUR)[":drill"][0] == "ok"
