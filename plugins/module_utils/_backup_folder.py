@@ -132,9 +132,10 @@ class Folder:
         return self._proof(name) is not None and self.is_good(name)
 
     def is_proven(self, name: str) -> bool:
-        """Return whether it has been restored on trial, with success, too."""
-        drill = (self._proof(name) or {}).get("drill") or {}
-        return bool(drill.get("passed")) and self.is_good(name)
+        """Return whether it has been restored on trial too, with success and not without since."""
+        proof = self._proof(name) or {}
+        passed = bool((proof.get("drill") or {}).get("passed")) and not proof.get("failed_drill")
+        return passed and self.is_good(name)
 
     def _proof(self, name: str) -> dict[str, Any] | None:
         backup = read_set(self.path / name) if name in self.sets else None

@@ -131,6 +131,14 @@ def test_the_newest_that_was_restored_on_trial_stays_beside_the_verified_ones(tm
     assert names_in(tmp_path) == sorted([*made[:2], made[6]])
 
 
+def test_one_whose_last_test_restore_failed_does_not_stand_in_for_it(tmp_path):
+    made = [make(tmp_path, days, verified=True, drilled=days in (6, 8)) for days in range(10)]
+    proof = _backup_proof.read_proof(made[6])
+    _backup_proof.write_proof(made[6], {**proof, "failed_drill": {"at": "2026-11-21T00:00:00Z", "passed": False}})
+    rotate(tmp_path)
+    assert names_in(tmp_path) == sorted(backup.name for backup in (*made[:2], made[8]))
+
+
 def test_a_proof_of_another_backup_or_of_files_that_are_cut_off_now_verifies_nothing(tmp_path):
     made = [make(tmp_path, days, verified=days > 1) for days in range(6)]
     (made[2].path / "verified.json").write_bytes((made[3].path / "verified.json").read_bytes())
