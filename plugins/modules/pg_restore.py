@@ -273,7 +273,10 @@ def tell(
     restore: Restore, params: dict[str, Any], seen: Seen, source: Source | None, steps: list[Step]
 ) -> dict[str, Any]:
     """Return the plan, for programs and for people."""
-    where = restore.target.container if restore.target.inside else params["login_host"] or params["login_unix_socket"]
+    place = params["login_host"] or params["login_unix_socket"] or "the local socket"
+    where = (
+        f"container {restore.target.container}" if restore.target.inside else f"{place}, port {params['login_port']}"
+    )
     plan = describe(
         source,
         server=seen.server,
@@ -281,7 +284,7 @@ def tell(
         entry=seen.entry,
         rows_now=seen.rows_now,
         database=params["database"],
-        where=f"{where or 'the local socket'}, port {params['login_port']}",
+        where=where,
         reason=params["accept_unproven"],
         now=restore.now(),
     )
