@@ -74,7 +74,10 @@ def encoding(compression: str, encryption: Mapping[str, Any] | None) -> tuple[li
 
     :raises CodecError: a program is not here, or nobody could decrypt it.
     """
-    stages = [Stage(ENCODE[compression])] if compression != "none" else []
+    stages = []
+    if compression != "none":
+        require(compression, f"compression is {compression}")
+        stages.append(Stage(ENCODE[compression]))
     suffix = SUFFIXES[compression]
     if encryption:
         stages.append(_encrypt(encryption))

@@ -141,5 +141,7 @@ def test_a_program_that_is_missing_is_named(monkeypatch):
     assert choose_compression("auto") == "none"
     with pytest.raises(CodecError, match="compression is zstd, and zstd is not installed on this host: install zstd"):
         choose_compression("zstd")
+    with pytest.raises(CodecError, match="compression is zstd, and zstd is not installed on this host: install zstd"):
+        encoding("zstd", None)
     with pytest.raises(CodecError, match="encryption is gpg, and gpg is not installed on this host: install gnupg"):
         prove({"method": "gpg", "recipients": ["x"]})
