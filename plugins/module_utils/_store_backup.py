@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import time
@@ -138,8 +139,7 @@ def back_up(
         with Draft.begin(wish.directory, wish.set, at) as draft:
             stages, suffix = encoding(compression, wish.encryption)
             relative = store.payload + suffix
-            with draft.create(relative) as file:
-                _write(store, stages, file, wish.timeout_seconds)
+            _write(store, stages, draft.create(relative), wish.timeout_seconds)
             reached(f"{store.kind}_backup:written")
             finished = clock()
             backup = draft.seal(
@@ -190,6 +190,10 @@ def _is_young(last: Backup, at: datetime, limit: str) -> bool:
 
 
 def _write(store: Store, stages: list[Stage], file: HashingFile, timeout_seconds: float) -> None:
+    """Bring what the store gives to the disk.
+
+    :raises SetError: it cannot be written.
+    """
     try:
         pieces = store.pieces()
         if stages:
@@ -202,6 +206,9 @@ def _write(store: Store, stages: list[Stage], file: HashingFile, timeout_seconds
         raise SetError(
             f"cannot write the backup ({exc.strerror or exc}): nothing of it stays, the backups before it are untouched"
         ) from exc
+    finally:
+        with contextlib.suppress(OSError):  # of a full disk, which was said already
+            file.close()
 
 
 def _result(store: Store, backup: Backup | None, *, changed: bool, **more: Any) -> dict[str, Any]:
