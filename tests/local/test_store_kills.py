@@ -54,7 +54,7 @@ def test_a_disk_that_fills_up_in_the_middle_costs_only_the_new_backup(
     data.write_bytes(bytes(1000) if compression == "none" else bytes(8 << 20))
     wish = Wish(small_disk / "backups", "files", compression=compression, min_free_percent=0)
     store = FileStore("files", [str(data)], [], directory=str(wish.directory))
-    store.look = lambda _last: 0  # type: ignore[method-assign]  # the estimate is wrong
+    store.look = lambda _last: 0  # type: ignore[method-assign, assignment]  # the estimate is wrong
     back_up(wish, store, clock=lambda: NOW)
     data.write_bytes(os.urandom(8 << 20))
     with pytest.raises((SetError, PipelineError), match="No space left on device"):
@@ -80,7 +80,7 @@ def test_a_disk_that_is_too_small_to_restore_on_is_refused_and_nothing_is_replac
         Restore(FileRestore(params), params, check_mode=False).run()
     # And where the look before was wrong.
     restore = FileRestore(params)
-    restore._refuse_full = lambda _paths, _needed: None  # type: ignore[method-assign]
+    restore._refuse_full = lambda _paths, _needed: None  # type: ignore[method-assign, assignment]
     with pytest.raises(StoreError, match="No space left on device"):
         Restore(restore, params, check_mode=False).run()
     assert [path.name for path in small_disk.iterdir()] == ["app"]
