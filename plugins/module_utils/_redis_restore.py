@@ -17,8 +17,9 @@ from typing import Any
 from ansible_collections.runbook.ops.plugins.module_utils._backup_set import Backup, sync_directory
 from ansible_collections.runbook.ops.plugins.module_utils._failpoint import reached
 from ansible_collections.runbook.ops.plugins.module_utils._path_swap import identify, make_item
+from ansible_collections.runbook.ops.plugins.module_utils._probe_options import ProbeError
 from ansible_collections.runbook.ops.plugins.module_utils._rdb import compare
-from ansible_collections.runbook.ops.plugins.module_utils._redis import RedisDownError, RedisRefusedError, number
+from ansible_collections.runbook.ops.plugins.module_utils._redis import number
 from ansible_collections.runbook.ops.plugins.module_utils._redis_backup import look_at, server_of
 from ansible_collections.runbook.ops.plugins.module_utils._redis_host import Service, container_of, read_layout
 from ansible_collections.runbook.ops.plugins.module_utils._redis_scratch import DUMP, ScratchRedis, unpack_dump
@@ -28,6 +29,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._units import human_si
 
 COPIES = 3  # of the dump: the one that is tried, the new dump, and the base of a log
 PATIENCE_SECONDS = 0.2
+QUIET_SECONDS = 30.0  # without an answer, whatever timeout_seconds is
 
 
 class RedisRestore:
@@ -101,23 +103,22 @@ class RedisRestore:
             raise StoreError(f"Redis {self.name} has loaded {loaded + (expired or 0)} keys instead of {entry['keys']}")
 
     def _served(self, entry: Mapping[str, Any]) -> dict[str, str]:
-        """Return what the server says of itself once it serves.
+        """Return what the server says of itself once it serves. Loading may take long; saying nothing may not.
 
-        :raises StoreError: it does not within the time.
+        :raises StoreError: it does not serve.
         """
-        deadline = time.monotonic() + self._params["timeout_seconds"]
+        end = time.monotonic() + self._params["timeout_seconds"]
+        quiet_end = time.monotonic() + QUIET_SECONDS
         while True:
             try:
                 # A container may have another address than before.
                 info = look_at(server_of({**self._params, "service": None, "container": entry["container"]}))
                 if info.get("loading") != "1":
                     return info
-                reason = "it is still loading"
-            except (StoreError, RedisDownError, RedisRefusedError, ValueError, OSError) as exc:
+                reason, quiet_end = "it is still loading", time.monotonic() + QUIET_SECONDS
+            except (StoreError, ProbeError) as exc:
                 reason = str(exc)
-            except Exception as exc:  # Docker does not tell where it is
-                reason = str(exc)
-            if time.monotonic() > deadline:
+            if time.monotonic() > min(end, quiet_end):
                 raise StoreError(f"Redis {self.name} does not serve after its start: {reason}")
             self._sleep(PATIENCE_SECONDS)
 

@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import pytest
-from ansible_collections.runbook.ops.plugins.module_utils import _redis_starter
+from ansible_collections.runbook.ops.plugins.module_utils import _redis_restore, _redis_starter
 from ansible_collections.runbook.ops.plugins.module_utils._path_swap import make_item
 from ansible_collections.runbook.ops.plugins.module_utils._redis_restore import _write_new
 from ansible_collections.runbook.ops.plugins.module_utils._redis_scratch import ScratchRedis, free_memory, last_words
@@ -88,3 +90,40 @@ def test_a_server_that_does_not_start_is_told_by_its_last_words(tmp_path, monkey
     monkeypatch.setattr("shutil.which", lambda _name, path: str(program) if path else None)
     with pytest.raises(StoreError, match="Bad file format"), ScratchRedis(tmp_path, CONTENT, timeout_seconds=10):
         pass
+
+
+class Clock:
+    """Time that passes only while somebody waits."""
+
+    now = 0.0
+
+    def sleep(self, seconds):
+        self.now += seconds
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds", "words"),
+    [
+        pytest.param(lambda now: {"loading": "1" if now < 500 else "0"}, 500, None, id="it loads for long"),
+        pytest.param(lambda _now: None, 30, "does not serve after its start: refused", id="it says nothing"),
+        pytest.param(lambda _now: {"loading": "1"}, 600, "still loading", id="it never ends loading"),
+        pytest.param(lambda _now: {"rdb_last_load_keys_loaded": "6", "rdb_last_load_keys_expired": "1"}, 0, None, id="all keys"),
+        pytest.param(lambda _now: {"rdb_last_load_keys_loaded": "6"}, 0, "6 keys instead of 7", id="too few keys"),
+    ],
+)  # fmt: skip
+def test_a_started_server_is_given_time_to_load_but_not_to_be_silent(said, seconds, words, monkeypatch):
+    clock = Clock()
+
+    def look_at(_server):
+        info = said(clock.now)
+        if info is None:
+            raise StoreError("refused")
+        return info
+
+    monkeypatch.setattr(_redis_restore, "look_at", look_at)
+    monkeypatch.setattr(_redis_restore.time, "monotonic", lambda: clock.now)
+    monkeypatch.setattr(_redis_restore.Service, "start", lambda _service: None)
+    restore = _redis_restore.RedisRestore({"name": "main", "timeout_seconds": 600}, sleep=clock.sleep)
+    with pytest.raises(StoreError, match=words) if words else nullcontext():
+        restore.open({"unit": "r.service", "container": None, "keys": 7}, restored=True)
+    assert seconds <= clock.now < seconds + 1
