@@ -14,8 +14,8 @@ from typing import NamedTuple
 from ansible_collections.runbook.ops.plugins.module_utils._codec import decoding
 from ansible_collections.runbook.ops.plugins.module_utils._pg import PgError
 from ansible_collections.runbook.ops.plugins.module_utils._pg_target import PgTarget, tool_error
-from ansible_collections.runbook.ops.plugins.module_utils._pipeline import PipelineError, run_pipeline
-from ansible_collections.runbook.ops.plugins.module_utils._probe_program import account_of
+from ansible_collections.runbook.ops.plugins.module_utils._pipeline import PipelineError, Stage, run_pipeline
+from ansible_collections.runbook.ops.plugins.module_utils._probe_program import PATH, account_of
 from ansible_collections.runbook.ops.plugins.module_utils._units import human_size
 
 
@@ -47,24 +47,57 @@ def fill(target: PgTarget, name: str, dump: Path, how: Load) -> None:
             )
         else:
             stage = target.stage("pg_restore", *options, f"--jobs={how.jobs}", "--format=directory", database=name)
-            with readable(dump, stage.user, how.workplace) as handle:
-                # By its number: the directories above it are closed to the server's account.
-                stage = stage._replace(argv=[*stage.argv, f"/proc/self/fd/{handle}"], pass_fds=(handle,))
-                run_pipeline([stage], timeout_seconds=how.timeout_seconds)
+            run_on_directory(stage, dump, how)
     except PipelineError as exc:
         if exc.name.startswith("pg_restore"):
             raise tool_error(exc, name) from exc
         raise
 
 
+def run_on_directory(stage: Stage, dump: Path, how: Load) -> None:
+    """Let pg_restore read a directory that belongs to root and nobody else may enter, where it must not run as root itself.
+
+    :raises PgError: there is no room for a copy, where it needs one.
+    :raises PipelineError: it failed.
+    """
+    own = not stage.user or os.geteuid() != 0 or dump.stat().st_uid == account_of(stage.user)["user"]
+    reader = None if own or stage.user is None else as_reader(stage, stage.user)
+    if reader:
+        run_pipeline([reader._replace(argv=[*reader.argv, str(dump)])], timeout_seconds=how.timeout_seconds)
+        return
+    with readable(dump, None if own else stage.user, how.workplace) as handle:
+        # By its number: the directories above it are closed to the server's account.
+        stage = stage._replace(argv=[*stage.argv, f"/proc/self/fd/{handle}"], pass_fds=(handle,))
+        run_pipeline([stage], timeout_seconds=how.timeout_seconds)
+
+
+def as_reader(stage: Stage, user: str) -> Stage | None:
+    """Return ``stage`` run as ``user``, who may read all files besides, and write none; None where that cannot be had here."""
+    setpriv = shutil.which("setpriv", path=PATH)  # of util-linux, which every Linux has; a container may not let it
+    account = account_of(user)
+    argv = [
+        *(str(setpriv), f"--reuid={account['user']}", f"--regid={account['group']}", "--init-groups"),
+        *("--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search", "--pdeathsig=KILL", "--"),
+    ]
+    try:
+        if setpriv is None:
+            return None
+        run_pipeline([Stage([*argv, "true"])], timeout_seconds=10)
+    except PipelineError:
+        return None
+    return stage._replace(
+        argv=[*argv, *stage.argv], user=None, environment={**stage.environment, "HOME": account["home"]}
+    )
+
+
 @contextmanager
 def readable(path: Path, user: str | None, workplace: Path) -> Iterator[int]:
-    """Give a handle of a directory whose files ``user`` can read: of ``path``, or of a copy that is gone afterwards.
+    """Give a handle of the directory ``path``, or of a copy that belongs to ``user`` and is gone afterwards.
 
     :raises PgError: there is no room for a copy.
     """
     copy = None
-    if user and os.geteuid() == 0 and path.stat().st_uid != account_of(user)["user"]:
+    if user:
         copy = workplace
         shutil.rmtree(copy, ignore_errors=True)
         needed, free = sum(file.stat().st_size for file in path.iterdir()), shutil.disk_usage(copy.parent).free

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.runbook.ops.plugins.module_utils import _backup_verify, _pg_backup
+from ansible_collections.runbook.ops.plugins.module_utils import _backup_verify, _pg_backup, _pg_fill
 from ansible_collections.runbook.ops.plugins.module_utils._backup_proof import read_proof
 from ansible_collections.runbook.ops.plugins.module_utils._backup_set import Backup, list_backups
 from ansible_collections.runbook.ops.plugins.module_utils._drill_postgresql import check_indexes
@@ -110,6 +110,15 @@ def test_a_backup_of_one_of_everything_passes(zoo: Zoo, how: dict[str, Any]) -> 
     assert zoo.scratches() == 0
     assert zoo.cluster.sql(LIVE) == zoo.live
     assert not zoo.verify()["changed"]
+
+
+def test_a_directory_of_root_s_is_restored_through_a_copy_where_nothing_else_is_allowed(
+    zoo: Zoo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_pg_fill, "as_reader", lambda *_args: None)
+    zoo.save()
+    assert zoo.verify()["problems"] == []
+    assert not (zoo.directory / ".zoo.drill").exists()
 
 
 @pytest.mark.parametrize(
