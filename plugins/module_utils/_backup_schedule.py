@@ -36,6 +36,8 @@ TimeoutStartSec={limit}
 # What it has started ends with it.
 KillMode=control-group
 TimeoutStopSec=20
+# Where gpg and docker look for what is root's.
+Environment=HOME=%h
 UMask=0077
 Nice=10
 IOSchedulingClass=best-effort

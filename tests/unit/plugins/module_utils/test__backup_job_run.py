@@ -14,6 +14,7 @@ import pytest
 from ansible_collections.runbook.ops.plugins.module_utils._backup_draft import Draft
 from ansible_collections.runbook.ops.plugins.module_utils._backup_job_index import CORES, DEFAULTS
 from ansible_collections.runbook.ops.plugins.module_utils._backup_job_run import LOG_BYTES, append, run_job
+from ansible_collections.runbook.ops.plugins.module_utils._backup_proof import read_proof
 from ansible_collections.runbook.ops.plugins.module_utils._backup_schedule import MAIN, START
 from ansible_collections.runbook.ops.plugins.module_utils._backup_set import list_backups, locked
 from ansible_collections.runbook.ops.plugins.module_utils._backup_tasks import MODULES
@@ -72,6 +73,24 @@ def test_the_engine_does_what_the_module_does(engine, tmp_path):
     assert len(list_backups(directory, "daily")) == 3
     log = (directory / "logs/backup.log").read_text(encoding="utf-8")
     assert "Z daily backup completed: 2 of daily pruned" in log
+
+
+def test_the_engine_makes_a_backup_tries_it_out_and_says_so(engine, tmp_path):
+    (tmp_path / "precious").write_text("precious", encoding="utf-8")
+    directory = tmp_path / "backups"
+    config, shared = config_of(directory, minimum=1), {"directory": str(directory), "set": "daily"}
+    wanted = (
+        ("file_backup", {**shared, "paths": [str(tmp_path / "precious")], "exclude": [], "min_free_percent": 0}),
+        ("backup_verify", {**shared, "drill": True, "drill_max_age": 86400}),
+    )
+    rotation = config["jobs"]["daily"]["tasks"][0]
+    tasks = [{**rotation, "module": module, "options": options} for module, options in wanted]
+    config["jobs"]["daily"]["tasks"] = [*tasks, rotation]
+    done = call(engine, config, {}, tmp_path, "run", "daily")
+    assert (done.returncode, done.stderr) == (0, "")
+    (backup,) = list_backups(directory, "daily")
+    assert read_proof(backup)["drill"]["passed"]
+    assert f"daily backup completed: {backup.name}" in (directory / "logs/backup.log").read_text(encoding="utf-8")
 
 
 def test_what_fails_ends_with_a_failure_and_a_line_that_says_why(engine, tmp_path):
