@@ -44,6 +44,8 @@ class _File:
 def extract(pieces: Iterator[bytes], wanted: Mapping[str, str]) -> dict[str, int]:
     """Write what belongs to the paths ``wanted`` to the places that they name, and return how many things each got.
 
+    That it is on the disk is for :func:`sync_file_system`, where it is to stay.
+
     :param wanted: absolute paths as they were saved, and where each is to be now; nothing may be there yet
     :raises StoreError: the archive is damaged, or something in it cannot be written.
     """
@@ -116,14 +118,12 @@ class _Extraction:
             raise StoreError(f"the archive has /{member.name} of a kind that is never saved: it is damaged")
 
     def finish(self) -> None:
-        """Give directories their times and modes, which writing into them would have changed, and bring all to the disk."""
+        """Give directories their times and modes, which writing into them would have changed."""
         for place, member in reversed(self._directories):
             _settle(place, member)
         missing = [path for path, count in self.counts.items() if not count]
         if missing:
             raise StoreError(f"{missing[0]} is not in this backup: its manifest names what is")
-        for place in self._wanted.values():
-            sync_file_system(place)
 
 
 def sync_file_system(place: str) -> None:

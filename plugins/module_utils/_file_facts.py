@@ -7,8 +7,12 @@ from __future__ import annotations
 import grp
 import os
 import pwd
+import tarfile
+from collections.abc import Callable, Generator
 from functools import lru_cache
+from typing import Any
 
+CHUNK = 1 << 20
 XATTR = "SCHILY.xattr."  # as GNU tar calls extended attributes
 ATTRIBUTES = ("user.", "security.capability", "system.posix_acl_")  # those that are kept
 
@@ -46,3 +50,24 @@ def group(number: int) -> str:
         return grp.getgrgid(number).gr_name
     except KeyError:
         return ""
+
+
+def read_exactly(handle: int, size: int, update: Callable[[bytes], Any]) -> Generator[bytes, None, bool]:
+    """Yield ``size`` bytes and what fills up the block; return whether there were fewer, which are made up by zeros."""
+    left = size
+    while left:
+        data = os.read(handle, min(left, CHUNK))
+        if not data:
+            break
+        update(data)
+        left -= len(data)
+        yield data
+    short = left > 0
+    while left:
+        data = bytes(min(left, CHUNK))
+        update(data)
+        left -= len(data)
+        yield data
+    if size % tarfile.BLOCKSIZE:
+        yield bytes(-size % tarfile.BLOCKSIZE)
+    return short

@@ -13,7 +13,7 @@ from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils._backup_set import Backup
 from ansible_collections.runbook.ops.plugins.module_utils._failpoint import reached
-from ansible_collections.runbook.ops.plugins.module_utils._file_extract import extract
+from ansible_collections.runbook.ops.plugins.module_utils._file_extract import extract, sync_file_system
 from ansible_collections.runbook.ops.plugins.module_utils._file_stream import describe_trees
 from ansible_collections.runbook.ops.plugins.module_utils._file_tree import clean_roots, compare, is_below, matcher
 from ansible_collections.runbook.ops.plugins.module_utils._path_swap import identify, make_item
@@ -90,6 +90,8 @@ class FileRestore:
                 root = next(one for one in content["roots"] if is_below(path, one))
                 if os.path.isdir(path) and not os.path.islink(path):  # noqa: PTH112, PTH114
                     _carry(path, place, lambda inner, base=root: is_excluded(base, inner[len(base) + 1 :]))
+        for place in wanted.values():
+            sync_file_system(place)
 
     def close(self, entry: Mapping[str, Any]) -> None:
         """Do nothing: who has files open is the caller's business."""

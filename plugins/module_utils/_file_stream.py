@@ -13,11 +13,17 @@ import os
 import stat
 import tarfile
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.runbook.ops.plugins.module_utils._file_facts import account, attributes, group, identity
+from ansible_collections.runbook.ops.plugins.module_utils._file_facts import (
+    account,
+    attributes,
+    group,
+    identity,
+    read_exactly,
+)
 from ansible_collections.runbook.ops.plugins.module_utils._file_tree import Entry, describe
 
 CHUNK = 1 << 20
@@ -59,10 +65,16 @@ class FileStream:
 
         :raises OSError: something cannot be read.
         """
+        gathered, size = [], 0
         for piece in self._all():
             self._size += len(piece)
-            yield piece
-        yield bytes(2 * tarfile.BLOCKSIZE + -(self._size + 2 * tarfile.BLOCKSIZE) % RECORD)
+            gathered.append(piece)
+            size += len(piece)
+            if size >= CHUNK:  # who takes them runs in another thread: many small ones would cost more than the reading
+                yield b"".join(gathered)
+                gathered, size = [], 0
+        end = bytes(2 * tarfile.BLOCKSIZE + -(self._size + 2 * tarfile.BLOCKSIZE) % RECORD)
+        yield b"".join((*gathered, end))
 
     def content(self) -> dict[str, Any]:
         """Return what was in the archive."""
@@ -128,7 +140,7 @@ class FileStream:
                     return
                 yield self._enter(root, path, before, "f", "", handle=handle, size=before.st_size)
                 digest = hashlib.sha256()
-                short = yield from _bytes(handle, before.st_size, digest.update)
+                short = yield from read_exactly(handle, before.st_size, digest.update)
                 after = os.fstat(handle)
             finally:
                 os.close(handle)
@@ -173,27 +185,6 @@ class FileStream:
 
 def _member(root: str, path: str) -> str:
     return (f"{root}/{path}" if path else root).lstrip("/")
-
-
-def _bytes(handle: int, size: int, update: Callable[[bytes], Any]) -> Generator[bytes, None, bool]:
-    """Yield ``size`` bytes and what fills up the block; return whether there were fewer, which are made up by zeros."""
-    left = size
-    while left:
-        data = os.read(handle, min(left, CHUNK))
-        if not data:
-            break
-        update(data)
-        left -= len(data)
-        yield data
-    short = left > 0
-    while left:
-        data = bytes(min(left, CHUNK))
-        update(data)
-        left -= len(data)
-        yield data
-    if size % tarfile.BLOCKSIZE:
-        yield bytes(-size % tarfile.BLOCKSIZE)
-    return short
 
 
 def describe_trees(places: Mapping[str, str]) -> dict[str, Any]:
