@@ -7,10 +7,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible_collections.runbook.ops.plugins.module_utils._pg import quote_identifier
+from ansible_collections.runbook.ops.plugins.module_utils._pg import PgError, quote_identifier
 from ansible_collections.runbook.ops.plugins.module_utils._pg_target import PgTarget
 
 LOCK = 72707369  # the advisory lock that `prisma migrate` holds while it works
+NO_TABLE = "42P01"
 READ = """
 SELECT json_build_object(
   'running', EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid = {lock} AND database =
@@ -32,7 +33,14 @@ def read(target: PgTarget, database: str, schema: str) -> dict[str, Any]:
 
     :raises PgError: the server does not tell, or Prisma has never been at work there.
     """
-    told: dict[str, Any] = target.json(database, READ.format(lock=LOCK, schema=quote_identifier(schema)))
+    try:
+        told: dict[str, Any] = target.json(database, READ.format(lock=LOCK, schema=quote_identifier(schema)))
+    except PgError as exc:
+        if exc.code != NO_TABLE:
+            raise
+        raise PgError(
+            f"Prisma has never been at work in {database}: there is no table {schema}._prisma_migrations; correct database or schema"
+        ) from exc
     told["migrations"] = summarise(told["migrations"])
     return told
 

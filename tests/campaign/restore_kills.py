@@ -101,6 +101,15 @@ class Field:
     def do(self, state: str, **options: object) -> dict[str, object]:
         return run(self.cluster, LIVE, state, **self.options(state), **options)
 
+    def seconds(self, state: str) -> float:
+        """Return how long ``state`` takes when nobody kills it."""
+        self.renew()
+        for before in ACTS[state][0]:
+            self.do(before)
+        began = time.monotonic()
+        self.do(state)
+        return time.monotonic() - began
+
     def options(self, state: str) -> dict[str, object]:
         if state == "prepared":
             return {"backup": str(self.backup.path), "canaries": ["SELECT count(*) FROM users"]}
@@ -157,28 +166,29 @@ def judge(field_: Field, state: str) -> list[str]:
 
 
 def moments(kills: int, chance: random.Random) -> list[tuple[str, str, float]]:
-    """Return what to kill: first each named moment once, then random ones."""
+    """Return what to kill: first each named moment once, then random ones, as a share of the time that the state takes."""
     named = [(state, point, 0.0) for state, point in POINTS][:kills]
     by_chance = []
     while len(named) + len(by_chance) < kills:
         state = chance.choice(("prepared", "prepared", "swapped", "reverted", "pruned"))
-        by_chance.append((state, "", chance.uniform(0.2, 1.6 if state == "prepared" else 0.9)))
+        by_chance.append((state, "", chance.uniform(0.35, 1)))
     return named + by_chance
 
 
 def campaign(field_: Field, *, kills: int, seed: int) -> Tally:
     tally = Tally()
-    for state, point, delay in moments(kills, random.Random(seed)):
+    whole = {state: field_.seconds(state) for state in ACTS}
+    for state, point, share in moments(kills, random.Random(seed)):
         field_.renew()
         for before in ACTS[state][0]:
             result = field_.do(before)
             if result.get("failed"):
                 raise SystemExit(f"a restore that nobody kills must work: {result['msg']}")
-        killed = kill(field_, state, point, delay)
+        killed = kill(field_, state, point, share * whole[state])
         if point and not killed:
             tally.violations.append(f"{state} did not pass by {point}")
         tally.kills[f"{state}:{point}" if point else f"{state} by chance" if killed else "over already"] += 1
-        tally.violations += [f"{state} {point or delay}: {one}" for one in judge(field_, state)]
+        tally.violations += [f"{state} {point or share}: {one}" for one in judge(field_, state)]
     return tally
 
 

@@ -12,6 +12,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._restore_options impor
 SYSTEM: dict[str, Any] = {
     "services": [
         {"name": "postgresql", "manager": "systemd", "health": {"database": "shop"}},
+        {"name": "pgbouncer", "manager": "systemd", "after": ["postgresql"], "health": {"database": "shop"}},
         {"name": "redis", "manager": "systemd", "after": []},
         {"name": "api", "manager": "pm2", "after": ["postgresql"], "health": {"url": "http://localhost"}},
         {"name": "worker", "manager": "pm2", "after": ["redis"], "needs": ["shop"]},
