@@ -220,6 +220,45 @@ def test_a_pool_that_comes_back_at_once_does_not_keep_the_names_from_being_excha
     assert shop.is_whole((shop.now,)) == ""
 
 
+@pytest.fixture
+def small_disk(shop: Field) -> Iterator[Path]:
+    """A disk of 40 MB that holds the live database and has no room for another."""
+    place = shop.cluster.directory / "small"
+    place.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=40m,mode=0777", "tmpfs", str(place)], check=False)
+    if mounted.returncode:
+        pytest.skip("nothing can be mounted here")
+    try:
+        (place / "space").mkdir()
+        subprocess.run(["chown", shop.cluster.user, str(place / "space")], check=True)
+        shop.cluster.sql(f"CREATE TABLESPACE small LOCATION '{place / 'space'}'")
+        yield place
+        shop.cluster.sql("DROP DATABASE tight WITH (FORCE)")
+        shop.cluster.sql("DROP TABLESPACE small")
+    finally:
+        subprocess.run(["umount", "--lazy", str(place)], check=True)
+        place.rmdir()
+
+
+def test_a_disk_that_fills_while_it_is_restored_leaves_the_live_database_as_it_is(
+    shop: Field, small_disk: Path
+) -> None:
+    assert small_disk.exists()
+    cluster = shop.cluster
+    cluster.sql("CREATE DATABASE tight TABLESPACE small")
+    cluster.sql(
+        "CREATE TABLE filler AS SELECT g, repeat(md5(g::text), 10) AS text FROM generate_series(1, 60000) g", "tight"
+    )
+    told = "SELECT count(*) || ' ' || sum(hashtextextended(f::text, 0)) FROM filler f"
+    before = cluster.sql(told, "tight")
+    backup = make_backup(cluster, "tight", cluster.directory / "tight")
+    result = run(cluster, "tight", "prepared", backup=str(backup.path))
+    assert result["failed"]
+    assert "No space left on device" in result["msg"]
+    assert cluster.sql(told, "tight") == before
+    assert sorted(shop.databases()) == [LIVE, "tight"]
+
+
 def test_what_keeps_a_database_from_being_renamed_is_said_before_it_is_tried(shop: Field) -> None:
     cluster = shop.cluster
     cluster.sql("BEGIN; INSERT INTO users VALUES (-1, 'x'); PREPARE TRANSACTION 'two'", LIVE)

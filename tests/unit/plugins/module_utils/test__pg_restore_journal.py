@@ -21,9 +21,11 @@ def test_what_is_written_is_read_and_a_server_knows_only_its_own(tmp_path: Path)
 
 def test_a_second_restore_of_the_same_database_is_refused_by_name(tmp_path: Path) -> None:
     with Journal(tmp_path, "shop", "7").locked():
-        with pytest.raises(JournalError, match=r"process \d+ restores this database at this moment"):
-            with Journal(tmp_path, "shop", "7").locked():
-                pass
+        with (
+            pytest.raises(JournalError, match=r"process \d+ restores this database at this moment"),
+            Journal(tmp_path, "shop", "7").locked(),
+        ):
+            pass
         with Journal(tmp_path, "other", "7").locked():
             pass
     with Journal(tmp_path, "shop", "7").locked():
