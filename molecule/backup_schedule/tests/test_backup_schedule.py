@@ -33,15 +33,21 @@ def test_a_run_makes_a_backup_that_is_verified_and_says_so(host: Host, name: str
     assert f"{name} backup completed: {made}" in host.file("/var/log/owlivion-backup.log").content_string
 
 
-def test_a_run_that_is_killed_leaves_nothing_that_looks_like_a_backup(host: Host) -> None:
-    count = "ls /backups/daily | grep -c '^daily_[0-9TZ]*$'"
-    before = host.run(count).stdout
-    host.check_output(f"systemctl start --no-block {UNIT.format('daily')}.service")
-    host.run("for n in $(seq 100); do ls -d /backups/daily/*.partial && break; sleep 0.1; done")
-    host.run(f"systemctl kill --signal=KILL --kill-who=all {UNIT.format('daily')}.service")
-    host.run(f"systemctl is-active --wait {UNIT.format('daily')}.service")
-    assert host.run(count).stdout == before
-    assert host.run(f"systemctl start {UNIT.format('daily')}.service").rc == 0
+KILL = """
+systemctl start --no-block {unit}
+for n in $(seq 200); do ls -d /backups/daily/*.partial && break; sleep 0.05; done
+systemctl kill --signal=KILL --kill-who=all {unit}
+for n in $(seq 300); do systemctl show {unit} --property=ActiveState --value | grep -E 'failed|inactive' && break; sleep 0.1; done
+"""
+WHOLE = "for name in /backups/daily/daily_*Z; do (cd $name && sha256sum --check --strict --quiet SHA256SUMS) || exit 1; done"
+
+
+def test_a_run_that_is_killed_leaves_nothing_that_looks_like_a_backup_and_is_not(host: Host) -> None:
+    unit = f"{UNIT.format('daily')}.service"
+    host.run(KILL.format(unit=unit))
+    assert host.run(WHOLE).rc == 0
+    assert host.run(f"systemctl start {unit}").rc == 0
+    assert host.run(WHOLE).rc == 0
     assert host.run("ls -d /backups/daily/*.partial").rc != 0
 
 
