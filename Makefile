@@ -94,7 +94,7 @@ unit: ## unit tests, without any host
 
 local: ## a small sample of the long campaigns, on a private PostgreSQL
 	$(SAY) 'Small sample of the campaigns'
-	@python -m pytest -q tests/local
+	@PYTHONPATH=collections python -m pytest -q -n 2 tests/local
 
 sanity: ## ansible-test sanity
 	$(SAY) 'ansible-test sanity'
@@ -123,9 +123,10 @@ molecule: ## roles and playbooks on the hosts: check, converge, idempotence, tes
 faults: $(HOSTS:%=faults-%) ## wrong values, sick hosts and killed runs
 
 # What differs from system to system is tried on all of them; the rest on Owlivion's two hosts, the long tests on one of these.
-FAULTS := healthy matrix
+FAULTS := healthy matrix backup
+faults-plugspace: FAULTS := healthy matrix
 faults-owlivion-12: FAULTS := healthy health_check runs weekly_maintenance monitoring describe_a_system round_trip
-faults-owlivion-13: FAULTS := healthy health_check runs weekly_maintenance matrix diagnose evening_review secrets
+faults-owlivion-13: FAULTS := healthy health_check runs weekly_maintenance matrix diagnose evening_review secrets backup
 
 faults-%:
 	$(SAY) 'Faults on $*'
@@ -149,11 +150,17 @@ docs: ## renew the generated pages
 	@python tools/fault_table.py
 
 benchmark: setup ## measure against what is replaced; nothing is judged
-	@for one in tests/benchmark/maintenance.py tests/benchmark/rotation.py tests/benchmark/checklist.py; do \
+	@for one in maintenance rotation checklist backup verification; do one="tests/benchmark/$$one.py"; \
 		printf '\n== %s\n' "$$one"; python "$$one"; done
 
 campaign: setup ## long campaigns of kills and damages
 	@python tests/campaign/maintenance_kills.py --kills 60
+	@python tests/campaign/backup_kills.py --kills 54
+	@python tests/campaign/rotation_kills.py --kills 100
+	@python tests/campaign/store_kills.py --kills 60
+	@python tests/campaign/offsite_faults.py --kills 60
+	@python tests/campaign/backup_damages.py
+	@python tests/campaign/restore_kills.py
 
 clean: ## throw hosts, images and the cache away
 	@$(HOST) clean

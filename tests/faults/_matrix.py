@@ -219,7 +219,7 @@ class Patient:
             if not bad:
                 return report
             assert time.monotonic() < end, f"after {fault.fault if fault else 'all'}, {self.host} is not well: {bad}"
-            self.run("sleep 1; forget")  # what an application wrote about the fault after it was restored
+            self.run("sleep 1; forget; settle")  # what an application wrote about the fault after it was restored
 
 
 def admit(name: str, directory: Path) -> Patient:
@@ -228,6 +228,6 @@ def admit(name: str, directory: Path) -> Patient:
     asked = [sys.executable, str(HOSTS), "inventory", name]
     inventory = subprocess.run(asked, check=True, capture_output=True, text=True).stdout.strip()
     patient = Patient(name, system_of(name), inventory, directory / "report.json")
-    patient.run("clean")
+    patient.run("clean; settle")
     patient.before = {check["id"]: check for check in patient.recover()["checks"]}
     return patient

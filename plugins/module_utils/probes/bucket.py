@@ -40,6 +40,9 @@ OPTIONS = {
     "verify": Option("bool", "check the server's certificate", True),
     "ca_path": Option("str", "file of certificates to trust instead of the system's store"),
 }
+COMPLETE = "COMPLETE.json"
+# A copy of a backup that the module backup_offsite made: <set>_<YYYYMMDD>T<HHMMSS>Z/, and files in it.
+COPY = re.compile(r"(?:.*/)?[A-Za-z0-9][A-Za-z0-9._-]*_\d{8}T\d{6}Z/")
 SETTINGS = {  # what is said where it is on, where it is off, and what to do then
     "versioning": (
         "versions are kept",
@@ -118,19 +121,43 @@ def _ask(options: dict[str, Any], query: dict[str, str], deadline: float) -> str
 
 
 def _newest(options: dict[str, Any], body: str, deadline: float) -> tuple[Object | None, int, bool]:
-    newest, seen = None, 0
+    found: list[Object] = []
+    seen = 0
     while True:
         try:
             page = read_page(body)
         except ValueError as exc:
             raise ProbeError(f"{options['bucket']}: {exc}", "correct endpoint") from exc
         seen += len(page.objects)
+        files = [one for one in page.objects if COPY.match(one.key)]
         # Consoles make empty objects that stand for directories.
-        files = [one for one in page.objects if not one.key.endswith("/")]
-        newest = max([*files, *([newest] if newest else [])], key=lambda one: one.modified_at, default=None)
+        plain = [one for one in page.objects if not COPY.match(one.key) and not one.key.endswith("/")]
+        found += [*files, *sorted(plain, key=lambda one: one.modified_at)[-1:]]
         if page.next_token is None or seen >= options["most_objects"]:
+            newest = max(whole(found), key=lambda one: one.modified_at, default=None)
             return newest, seen, page.next_token is None
         body = _ask(options, list_query(options["prefix"], 1000, page.next_token), deadline)
+
+
+def whole(objects: list[Object]) -> list[Object]:
+    """Return ``objects`` with the files of each copy of a backup taken together; a copy that is not complete is left out.
+
+    A copy is as young as its mark, which is written last.
+    """
+    told, copies = [], dict[str, list[Object]]()
+    for one in objects:
+        copy = COPY.match(one.key)
+        if copy:
+            copies.setdefault(copy[0], []).append(one)
+        else:
+            told.append(one)
+    for name, files in copies.items():
+        told += [
+            Object(name, sum(file.size for file in files), mark.modified_at)
+            for mark in files
+            if mark.key == f"{name}{COMPLETE}"
+        ]
+    return told
 
 
 def _setting(options: dict[str, Any], key: str, deadline: float) -> Any:

@@ -30,6 +30,9 @@ clean() {
   done
 }
 
+# Make servers forget what they were too slow for while the machine was busy. Those of a system that have a memory do it.
+settle() { :; }
+
 # Wait until a command succeeds: until_ok SECONDS COMMAND...
 until_ok() {
   left=$(($1 * 5))

@@ -64,6 +64,9 @@ def listing(*objects, token=None):
     return f"<ListBucketResult>{more}{parts}</ListBucketResult>"
 
 
+COPY = "db/daily_20261121T020000Z"
+
+
 def ago(seconds):
     return datetime.fromtimestamp(time.time() - seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
@@ -85,6 +88,18 @@ def test_a_bucket_that_lists_is_reachable_and_no_key_is_shown(site):
         pytest.param([("a", 4000, 10)], "critical", "1h 6m old", id="too old"),
         pytest.param([("a", 90, 10), ("b", 60, 2)], "critical", "at least 5 B", id="the newest too small"),
         pytest.param([], "critical", "no object in b/db/", id="none"),
+        pytest.param(
+            [(f"{COPY}/dump", 9, 40), (f"{COPY}/SHA256SUMS", 8, 1), (f"{COPY}/COMPLETE.json", 7, 1)],
+            "ok",
+            "s old, 42 B",
+            id="all files of a copy count together",
+        ),
+        pytest.param(
+            [("db/old", 4000, 10), (f"{COPY}/dump", 9, 40)],
+            "critical",
+            "db/old: 1h 6m",
+            id="a copy that is not complete",
+        ),
     ],
 )
 def test_the_newest_object_is_young_and_large_enough(site, objects, status, words):
