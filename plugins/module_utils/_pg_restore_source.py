@@ -13,7 +13,12 @@ from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils._backup_proof import check, read_proof
 from ansible_collections.runbook.ops.plugins.module_utils._backup_set import Backup, SetError, list_backups, read_backup
-from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_plan import RestoreError, Source, write_time
+from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_plan import (
+    RestoreError,
+    Source,
+    parse_time,
+    write_time,
+)
 from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_scan import DumpError, Scan
 from ansible_collections.runbook.ops.plugins.module_utils._pipeline import PipelineError, Stage, run_pipeline
 
@@ -22,6 +27,22 @@ CUSTOM = b"PGDMP"
 GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 BLOCK = 1 << 20
 UNZSTD = Stage(["zstd", "-dcq"])
+
+
+def choose(params: Mapping[str, Any], entry: Mapping[str, Any] | None) -> Source:
+    """Return what is to be restored. Where a restore is under way, ``latest`` is the backup that it began with.
+
+    :raises RestoreError: there is no such backup.
+    """
+    if params["backup"] == LATEST and entry and entry["open"] and entry["stage"] in ("prepared", "swapped"):
+        return find_path(entry["source"])
+    return find(
+        params["backup"],
+        directory=params["directory"],
+        prefix=params["set"],
+        proven_only=not params["accept_unproven"].strip(),
+        before=parse_time(params["taken_before"]) if params["taken_before"] else None,
+    )
 
 
 def find(

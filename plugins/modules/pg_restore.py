@@ -186,13 +186,8 @@ from ansible_collections.runbook.ops.plugins.module_utils._codec import CodecErr
 from ansible_collections.runbook.ops.plugins.module_utils._pg import PgError
 from ansible_collections.runbook.ops.plugins.module_utils._pg_restore import Options, Restore, Seen
 from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_journal import JournalError
-from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_plan import RestoreError, Source, Step, parse_time
-from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_source import (
-    LATEST,
-    find,
-    find_path,
-    prove_undamaged,
-)
+from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_plan import RestoreError, Source, Step
+from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_source import choose, prove_undamaged
 from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_sql import application
 from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_words import changes, describe, lines
 from ansible_collections.runbook.ops.plugins.module_utils._pg_target import ARGUMENTS, RULES, PgTarget
@@ -217,26 +212,11 @@ OPTIONS: dict[str, Any] = {
     "plan_only": {"type": "bool", "default": False},
     "journal_directory": {"type": "path", "default": "/var/lib/runbook-ops/restores"},
 }
+ASKED = (
+    *("database", "state", "accept_unproven", "from_database", "canaries", "keep_days"),
+    *("min_free_percent", "jobs", "identity", "timeout_seconds"),
+)
 ERRORS = (RestoreError, JournalError, PgError, PipelineError, CodecError, SetError, ValueError)
-
-
-def source_of(params: dict[str, Any], seen: Seen) -> Source | None:
-    """Return what is to be restored. Where a restore is under way, ``latest`` is the backup that it began with.
-
-    :raises RestoreError: there is no such backup.
-    """
-    if params["state"] != "prepared":
-        return None
-    entry = seen.entry
-    if params["backup"] == LATEST and entry and entry["open"] and entry["stage"] in ("prepared", "swapped"):
-        return find_path(entry["source"])
-    return find(
-        params["backup"],
-        directory=params["directory"],
-        prefix=params["set"],
-        proven_only=not params["accept_unproven"].strip(),
-        before=parse_time(params["taken_before"]) if params["taken_before"] else None,
-    )
 
 
 def run(restore: Restore, params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
@@ -246,7 +226,7 @@ def run(restore: Restore, params: dict[str, Any], *, check_mode: bool) -> dict[s
     """
     with nullcontext() if check_mode else restore.journal.locked():
         seen = restore.observe()
-        source = source_of(params, seen)
+        source = choose(params, seen.entry) if params["state"] == "prepared" else None
         steps = restore.plan(seen, source)
         if source and check_mode and steps:
             prove_undamaged(source, all_of_it=False)
@@ -307,16 +287,8 @@ def main() -> None:
     )
     params = module.params
     try:
-        options = Options(
-            journal_directory=Path(params["journal_directory"]),
-            **{
-                name: params[name]
-                for name in (
-                    *("database", "state", "accept_unproven", "from_database", "canaries", "keep_days"),
-                    *("min_free_percent", "jobs", "identity", "timeout_seconds"),
-                )
-            },
-        )
+        given = {name: params[name] for name in ASKED}
+        options = Options(journal_directory=Path(params["journal_directory"]), **given)
         target = PgTarget.from_params(params, application=application(params["database"]))
         result = run(Restore(target, options), params, check_mode=module.check_mode or params["plan_only"])
     except ERRORS as exc:

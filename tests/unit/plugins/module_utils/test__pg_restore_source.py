@@ -1,6 +1,6 @@
 # Copyright: the runbook.ops authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""pg_restore: which backup is taken, without a server; what becomes of it is tried on real ones in tests/local."""
+"""Which backup a restore takes."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from typing import Any
 import pytest
 from ansible_collections.runbook.ops.plugins.module_utils._backup_draft import Draft
 from ansible_collections.runbook.ops.plugins.module_utils._backup_proof import check, write_proof
-from ansible_collections.runbook.ops.plugins.module_utils._pg_restore import Seen
 from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_plan import RestoreError, Source
-from ansible_collections.runbook.ops.plugins.modules.pg_restore import source_of
+from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_source import choose
 
 FIRST = datetime(2026, 2, 1, 2, 0, tzinfo=timezone.utc)
 
@@ -35,7 +34,6 @@ def backups(tmp_path: Path) -> list[str]:
 
 def take(tmp_path: Path, backup: str, *, entry: dict[str, Any] | None = None, **options: Any) -> Source:
     params = {
-        "state": "prepared",
         "backup": backup,
         "directory": str(tmp_path),
         "set": "daily",
@@ -43,9 +41,7 @@ def take(tmp_path: Path, backup: str, *, entry: dict[str, Any] | None = None, **
         "accept_unproven": "",
         **options,
     }
-    found = source_of(params, Seen({}, None, entry))
-    assert found is not None
-    return found
+    return choose(params, entry)
 
 
 def test_the_latest_is_the_newest_that_has_been_restored_in_a_test(tmp_path: Path, backups: list[str]) -> None:
