@@ -27,6 +27,9 @@ PACKAGES = {
     "ssh": "openssh-client",
     "git": "git",
     "/usr/lib/postgresql": "postgresql",
+    "zstd": "zstd",
+    "age": "age",
+    "gpg": "gnupg",
 }
 # A server that the package would start: the tests start private ones.
 NO_SERVERS = ("/etc/postgresql-common/createcluster.d", "create_main_cluster = false\n")

@@ -19,6 +19,11 @@ options:
     description: The description, as the role P(runbook.ops.system#role) registers it.
     type: dict
     required: true
+  names:
+    description: Names of those items of C(ops_backups) that are wanted. All of them without it.
+    type: list
+    elements: str
+    default: []
 """
 
 EXAMPLES = r"""
@@ -36,20 +41,20 @@ _value:
   elements: dict
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.runbook.ops.plugins.module_utils._backup_rotations import plan_rotations
 
 
-def backup_rotations(description: Mapping[str, Any]) -> list[dict[str, Any]]:
+def backup_rotations(description: Mapping[str, Any], names: Sequence[str] = ()) -> list[dict[str, Any]]:
     """Return the rotations that follow from ``description``.
 
     :raises AnsibleFilterError: it cannot be followed, or is no description.
     """
     try:
-        return plan_rotations(description)
+        return plan_rotations(description, names)
     except ValueError as exc:
         raise AnsibleFilterError(f"runbook.ops.backup_rotations: {exc}") from exc
     except (AttributeError, KeyError, TypeError) as exc:

@@ -4,19 +4,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
-from ansible_collections.runbook.ops.plugins.module_utils._backup_tasks import plan_tasks
+from ansible_collections.runbook.ops.plugins.module_utils._backup_tasks import TaskError, plan_tasks
 
 
-def plan_rotations(system: Mapping[str, Any]) -> list[dict[str, Any]]:
+def plan_rotations(system: Mapping[str, Any], names: Collection[str] = ()) -> list[dict[str, Any]]:
     """Return one rotation for each set and each kind of files: its ``name``, and options of the module backup_rotate.
 
     :param system: the description as the role system returns it
-    :raises TaskError: what it says of the collection's own backups cannot be followed.
+    :param names: only of these items of ``ops_backups``; all of them where it is empty
+    :raises TaskError: what it says of the collection's own backups cannot be followed, or there is no such item.
     """
-    scripts = [one for one in system.get("backups") or [] if one.get("made_by") != "collection"]
+    backups = [one for one in system.get("backups") or [] if not names or one["name"] in names]
+    unknown = sorted(set(names) - {one["name"] for one in backups})
+    if unknown:
+        known = ", ".join(sorted(one["name"] for one in system.get("backups") or [])) or "none"
+        raise TaskError(f"no item of ops_backups on this host is called {unknown[0]!r}: known are {known}")
+    ours = [one["name"] for one in backups if one.get("made_by") == "collection"]
+    scripts = [one for one in backups if one.get("made_by") != "collection"]
     rotations = [
         {
             "name": one["name"],
@@ -29,7 +36,7 @@ def plan_rotations(system: Mapping[str, Any]) -> list[dict[str, Any]]:
         for one in scripts
         if one.get("pattern")
     ]
-    for task in plan_tasks(system, "backup_rotate"):
+    for task in plan_tasks(system, "backup_rotate", ours) if ours else ():
         options = task["options"]
         rotations.append(
             {

@@ -77,11 +77,12 @@ def drill(backup: Backup, options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def missing_tables(content: Mapping[str, Any], wanted: list[str]) -> list[str]:
-    """Return in words which tables the manifest should tell of, and does not."""
+    """Return in words which tables the manifest should tell of, and does not; names with capitals may be written with quotes or without."""
+    known = {table.replace('"', "") for table in content["tables"]}
     return [
         f"table {name} must be in every backup, and is not in this one"
         for name in wanted
-        if (name if "." in name else f"public.{name}") not in content["tables"]
+        if (name if "." in name else f"public.{name}").replace('"', "") not in known
     ]
 
 

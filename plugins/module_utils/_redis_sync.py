@@ -43,7 +43,9 @@ def fetch_rdb(server: Server, *, timeout_seconds: float) -> Iterator[bytes]:
             _introduce(stream, server)
             yield from _payload(stream, stream.line())
     except socket.timeout:  # an alias of TimeoutError from Python 3.10 only
-        raise RedisDownError(f"no answer for {min(timeout_seconds, SILENCE_SECONDS):g} s while it sent its dump") from None
+        raise RedisDownError(
+            f"no answer for {min(timeout_seconds, SILENCE_SECONDS):g} s while it sent its dump"
+        ) from None
     except OSError as exc:
         raise RedisDownError(f"the connection broke while it sent its dump: {exc.strerror or exc}") from exc
 
@@ -57,7 +59,9 @@ class _Stream:
     def _receive(self) -> bytes:
         left = self._deadline - time.monotonic()
         if left <= 0:
-            raise RedisDownError("the dump took longer than allowed: raise timeout_seconds, or look what the server does")
+            raise RedisDownError(
+                "the dump took longer than allowed: raise timeout_seconds, or look what the server does"
+            )
         self.connection.settimeout(min(left, SILENCE_SECONDS))
         data: bytes = self.connection.recv(CHUNK)
         if not data:

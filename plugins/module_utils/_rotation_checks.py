@@ -78,7 +78,11 @@ def _judge_proofs(rotation: Rotation, proofs: Proofs) -> dict[str, Any]:
         "ok",
         f"the newest is {newest[NAME]}" if newest else f"no backup of the set {rotation.set_name} is verified",
     )
-    if newest is None:
+    remedy = "verify the backups (playbook verify_backups), and read why the newest ones are not"
+    if not proofs.there:
+        status, remedy = "warning", "make the first one (playbook backup)"
+        detail = f"no backup of the set {rotation.set_name} has been made yet: what is there is a script's"
+    elif newest is None:
         status = "critical"
     elif proofs.oldest_by_rule is not None and newest < proofs.oldest_by_rule:
         status = "critical"
@@ -96,5 +100,5 @@ def _judge_proofs(rotation: Rotation, proofs: Proofs) -> dict[str, Any]:
         value=count,
         limit=proofs.verified,
         detail=detail,
-        remedy="verify the backups (playbook verify_backups), and read why the newest ones are not",
+        remedy=remedy,
     )

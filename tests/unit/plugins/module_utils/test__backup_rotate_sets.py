@@ -106,6 +106,13 @@ def test_where_there_is_no_backup_at_all_one_check_says_so(tmp_path):
     assert (check["status"], check["detail"]) == ("critical", "there is no backup")
 
 
+def test_where_only_a_script_has_made_backups_so_far_the_first_of_the_set_is_asked_for(tmp_path):
+    (tmp_path / f"backup_{NOW:%Y%m%d}_020000.sql").write_text("rows")
+    result = rotate(tmp_path, pattern="backup_*.sql")
+    check = check_of(result, ":verified")
+    assert (check["status"], check["remedy"]) == ("warning", "make the first one (playbook backup)")
+
+
 def test_a_young_set_of_which_all_are_verified_is_in_order(tmp_path):
     make(tmp_path, 0, verified=True)
     check = check_of(rotate(tmp_path, minimum_verified=3), ":verified")

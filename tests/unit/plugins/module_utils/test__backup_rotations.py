@@ -47,3 +47,13 @@ def test_the_filter_says_which_variable_is_wrong():
         backup_rotations({"backups": [{**OURS, "files": []}]})
     with pytest.raises(AnsibleFilterError, match="takes the description"):
         backup_rotations({"backups": [{"name": "x", "pattern": "*"}]})
+
+
+def test_names_choose_among_those_of_scripts_and_of_the_collection():
+    system = {"backups": [SCRIPT, OURS]}
+    assert [one["name"] for one in plan_rotations(system, ["weekly"])] == ["weekly"]
+    assert [one["name"] for one in plan_rotations(system, ["daily"])] == ["daily-files"]
+    with pytest.raises(
+        ValueError, match="no item of ops_backups on this host is called 'dayly': known are daily, weekly"
+    ):
+        plan_rotations(system, ["dayly"])

@@ -51,6 +51,9 @@ def test_a_canary_must_give_one_number_above_zero(answer: Any, number: float | N
 def test_tables_that_must_be_there_are_looked_for_in_public_without_a_schema() -> None:
     content = {"tables": {"public.users": 1, "sales.orders": 1}}
     assert drill.missing_tables(content, ["users", "public.users", "sales.orders"]) == []
+    capitals = {"tables": {'public."User"': 1}}
+    assert drill.missing_tables(capitals, ["User", "public.User", 'public."User"']) == []
+    assert drill.missing_tables(capitals, ["user"]) != []
     assert drill.missing_tables(content, ["orders"]) == ["table orders must be in every backup, and is not in this one"]
 
 
