@@ -6,9 +6,7 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+from ._kill import kill_at
 from ._matrix import NAMES, ROOT, Patient, admit
 
 # Name of a backup, and the SHA-256 of its checksums: that is its identity. What lies beside it, too.
@@ -105,22 +104,7 @@ def test_check_mode_makes_none_and_a_young_one_is_not_made_again(saved: Saved) -
 @pytest.mark.parametrize("moment", ["See whether the PostgreSQL databases", "Back up the PostgreSQL databases"])
 def test_a_killed_run_leaves_the_last_one_and_the_next_run_makes_one(saved: Saved, moment: str) -> None:
     before = saved.listed()
-    environment = os.environ | {"NO_COLOR": "1", "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default"}
-    with subprocess.Popen(
-        saved.command("backup"),
-        cwd=ROOT,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    ) as run:
-        assert run.stdout is not None
-        for line in run.stdout:
-            if moment in line:
-                break
-        time.sleep(1)  # into the task, which is announced before it begins
-        os.killpg(run.pid, signal.SIGKILL)
+    kill_at(saved.command("backup"), moment, after_seconds=1)
     saved.patient.run("sleep 5")  # what the controller had started on the host may end by itself
     assert set(before) <= set(saved.listed())
     code, text = saved.play("backup")

@@ -4,15 +4,12 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import time
 from collections.abc import Iterator
 
 import pytest
 
-from .conftest import ROOT, Host
+from ._kill import kill_at
+from .conftest import Host
 
 # A table that is half dead, and an index of another that is nine tenths empty; the statistics are there at once.
 BLOAT = """
@@ -73,22 +70,7 @@ def test_every_run_leaves_one_record_that_says_what_it_did(worn: Host) -> None:
 )
 def test_a_killed_run_is_recorded_and_the_next_one_converges(worn: Host, moment: str) -> None:
     rows = worn.sql("SELECT count(*), sum(id) FROM worn_table")
-    environment = os.environ | {"NO_COLOR": "1", "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default"}
-    with subprocess.Popen(
-        worn.command("weekly_maintenance"),
-        cwd=ROOT,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    ) as run:
-        assert run.stdout is not None
-        for line in run.stdout:
-            if moment in line:
-                break
-        time.sleep(0.4)  # into the task, which is announced before it begins
-        os.killpg(run.pid, signal.SIGKILL)
+    kill_at(worn.command("weekly_maintenance"), moment, after_seconds=0.4)
 
     outcome = worn.play("weekly_maintenance")
     assert outcome.code == 0, outcome.text
