@@ -4,7 +4,23 @@
 
 from __future__ import annotations
 
-CONNECTION = r"""  login_host:
+
+class ModuleDocFragment:
+    """Options with the names that users of community.postgresql know."""
+
+    # Of modules that work on several databases; beside it goes CONNECTION.
+    DOCUMENTATION = r"""
+options:
+  databases:
+    description: The databases to work on.
+    type: list
+    elements: str
+    required: true
+"""
+
+    CONNECTION = r"""
+options:
+  login_host:
     description:
       - Host of the server.
       - Without it the local socket is used.
@@ -54,25 +70,8 @@ notes:
   - Supports PostgreSQL 12 and later.
 """
 
-
-class ModuleDocFragment:
-    """Options with the names that users of community.postgresql know."""
-
-    DOCUMENTATION = (
-        r"""
-options:
-  databases:
-    description: The databases to work on.
-    type: list
-    elements: str
-    required: true
-"""
-        + CONNECTION
-    )
-
-    # Of modules that work on one database, with PostgreSQL's own programs, also inside a container.
-    SERVER = (
-        r"""
+    # Of modules that work on one database, with PostgreSQL's own programs, also inside a container; beside it goes CONNECTION.
+    SERVER = r"""
 options:
   container:
     description:
@@ -87,5 +86,3 @@ options:
     description: Compose service within O(project).
     type: str
 """
-        + CONNECTION
-    )

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils._backup_proof import read_proof
+from ansible_collections.runbook.ops.plugins.module_utils._backup_set import NAME as SET_NAME
 from ansible_collections.runbook.ops.plugins.module_utils._backup_set import SetError, locked
 from ansible_collections.runbook.ops.plugins.module_utils._dated_names import (
     CHUNK,
@@ -25,6 +26,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._dated_names import (
 )
 from ansible_collections.runbook.ops.plugins.module_utils._failpoint import reached
 from ansible_collections.runbook.ops.plugins.module_utils._payload import (
+    DESCRIBING,
     Files,
     fault,
     files_of,
@@ -43,6 +45,7 @@ class Folder:
     def __init__(self, path: str, *, min_size: int) -> None:
         self.path, self.min_size = Path(path), min_size
         self.sidecars: set[str] = set()
+        self.before_sidecars: set[str] = set()  # backups from before the first that came with a checksum file
         self.sets: set[str] = set()  # names of the whole backups of the set
         self.strays: list[str] = []  # what is named like one, and is none
         self.strangers: dict[str, str] = {}  # backup that was to go: what stands in it and belongs to somebody else
@@ -75,6 +78,8 @@ class Folder:
     def learn(self, dated: Dated) -> None:
         """Take over what the names tell, and add the whole backups of the set to ``dated.backups``."""
         self.sidecars = dated.sidecars
+        first = next((index for index, key in enumerate(dated.backups) if self.beside(key[NAME])), 0)
+        self.before_sidecars = {key[NAME] for key in dated.backups[:first]}
         for name in dated.sets:
             backup = read_set(self.path / name) if self.is_directory(name) else None
             if backup is None:
@@ -98,6 +103,13 @@ class Folder:
     def is_directory(self, name: str) -> bool:
         found = self.look(name)
         return found is not None and stat.S_ISDIR(found.st_mode)
+
+    def is_leftover(self, name: str) -> bool:
+        """Return whether the directory ``name`` is what we were deleting: nothing in it is anybody else's."""
+        if not self.is_directory(name):
+            return False
+        ours = SET_NAME.match(name[: -len(REMOVED)]) is not None
+        return ours or stranger(self.path / name, self.files(name) or {}) is None
 
     def files(self, name: str) -> Files | None:
         """Return what the directory ``name`` has to hold; None where nothing says that it is a backup."""
@@ -123,7 +135,7 @@ class Folder:
             if damage or name in self.sets:  # a whole backup tells itself how large it has to be
                 return damage
             size = size_of(self.path / name, files)
-        elif self.sidecars and not self.beside(name):
+        elif self.sidecars and name not in self.before_sidecars and not self.beside(name):
             return "without the checksum file that others come with"
         return f"{human_size(size)} only" if size < self.min_size else None
 
@@ -246,6 +258,7 @@ def _clear(name: str, parent: int, device: int) -> None:
             raise OSError(18, "something is mounted there", name)
         with os.scandir(handle) as entries:
             found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
+        found.sort(key=lambda one: one[0] in DESCRIBING)  # what says that it is ours goes last
         for inner, is_directory in found:
             if is_directory:
                 _clear(inner, handle, device)

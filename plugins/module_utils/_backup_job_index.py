@@ -13,6 +13,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 Options = Mapping[str, Any]
+LIMITS: Options = {"timeout_seconds": 21600}  # as the role backup has it
 Core = Callable[[Options], Mapping[str, Any]]
 
 
@@ -28,14 +29,14 @@ def _redis_backup(options: Options) -> Mapping[str, Any]:
     from ansible_collections.runbook.ops.plugins.module_utils._store_backup import Wish, back_up
 
     given = {**{name: spec.get("default") for name, spec in SERVER_ARGUMENTS.items()}, **options}
-    return back_up(Wish.from_options(given), RedisStore.from_options(given))
+    return back_up(Wish.from_options({**LIMITS, **given}), RedisStore.from_options(given))
 
 
 def _file_backup(options: Options) -> Mapping[str, Any]:
     from ansible_collections.runbook.ops.plugins.module_utils._file_backup import FileStore
     from ansible_collections.runbook.ops.plugins.module_utils._store_backup import Wish, back_up
 
-    return back_up(Wish.from_options(options), FileStore.from_options(options))
+    return back_up(Wish.from_options({**LIMITS, **options}), FileStore.from_options(options))
 
 
 def _backup_verify(options: Options) -> Mapping[str, Any]:

@@ -30,7 +30,7 @@ def run_job(
     secrets: Mapping[str, str],
     name: str,
     *,
-    cores: Mapping[str, Callable[[Mapping[str, Any]], Mapping[str, Any]]] = CORES,
+    cores: Mapping[str, Callable[[Mapping[str, Any]], Mapping[str, Any]]] | None = None,
     sleep: Callable[[float], Any] = time.sleep,
 ) -> list[Outcome]:
     """Do the tasks of the job ``name``, write its log, and return what came of each.
@@ -42,7 +42,7 @@ def run_job(
 
     def do(task: Mapping[str, Any]) -> Mapping[str, Any]:
         say(f"{task['module']} {task['set'] or task['name']}")
-        return cores[task["module"]](complete(task["module"], with_secrets(task, secrets)))
+        return (cores or CORES)[task["module"]](complete(task["module"], with_secrets(task, secrets)))
 
     outcomes = run_tasks(
         job["tasks"], do, attempts=config["attempts"], wait=lambda: _wait(config["retry_seconds"], sleep)

@@ -89,7 +89,7 @@ def _rotate(
         folder.names(), pattern=options["pattern"], date_format=options["date_format"], set_name=set_name
     )
     folder.learn(dated)
-    leftovers = [name for name in sorted(dated.removed) if folder.is_directory(name)]
+    leftovers = [name for name in sorted(dated.removed) if folder.is_leftover(name)]
     plan = prune(dated.backups, keep=keep, now=now, minimum=options["minimum"], is_good=folder.is_good, floors=floors)
     refuse_too_many(
         len(plan.delete), len(dated.backups), limit=options["max_delete_percent"], directory=options["directory"]

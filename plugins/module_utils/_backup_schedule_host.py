@@ -81,7 +81,7 @@ class Host(EngineHost):
     def observe(self) -> Installed:
         """Return what is there."""
         timers = sorted(path.name for path in (self.root / UNITS).glob(f"{UNIT}?*.timer"))
-        paths = [SECRETS, CONFIG, *self.engines("backup-*.pyz"), *(f"{UNITS}/{unit}" for unit in (SERVICE, *timers))]
+        paths = [SECRETS, CONFIG, *self.engines("backup-*.pyz"), *(f"{UNITS}/{unit}" for unit in (*timers, SERVICE))]
         stamps = (self.root / STAMPS).glob(f"stamp-{UNIT}*.timer")
         return Installed(
             {path: found for path in paths if (found := self.read(path))},

@@ -25,7 +25,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
@@ -187,8 +187,9 @@ def locked(directory: Path, prefix: str) -> Iterator[None]:
         except BlockingIOError as exc:
             holder = os.pread(handle, 100, 0).decode("ascii", "replace").strip() or "another process"
             raise SetError(f"{holder} works on the backups {prefix} in {directory}: wait until it has ended") from exc
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, f"process {os.getpid()}\n".encode("ascii"), 0)
+        with suppress(OSError):  # a note for people: a full disk has no room for it, and the lock is held without
+            os.ftruncate(handle, 0)
+            os.pwrite(handle, f"process {os.getpid()}\n".encode("ascii"), 0)
         yield
     finally:
         os.close(handle)
@@ -217,6 +218,19 @@ def leftovers(directory: Path, prefix: str) -> list[str]:
         matches = ((entry, NAME.match(entry[: -len(suffix)])) for entry in entries)
         found += [entry for entry, match in matches if match and match["set"] == prefix]
     return sorted(found)
+
+
+def reclaimable(directory: Path, prefix: str) -> int:
+    """Return the bytes that :func:`clean_up` will free, as far as they can be told; none while somebody is at work on them."""
+    if not directory.is_dir() or is_locked(directory, prefix):
+        return 0
+    total = 0
+    for name in leftovers(directory, prefix):
+        for place, _names, files in os.walk(directory / name):
+            for file in files:
+                with suppress(OSError):  # it may vanish meanwhile
+                    total += Path(place, file).lstat().st_blocks * 512
+    return total
 
 
 def clean_up(directory: Path, prefix: str) -> list[str]:

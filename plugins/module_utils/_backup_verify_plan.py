@@ -131,7 +131,10 @@ def _newest(
 ) -> dict[str, Any]:
     about: dict[str, Any] = {"name": f"Newest verified backup {prefix}", "section": SECTION, "unit": "s"}
     identity = f"backup_verify:{prefix}"
-    verified = [look for look in looks if look.verified]
+    # One from the future says that a clock was wrong, not that there is a backup.
+    verified = [
+        look for look in looks if look.verified and (look.backup.taken_at - now).total_seconds() <= AHEAD_SECONDS
+    ]
     if not verified:
         why = f"none of {len(looks)} backups is undamaged" if looks else "there is no whole backup"
         remedy = "take a backup now, and see why there is none"

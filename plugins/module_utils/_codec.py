@@ -12,7 +12,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -178,8 +178,9 @@ def _forget_abandoned(place: Path) -> None:
     """Delete the keys of processes that were killed."""
     for home in place.glob(f"{HOME}*-*"):
         number = home.name[len(HOME) :].partition("-")[0]
-        if number.isdigit() and home.lstat().st_uid == os.geteuid() and not Path("/proc", number).exists():
-            _forget(home)
+        with suppress(FileNotFoundError):  # another process forgets the same one
+            if number.isdigit() and home.lstat().st_uid == os.geteuid() and not Path("/proc", number).exists():
+                _forget(home)
 
 
 def _forget(home: Path) -> None:

@@ -17,7 +17,20 @@ from operator import itemgetter
 
 STAMP = "%Y%m%d%H%M%S"
 NAME = slice(15, None)  # where the name stands in a backup's string
-SIDECARS = (".sha256", ".sha512", ".md5", ".sig", ".asc", ".manifest", ".manifest.json")
+SIDECARS = (
+    ".sha1",
+    ".sha224",
+    ".sha256",
+    ".sha384",
+    ".sha512",
+    ".b2",
+    ".md5",
+    ".minisig",
+    ".sig",
+    ".asc",
+    ".manifest",
+    ".manifest.json",
+)
 UNFINISHED = (".partial", ".part", ".tmp")
 REMOVED = ".removed"  # a directory that is being deleted, or was when that was cut off
 SET_STAMP = "00000000T000000Z"  # the shape of the moment in the name of a set's backup

@@ -19,7 +19,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._pg import PgError
 from ansible_collections.runbook.ops.plugins.module_utils._pg_content import compare, read_content
 from ansible_collections.runbook.ops.plugins.module_utils._pg_content_sql import AMCHECK, AMCHECK_CAN
 from ansible_collections.runbook.ops.plugins.module_utils._pg_fill import Load, fill
-from ansible_collections.runbook.ops.plugins.module_utils._pg_scratch import ADMIN, Scratch
+from ansible_collections.runbook.ops.plugins.module_utils._pg_scratch import ADMIN, Scratch, drop_abandoned
 from ansible_collections.runbook.ops.plugins.module_utils._pg_target import PgTarget
 from ansible_collections.runbook.ops.plugins.module_utils._pipeline import PipelineError, run_pipeline
 from ansible_collections.runbook.ops.plugins.module_utils._units import human_size
@@ -38,6 +38,7 @@ def drill(backup: Backup, options: Mapping[str, Any]) -> dict[str, Any]:
     """
     target = PgTarget(options, application="runbook.ops backup_verify")
     content = backup.manifest["content"]
+    drop_abandoned(target)  # before the room is looked at: they may be what takes it
     _check_room(target, content)
     began = time.monotonic()
     now = datetime.now(timezone.utc)

@@ -110,8 +110,8 @@ def make_marker(backup: Backup, *, now: datetime, compared: str, proof: Mapping[
 
 
 def drill_of(proof: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """Return the passed drill of a proof."""
-    drill = (proof or {}).get("drill")
+    """Return the passed drill of a proof, unless one has failed since."""
+    drill = None if (proof or {}).get("failed_drill") else (proof or {}).get("drill")
     return drill if isinstance(drill, dict) and drill.get("passed") is True else None
 
 

@@ -165,6 +165,13 @@ class Restore:
                 self._drop_new()
                 self._write(self._entry, "reverted")
             return
+        gone = [
+            item["before"]
+            for item in self._entry["items"]
+            if stage == "swapped" and item["old_id"] and identify(item["before"]) != item["old_id"]
+        ]
+        if gone:
+            raise StoreError(f"{gone[0]} is gone, or is another: there is nothing to go back to")
         self._actions = [f"give {item['live']} back to what was there before" for item in self._entry["items"]]
         if not self._check_mode:
             self._back()

@@ -25,6 +25,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._backup_set import (
     leftovers,
     list_backups,
     locked,
+    reclaimable,
     set_name,
 )
 from ansible_collections.runbook.ops.plugins.module_utils._checks import make_change
@@ -149,7 +150,7 @@ class Job:
 
     def is_young(self, backup: Backup) -> bool:
         age = (now() - backup.taken_at).total_seconds()
-        return -AHEAD_SECONDS < age < self.young_seconds
+        return self.young_seconds > 0 and -AHEAD_SECONDS < age < self.young_seconds
 
     def plan(self, last: Backup | None) -> tuple[Recipe, int]:
         """Return how the backup is made, and how many bytes it may take.
@@ -174,7 +175,7 @@ class Job:
         refuse_too_small(
             str(self.directory),
             needed=needed,
-            free=disk.f_bavail * disk.f_frsize,
+            free=disk.f_bavail * disk.f_frsize + reclaimable(self.directory, self.set),
             total=disk.f_blocks * disk.f_frsize,
             min_free_percent=self.params["min_free_percent"],
         )

@@ -143,12 +143,12 @@ def plan(
 
 
 def _prepared(entry: Entry | None, stage: str, source: Source | None) -> list[Step]:
-    assert source is not None  # noqa: S101  # the module asks for it
+    if source is None:  # the module asks for it
+        raise RestoreError("no backup is named: set backup")
     same = entry is not None and entry["source"]["identity"] == source.identity
     if stage in ("prepared", "swapped") and same:
         return []
-    if stage == "swapped":
-        assert entry is not None  # noqa: S101
+    if stage == "swapped" and entry is not None:
         raise RestoreError(
             f"the restore of {entry['source']['title']} is in place and not finished: "
             "prove it and finish it with state pruned, or go back with state reverted, before another begins"

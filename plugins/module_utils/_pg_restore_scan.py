@@ -22,8 +22,8 @@ ENDS = re.compile(rb"^-- PostgreSQL database dump complete\s*$", re.M)
 OWNER = re.compile(rb"^ALTER .* OWNER TO ", re.M)
 # What a line outside of tables' rows begins with that is looked at. Few do: the rest of the text is passed over at once.
 NOTED = re.compile(
-    rb"^(?:COPY [^\n]*FROM stdin;[^\n]*\n|\\[^\n]*\n"
-    rb"|(?i:CREATE|DROP|ALTER)[ ]+(?i:DATABASE|ROLE|USER|TABLESPACE|SYSTEM)[ ][^\n]*\n)",
+    rb"^(?:COPY [^\n]*FROM stdin;[^\n]*\n|[ \t]*\\[^\n]*\n"
+    rb"|(?i:CREATE|DROP|ALTER)[ ]+(?i:DATABASE|ROLE|USER(?![ ]+MAPPING)|TABLESPACE|SYSTEM)[ ][^\n]*\n)",
     re.M,
 )
 HARMLESS = re.compile(rb"\\(?:un)?restrict\b")  # PostgreSQL's own programs write it since August 2025
@@ -88,14 +88,14 @@ class Scan:
         if copy:
             self._table = copy["table"].decode("utf-8", "replace")
             self.rows.setdefault(self._table, 0)
-        elif line.startswith(b"\\"):
-            if not HARMLESS.match(line):
+        elif line.lstrip().startswith(b"\\"):
+            if not HARMLESS.match(line.lstrip()):
                 raise DumpError(
                     f"it holds the command {_short(line)} of psql, which could leave the database that is restored: take it out"
                 )
         elif line[:4] != b"COPY":
             raise DumpError(
-                f"it holds {_short(line)}, which is about the whole server: take a dump of this database alone, without --create"
+                f"it holds {_short(b' '.join(line.split()[:3]))}, which is about the whole server: take a dump of this database alone, without --create"
             )
 
     def finish(self) -> Scan:

@@ -34,14 +34,17 @@ def choose(params: Mapping[str, Any], entry: Mapping[str, Any] | None) -> Source
 
     :raises RestoreError: there is no such backup.
     """
+    before = parse_time(params["taken_before"]) if params["taken_before"] else None
     if params["backup"] == LATEST and entry and entry["open"] and entry["stage"] in ("prepared", "swapped"):
-        return find_path(entry["source"])
+        begun = find_path(entry["source"])
+        if before is None or (begun.taken_at and parse_time(begun.taken_at) < before):
+            return begun
     return find(
         params["backup"],
         directory=params["directory"],
         prefix=params["set"],
         proven_only=not params["accept_unproven"].strip(),
-        before=parse_time(params["taken_before"]) if params["taken_before"] else None,
+        before=before,
     )
 
 
@@ -109,7 +112,7 @@ def of_set(backup: Backup) -> Source:
         raise RestoreError(
             f"{backup.path} is a backup of the kind {manifest.get('kind')}: pg_restore restores postgresql only"
         )
-    drill = proof.get("drill") or None
+    drill = None if proof.get("failed_drill") else proof.get("drill") or None
     return Source(
         kind="set",
         title=backup.name,

@@ -42,6 +42,8 @@ def _of_backup(
     source: Source, *, database: str, expected: str, reason: str, live: Mapping[str, Any] | None
 ) -> list[str]:
     wrong = []
+    if database in ("postgres", "template0", "template1"):
+        wrong.append(f"{database} is the server's own database, which cannot be exchanged: restore beside it by hand")
     if source.database and source.database != expected:
         wrong.append(
             f"{source.title} is a backup of the database {source.database}, not of {expected}: "

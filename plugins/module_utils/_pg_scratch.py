@@ -116,6 +116,7 @@ class Scratch:
         self.target, self.content, self.title = target, content, title
         self.name = scratch_name(str(content.get("database") or "database"), now)
         self._session = PgSession(target, ADMIN)
+        self._is_ours = False  # another run may make the same in the same second
 
     def __enter__(self) -> Scratch:
         """Make it, after what others have left is gone.
@@ -128,7 +129,8 @@ class Scratch:
         try:
             if version >= 140000:
                 self._session("SET idle_session_timeout = 0;")
-            if self._session(f"SELECT pg_try_advisory_lock({_lock(self.name)});") != ["t"]:
+            self._is_ours = self._session(f"SELECT pg_try_advisory_lock({_lock(self.name)});") == ["t"]
+            if not self._is_ours:
                 raise PgError(f"somebody else makes {self.name} at this moment: run this again")
             self._check_roles()
             reached("backup_verify:locked")
@@ -158,7 +160,8 @@ class Scratch:
 
     def _leave(self) -> None:
         try:
-            self.target.sql(ADMIN, drop(self.name, version_num=self.target.versions()), timeout_seconds=600)
+            if self._is_ours:
+                self.target.sql(ADMIN, drop(self.name, version_num=self.target.versions()), timeout_seconds=600)
         except PgError:
             pass  # the server is gone, or will not: the next run drops it, since nobody holds its lock then
         finally:

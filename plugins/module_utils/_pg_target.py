@@ -35,7 +35,12 @@ RULES: dict[str, Any] = {
 KEEPALIVES = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}  # a host that is gone is noticed
 SAID = re.compile(r"^(?:pg_\w+|psql):(?:[^:]*:\d+:)? (?:error|fatal|detail|warning|hint): ", re.MULTILINE)
 # Of a table that a dump could not read: the command says less than the reason before it.
-NOISE = re.compile(r"^(?:pg_\w+: )?(?:detail: )?(?:Command was|The command was|Query was|query was): .*$", re.MULTILINE)
+# A command may go on for lines, and may hold a secret.
+NOISE = re.compile(
+    r"^(?:pg_\w+: (?:while |from TOC entry ).*$"
+    r"|(?:pg_\w+: )?(?:detail: )?(?:Command was|The command was|Query was|query was): .*(?:\n(?!pg_\w+: ).*)*)",
+    re.MULTILINE,
+)
 
 
 class PgTarget:
@@ -206,7 +211,8 @@ class PgSession:
 
         :raises PgError: no connection, or a statement failed; the session has ended then.
         """
-        assert self._process and self._process.stdin and self._process.stdout  # noqa: S101  # inside `with`
+        if not (self._process and self._process.stdin and self._process.stdout):
+            raise PgError("there is no session: use it inside with")
         end = f"end of {uuid.uuid4().hex}"
         lines: list[str] = []
         try:
@@ -265,6 +271,8 @@ def tool_error(exc: PipelineError, database: str) -> PgError:
     refused = next((line for line in words if "FATAL:" in line or line.startswith("connection to server")), None)
     if refused:
         return explain(refused, database)
-    first = next((number for number, line in enumerate(words) if "ailed" in line or "rror" in line), 0)
+    first = next(
+        (number for number, line in enumerate(words) if "ERROR:" in line or "ailed" in line or "rror" in line), 0
+    )
     reason = "; ".join(line.rstrip(".:") for line in words[first : first + 2])
     return PgError(f"{exc.name} failed on database {database}: {reason or exc}")

@@ -227,7 +227,8 @@ class _Line:
 
     def _feed(self, pieces: Iterable[bytes]) -> None:
         first = self._processes[0].stdin
-        assert first is not None  # noqa: S101  # it was asked for
+        if first is None:  # nothing is fed that was not asked for
+            return
         try:
             for piece in pieces:
                 first.write(piece)

@@ -55,8 +55,9 @@ def _latest(directory: str | None, prefix: str | None, *, proven_only: bool) -> 
 
 
 def is_proven(backup: Backup) -> bool:
-    """Return whether this very backup has passed a test restore."""
-    return bool(((read_proof(backup) or {}).get("drill") or {}).get("passed"))
+    """Return whether this very backup has passed a test restore, and failed none since."""
+    proof = read_proof(backup) or {}
+    return bool((proof.get("drill") or {}).get("passed")) and not proof.get("failed_drill")
 
 
 def refuse_unproven(backup: Backup, reason: str) -> str:

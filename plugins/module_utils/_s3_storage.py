@@ -94,6 +94,10 @@ class Storage:
         :raises S3Error: the endpoint is no URL.
         """
         self.place = place
+        for name in ("access_key", "secret_key", "session_token"):
+            # Python would name it in its own words, with the secret in them.
+            if any(character.isspace() for character in getattr(place, name) or ""):
+                raise S3Error(f"{name} holds a space or a line break: correct it")
         try:
             self.line = Line(
                 place.endpoint or f"https://s3.{place.region}.amazonaws.com",

@@ -20,6 +20,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._backup_set import (
     clean_up,
     list_backups,
     locked,
+    reclaimable,
     set_name,
 )
 from ansible_collections.runbook.ops.plugins.module_utils._checks import make_change
@@ -175,7 +176,8 @@ def refuse_full(wish: Wish, needed: int) -> None:
     while not place.exists() and place != place.parent:
         place = place.parent
     disk = os.statvfs(place)
-    free, total = disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize
+    free = disk.f_bavail * disk.f_frsize + reclaimable(wish.directory, wish.set)
+    total = disk.f_blocks * disk.f_frsize
     left = free - needed
     if left < total * wish.min_free_percent / 100:
         raise StoreError(

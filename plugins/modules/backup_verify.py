@@ -26,6 +26,7 @@ description:
 extends_documentation_fragment:
   - runbook.ops.attributes
   - runbook.ops.postgresql.server
+  - runbook.ops.postgresql.connection
 attributes:
   check_mode:
     support: full

@@ -28,6 +28,7 @@ description:
 extends_documentation_fragment:
   - runbook.ops.attributes
   - runbook.ops.postgresql
+  - runbook.ops.postgresql.connection
 attributes:
   check_mode:
     support: full

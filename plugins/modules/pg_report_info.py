@@ -18,6 +18,7 @@ description:
 extends_documentation_fragment:
   - runbook.ops.attributes.info
   - runbook.ops.postgresql
+  - runbook.ops.postgresql.connection
 options:
   number:
     description: How many tables, indexes and statements are listed.

@@ -17,6 +17,7 @@ description:
 extends_documentation_fragment:
   - runbook.ops.attributes.info
   - runbook.ops.postgresql.server
+  - runbook.ops.postgresql.connection
 options:
   database:
     description: The database.

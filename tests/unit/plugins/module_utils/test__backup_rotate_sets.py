@@ -369,3 +369,31 @@ def test_a_set_whose_directory_its_first_backup_will_make_has_nothing_to_rotate(
     assert (result["changed"], result["found"], result["newest_good"]) == (False, 0, None)
     assert [check["status"] for check in result["checks"]] == statuses
     assert not (tmp_path / "later").exists()
+
+
+def test_a_directory_that_only_ends_like_one_of_ours_is_not_deleted(tmp_path):
+    foreign = tmp_path / "app_20260101.removed" / "customer"
+    foreign.mkdir(parents=True)
+    (foreign / "only-copy.txt").write_text("x")
+    (tmp_path / f"app_{NOW:%Y%m%d}.sql").write_text("rows")
+    result = rotate(tmp_path, set=None, pattern="app_*")
+    assert (foreign / "only-copy.txt").exists()
+    assert result["leftovers"] == []
+
+
+def test_checksum_files_of_any_usual_kind_are_no_backups(tmp_path):
+    for day in range(1, 6):
+        (tmp_path / f"db_2026100{day}.sql").write_text("rows")
+        (tmp_path / f"db_2026100{day}.sql.sha1").write_text("sum")
+    rotate(tmp_path, set=None, pattern="db_*.sql*", keep={"last": 3})
+    assert names_in(tmp_path) == sorted(f"db_2026100{day}.sql{end}" for day in (3, 4, 5) for end in ("", ".sha1"))
+
+
+def test_backups_from_before_a_script_wrote_checksums_are_as_good(tmp_path):
+    for day in range(1, 10):
+        (tmp_path / f"db_2026100{day}.sql").write_text("rows")
+    (tmp_path / "db_20261009.sql.sha256").write_text("sum")
+    rotate(tmp_path, set=None, pattern="db_*.sql*", keep={"last": 4})
+    assert [name for name in names_in(tmp_path) if name.endswith(".sql")] == [
+        f"db_2026100{day}.sql" for day in (6, 7, 8, 9)
+    ]

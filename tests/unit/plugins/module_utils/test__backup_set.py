@@ -154,3 +154,24 @@ def test_what_a_dead_process_left_is_deleted_and_nothing_else(tmp_path: Path) ->
     gone = _backup_set.clean_up(tmp_path, "daily")
     assert gone == ["daily_20261119T020000Z.removed", "daily_20261120T020000Z.partial"]
     assert sorted(entry.name for entry in tmp_path.iterdir()) == sorted([*foreign, kept.name])
+
+
+def test_what_a_dead_process_left_counts_as_room(tmp_path: Path) -> None:
+    assert _backup_set.reclaimable(tmp_path / "nowhere", "daily") == 0
+    (tmp_path / "daily_20261120T020000Z.partial" / "dump").mkdir(parents=True)
+    (tmp_path / "daily_20261120T020000Z.partial" / "dump" / "1.dat").write_bytes(b"x" * 100_000)
+    (tmp_path / "weekly_20261120T020000Z.partial").write_bytes(b"x" * 100_000)
+    assert 100_000 <= _backup_set.reclaimable(tmp_path, "daily") < 200_000
+    with _backup_set.locked(tmp_path, "daily"):
+        assert _backup_set.reclaimable(tmp_path, "daily") == 0, "somebody is at work on it"
+
+
+def test_a_disk_without_room_for_a_note_does_not_keep_the_lock_from_being_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_arguments: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", full)
+    with _backup_set.locked(tmp_path, "daily"):
+        assert _backup_set.is_locked(tmp_path, "daily")

@@ -31,6 +31,7 @@ def test_rows_are_counted_in_whatever_pieces_a_dump_comes(size: int) -> None:
         pytest.param(HEAD + USERS, "the line with which pg_dump ends is missing", id="cut after a table"),
         pytest.param(HEAD + TAIL[:20], "the line with which pg_dump ends is missing", id="cut in its last line"),
         pytest.param(b"\\connect other\n", r"'\\\\connect other' of psql", id="goes to another database"),
+        pytest.param(b"  \\connect other\n", "could leave the database", id="goes there, indented"),
         pytest.param(b"SELECT 1;\n\\i other.sql\n", "could leave the database", id="reads another file"),
         pytest.param(b"CREATE DATABASE shop;\n", "about the whole server", id="makes a database"),
         pytest.param(b"drop  role app;", "about the whole server", id="drops a role in its last line"),
@@ -41,6 +42,16 @@ def test_a_dump_that_must_not_be_loaded_is_refused(dump: bytes, said: str) -> No
     with pytest.raises(DumpError, match=said) as refused:
         scan([dump])
     assert "\n" not in str(refused.value)
+
+
+def test_a_refusal_does_not_repeat_a_password() -> None:
+    with pytest.raises(DumpError, match="ALTER USER app") as refused:
+        scan([b"ALTER USER app PASSWORD 's3cret';\n"])
+    assert "s3cret" not in str(refused.value)
+
+
+def test_what_pg_dump_writes_for_foreign_servers_is_taken() -> None:
+    assert scan([HEAD + b"CREATE USER MAPPING FOR app SERVER elsewhere;\n" + TAIL]).rows == {}
 
 
 def test_what_stands_in_rows_is_no_command() -> None:

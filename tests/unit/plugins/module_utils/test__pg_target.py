@@ -106,6 +106,15 @@ def test_dumps_keep_the_encoding_of_their_database():
             "Error message from server: server closed the connection unexpectedly",
             id="the server dies",
         ),
+        pytest.param(
+            "pg_restore: while PROCESSING TOC:\n"
+            "pg_restore: from TOC entry 9; 0 0 USER MAPPING app\n"
+            'pg_restore: error: could not execute query: ERROR:  user mapping for "app" failed\n'
+            "Command was: CREATE USER MAPPING FOR app SERVER elsewhere OPTIONS (\n"
+            "    password 's3cret, though it failed'\n);\n",
+            'pg_dump failed on database shop: could not execute query: ERROR:  user mapping for "app" failed',
+            id="a command with a secret in it",
+        ),
         pytest.param("", "pg_dump failed (1)", id="nothing"),
     ],
 )

@@ -11,7 +11,10 @@ from ansible_collections.runbook.ops.plugins.module_utils._pg_backup_result impo
 from ansible_collections.runbook.ops.plugins.modules import pg_backup
 
 OWN = yaml.safe_load(pg_backup.DOCUMENTATION)["options"]
-SHARED = yaml.safe_load(ModuleDocFragment.SERVER)["options"]
+SHARED = {
+    **yaml.safe_load(ModuleDocFragment.SERVER)["options"],
+    **yaml.safe_load(ModuleDocFragment.CONNECTION)["options"],
+}
 
 
 def test_every_option_is_documented_with_its_default():

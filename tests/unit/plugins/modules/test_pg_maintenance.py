@@ -145,6 +145,7 @@ def test_the_defaults_are_valid():
 def test_the_documentation_takes_what_the_code_takes():
     documented = {
         **yaml.safe_load(ModuleDocFragment.DOCUMENTATION)["options"],
+        **yaml.safe_load(ModuleDocFragment.CONNECTION)["options"],
         **yaml.safe_load(pg_maintenance.DOCUMENTATION)["options"],
     }
     keys = ("type", "elements", "required", "default", "choices", "aliases")
