@@ -221,6 +221,8 @@ def run(options: Mapping[str, Any], *, now: Clock, check_mode: bool) -> dict[str
         more, less = [], set()
     there = [describe(copy) for copy in copies.values() if copy.fault is None and copy.name not in less]
     listed = sorted([*there, *more], key=lambda copy: str(copy["name"]))
+    # Where the first copy is only predicted, that there is none yet is nothing to tell of.
+    first = check_mode and options["state"] == "copied" and not any(copy.fault is None for copy in copies.values())
     return {
         **one.result,
         "changed": bool(one.actions),
@@ -228,7 +230,7 @@ def run(options: Mapping[str, Any], *, now: Clock, check_mode: bool) -> dict[str
         "copies": listed,
         "incomplete": incomplete(copy for copy in copies.values() if copy.name not in less),
         "changes": one.changes,
-        "checks": judge(copies, wanted=one.set, where=one.where, now=now(), max_age=max_age),
+        "checks": [] if first else judge(copies, wanted=one.set, where=one.where, now=now(), max_age=max_age),
         "diff": {
             "before": {"copies": [name for name, copy in before.items() if copy.fault is None]},
             "after": {"copies": [copy["name"] for copy in listed]},

@@ -115,6 +115,12 @@ def go(bucket, sets, *, check_mode=False, **more):
     return run(options, now=lambda: NOW, check_mode=check_mode)
 
 
+def test_where_the_first_copy_is_only_predicted_no_missing_one_is_told(bucket, sets):
+    assert go(bucket, sets, check_mode=True)["checks"] == []
+    go(bucket, sets)
+    assert len(go(bucket, sets, check_mode=True)["checks"]) == 1
+
+
 def test_check_mode_looks_but_does_not_touch(bucket, sets):
     result = go(bucket, sets, check_mode=True)
     assert result["changed"]
