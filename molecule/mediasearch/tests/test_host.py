@@ -114,7 +114,7 @@ def test_stripe_has_a_status_page_that_the_host_trusts(host: Host) -> None:
 
 
 def test_the_newest_backup_is_a_whole_dump_and_less_than_seven_hours_old(host: Host) -> None:
-    newest = sorted(host.file("/backups").listdir())[-1]
+    newest = sorted(name for name in host.file("/backups").listdir() if name.startswith("backup-"))[-1]
     taken = datetime.strptime(newest, "backup-%Y%m%d-%H%M%S.dump").replace(tzinfo=timezone.utc)
     assert datetime.now(timezone.utc) - taken < timedelta(hours=7)
     assert "media_items" in host.check_output("docker exec -i postgres pg_restore --list < %s", f"/backups/{newest}")

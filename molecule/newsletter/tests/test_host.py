@@ -115,7 +115,7 @@ def test_the_logs_are_where_the_runbook_looks(host: Host) -> None:
 
 
 def test_the_newest_backup_is_a_whole_dump_and_less_than_26_hours_old(host: Host) -> None:
-    names = sorted(host.file(BACKUPS).listdir())
+    names = sorted(name for name in host.file(BACKUPS).listdir() if name.startswith("backup_"))
     taken = datetime.strptime(names[-1], "backup_%Y%m%d.sql.gz").replace(tzinfo=timezone.utc)
     assert len(names) >= 30
     assert datetime.now(timezone.utc) - taken < timedelta(hours=2 + 26)
