@@ -119,11 +119,10 @@ class Scratch:
         self._is_ours = False  # another run may make the same in the same second
 
     def __enter__(self) -> Scratch:
-        """Make it, after what others have left is gone.
+        """Make it. What killed test restores have left is the caller's to drop before, see :func:`drop_abandoned`.
 
         :raises PgError: the server refuses, or a role or locale of the backup is missing there.
         """
-        drop_abandoned(self.target)
         version = self.target.versions()
         self._session.__enter__()
         try:
