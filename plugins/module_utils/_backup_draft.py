@@ -8,9 +8,10 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -31,6 +32,21 @@ from ansible_collections.runbook.ops.plugins.module_utils._failpoint import reac
 
 BLOCK = 1 << 20
 READERS = 4  # hashlib lets other threads run
+SECONDS = 3  # that are waited for; more are taken only where the clock was set back
+
+
+def wait_for_a_name(directory: Path, prefix: str, clock: Callable[[], float] = time.time) -> datetime:
+    """Return this second, once no backup has its name: backups are named by the second, and two may be asked for in one.
+
+    Hold the set's lock.
+    """
+    for _second in range(SECONDS):
+        now = clock()
+        at = datetime.fromtimestamp(int(now), timezone.utc)
+        if not (directory / set_name(prefix, at)).exists():
+            break
+        time.sleep(1 - now % 1)
+    return at
 
 
 class HashingFile:
@@ -88,12 +104,12 @@ class Draft:
         """Make the directory. Hold the set's lock, and have cleaned up before.
 
         :param at: the moment that the backup shows
-        :raises SetError: there is a backup of this second already, or the directory cannot be made.
+        :raises SetError: there is a backup of this second already (see :func:`wait_for_a_name`), or the directory cannot be made.
         """
         name = set_name(prefix, at)
         path = directory / f"{name}{PARTIAL}"
         if (directory / name).exists():
-            raise SetError(f"{directory / name} is there already: there can be one backup a second")
+            raise SetError(f"{directory / name} is there already; was the clock set back?")
         try:
             path.mkdir(mode=0o700)
         except OSError as exc:

@@ -16,7 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ansible_collections.runbook.ops.plugins.module_utils._backup_draft import Draft
+from ansible_collections.runbook.ops.plugins.module_utils._backup_draft import Draft, wait_for_a_name
 from ansible_collections.runbook.ops.plugins.module_utils._backup_set import (
     Backup,
     SetError,
@@ -185,6 +185,7 @@ class Job:
         """Make the backup, while one session holds the snapshot that all others use."""
         began = time.monotonic()
         reached("pg_backup:locked")
+        wait_for_a_name(self.directory, self.set)
         with self.target.session(self.database) as holder:
             holder(HOLD)
             snapshot = holder("SELECT pg_export_snapshot();")[-1]

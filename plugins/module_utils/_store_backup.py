@@ -13,7 +13,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from ansible_collections.runbook.ops.plugins.module_utils._backup_draft import Draft, HashingFile
+from ansible_collections.runbook.ops.plugins.module_utils._backup_draft import Draft, HashingFile, wait_for_a_name
 from ansible_collections.runbook.ops.plugins.module_utils._backup_set import (
     Backup,
     SetError,
@@ -137,6 +137,7 @@ def back_up(
     wish.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     with locked(wish.directory, wish.set):
         cleaned = clean_up(wish.directory, wish.set)
+        at = wait_for_a_name(wish.directory, wish.set, clock)
         with Draft.begin(wish.directory, wish.set, at) as draft:
             stages, suffix = encoding(compression, wish.encryption)
             relative = store.payload + suffix

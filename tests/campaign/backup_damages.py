@@ -18,7 +18,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -94,7 +93,6 @@ class Yard:
         encryption = {"method": "gpg", "recipients": [str(self.key.public)]}
         self.old = self._make("shop", "shop")
         cluster.sql("INSERT INTO users (email) SELECT 'new' FROM generate_series(1, 10)", "shop")
-        time.sleep(1.1)  # there can be one backup a second
         self.new = self._make("shop", "shop")
         self.secret = self._make("shop", "secret", encryption=encryption)
         self.other = self._make("other", "other")

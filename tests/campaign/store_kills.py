@@ -132,7 +132,6 @@ class Campaign:
         for step in ("backup", "verify"):
             self.kill(step)
             self.look(step, [good])
-            time.sleep(1 if step == "backup" else 0)  # there is one backup a second
             self.finish(step)
         self.fill(f"broken {number}")
         broken = describe_trees({"app": str(self.app)})["app"]

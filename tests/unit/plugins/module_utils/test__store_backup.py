@@ -51,6 +51,12 @@ def test_what_was_fed_in_comes_out_again(wish):
     assert read_payload(backup, b"".join, identity=None, timeout_seconds=10) == b"onetwo"
 
 
+def test_two_that_are_asked_for_in_one_second_are_both_made(wish):
+    back_up(wish, Store())
+    back_up(wish, Store())
+    assert len(list_backups(wish.directory, wish.set)) == 2
+
+
 @pytest.mark.parametrize("compression", ["none", "gzip"])
 def test_check_mode_says_it_and_writes_nothing(wish, compression):
     result = back_up(wish._replace(compression=compression), Store(), check_mode=True, clock=lambda: NOW)
