@@ -9,6 +9,7 @@ import os
 import re
 import signal
 import subprocess
+import threading
 import uuid
 from collections.abc import Mapping
 from functools import cached_property
@@ -33,6 +34,11 @@ RULES: dict[str, Any] = {
     "mutually_exclusive": [("container", "service")],
 }
 KEEPALIVES = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}  # a host that is gone is noticed
+# A limit of the server's own does not help where the server itself hangs: each program has one of ours as well.
+PATIENCE = 3  # times the limit of one statement, for all of them
+LONGEST_SECONDS = 6 * 3600.0  # where a statement has no limit
+ANSWER_SECONDS = 600.0  # for an open session
+HANGS = "the server or the way to it hangs: look at its log, then run this again"
 SAID = re.compile(r"^(?:pg_\w+|psql):(?:[^:]*:\d+:)? (?:error|fatal|detail|warning|hint): ", re.MULTILINE)
 # Of a table that a dump could not read: the command says less than the reason before it.
 # A command may go on for lines, and may hold a secret.
@@ -168,14 +174,19 @@ class PgTarget:
     ) -> list[str]:
         """Return the lines that ``sql`` prints in ``database``.
 
-        :param timeout_seconds: of each statement; 0 is no limit
+        :param timeout_seconds: of each statement, and three times that of all together; 0 is six hours for all together
         :raises PgError: no connection, or a statement failed; the ones after it did not run.
         """
         session = Session(self.application, lock_timeout_seconds, timeout_seconds)
         stage = self.stage("psql", *PSQL, database=database, reads=True)
+        limit = self._params["connect_timeout_seconds"] + PATIENCE * timeout_seconds if timeout_seconds else 0
         try:
-            done = run_pipeline([stage], source=(session.prelude() + sql).encode())
+            done = run_pipeline(
+                [stage], source=(session.prelude() + sql).encode(), timeout_seconds=limit or LONGEST_SECONDS
+            )
         except PipelineError as exc:
+            if exc.code is None and "did not end" in str(exc):
+                raise PgError(f"{exc}: {HANGS}") from exc
             raise explain(exc.stderr, database) if exc.stderr else PgError(str(exc)) from exc
         return done.text.splitlines()
 
@@ -206,11 +217,30 @@ class PgSession:
         self(Session(self._target.application, statement_timeout=0).prelude())
         return self
 
-    def __call__(self, sql: str) -> list[str]:
+    def __call__(self, sql: str, *, limit_seconds: float = ANSWER_SECONDS) -> list[str]:
         """Return the lines that ``sql`` prints.
 
-        :raises PgError: no connection, or a statement failed; the session has ended then.
+        :raises PgError: no connection, no answer in time, or a statement failed; the session has ended then.
         """
+        expired = threading.Event()
+        timer = threading.Timer(limit_seconds, self._expire, [expired])
+        timer.daemon = True
+        timer.start()
+        try:
+            return self._ask(sql)
+        except PgError as exc:
+            if expired.is_set():
+                raise PgError(f"psql did not answer within {limit_seconds:g} s: {HANGS}") from exc
+            raise
+        finally:
+            timer.cancel()
+
+    def _expire(self, expired: threading.Event) -> None:
+        expired.set()
+        if self._process and self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+
+    def _ask(self, sql: str) -> list[str]:
         if not (self._process and self._process.stdin and self._process.stdout):
             raise PgError("there is no session: use it inside with")
         end = f"end of {uuid.uuid4().hex}"

@@ -121,3 +121,28 @@ def test_dumps_keep_the_encoding_of_their_database():
 def test_what_pg_dump_says_becomes_one_line(stderr, line):
     exc = PipelineError("pg_dump failed (1)", name="pg_dump", code=1, stderr=stderr)
     assert str(tool_error(exc, "shop")) == line
+
+
+@pytest.fixture
+def hanging(monkeypatch):
+    """A psql that reads what it is told and never answers."""
+    made = target()
+    stage = _pg_target.Stage(["sh", "-c", "sleep 30"], name="psql")
+    monkeypatch.setattr(made, "stage", lambda *_arguments, **_options: stage)
+    return made
+
+
+def test_a_server_that_hangs_does_not_hang_us(hanging):
+    hanging._params["connect_timeout_seconds"] = 0
+    with pytest.raises(
+        PgError, match=r"^psql did not end within 0\.3 s: the server or the way to it hangs: look at its log"
+    ):
+        hanging.sql("shop", "SELECT 1;", timeout_seconds=0.1)
+
+
+def test_an_open_session_that_hangs_is_ended(hanging):
+    session = _pg_target.PgSession(hanging, "shop")
+    session._process = _pg_target.spawn(hanging.stage(), stdin=-1, stdout=-1, stderr=-2)
+    with pytest.raises(PgError, match=r"^psql did not answer within 0\.2 s: the server or the way to it hangs"):
+        session("SELECT 1;", limit_seconds=0.2)
+    session.__exit__(None, None, None)
