@@ -16,14 +16,15 @@ options:
       - V(swapped) exchanges the two by their names. What was live is kept as C(<path>.before-<time>). Where this fails it goes
         back by itself.
       - V(reverted) goes back. What was put in place is kept as C(<path>.failed-<time>); what was only prepared is deleted.
-      - V(pruned) deletes what the journal names as kept and is old enough.
+      - V(pruned) finishes a restore that is in place, so that another one can begin, and deletes what the journal names as kept and
+        is old enough.
     type: str
     required: true
     choices: [prepared, swapped, reverted, pruned]
   backup:
     description:
       - With O(state=prepared), the path of a backup, its name in O(directory), or V(latest), which is the newest of O(set) that
-        has passed a test restore.
+        has passed a test restore. V(latest) stays the one with which a restore was begun until that is finished or reverted.
     type: str
   directory:
     description: Directory of the backups, for a name or V(latest) in O(backup).

@@ -18,7 +18,7 @@ from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils._file_facts import XATTR
 from ansible_collections.runbook.ops.plugins.module_utils._file_tree import is_below
-from ansible_collections.runbook.ops.plugins.module_utils._store_backup import StoreError
+from ansible_collections.runbook.ops.plugins.module_utils._store_backup import StoreError, one_line
 
 CHUNK = 1 << 20
 NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -57,7 +57,7 @@ def extract(pieces: Iterator[bytes], wanted: Mapping[str, str]) -> dict[str, int
     except (tarfile.TarError, EOFError) as exc:
         raise StoreError(f"the archive is damaged: {exc}; take another backup") from exc
     except OSError as exc:
-        raise StoreError(f"cannot write {exc.filename or 'a file'}: {exc.strerror}") from exc
+        raise StoreError(f"cannot write {'' if exc.filename else 'a file: '}{one_line(exc)}") from exc
     work.finish()
     return work.counts
 

@@ -33,7 +33,17 @@ class FileRestore:
         self.name = params["name"]
         self._params = params
 
+    def asked(self) -> dict[str, Any]:
+        paths = clean_roots(self._params["paths"]) if self._params["paths"] else []
+        return {"paths": sorted(paths), "carry_excluded": self._params["carry_excluded"]}
+
     def plan(self, backup: Backup, stamp: str) -> dict[str, Any]:
+        host, here = backup.manifest["host"], socket.gethostname()
+        expected = self._params["from_host"] or here
+        if host != expected:
+            raise StoreError(
+                f"{backup.path} was made on the host {host}, not on {expected}: take another, or set from_host to {host}"
+            )
         roots = backup.manifest["content"]["roots"]
         paths = clean_roots(self._params["paths"] or list(roots))
         for path in paths:
@@ -51,11 +61,10 @@ class FileRestore:
         part = [path for path in paths if path not in roots]
         needed = sum(roots[root]["bytes"] for root in roots if any(is_below(path, root) for path in paths))
         self._refuse_full(paths, needed)
-        host = backup.manifest["host"]
         lines = [
             f"from {backup.path} of {backup.manifest['taken_at']}, {human_size(backup.manifest['size'])}",
             *(f"{path} is replaced, and kept as {make_item(path, stamp)['before']}" for path in paths),
-            *([f"it was made on {host}, this is {socket.gethostname()}"] if host != socket.gethostname() else []),
+            *([f"it was made on {host}, this is {here}"] if host != here else []),
             *(f"{path} is a part of what was saved: what it holds is not compared as a whole" for path in part),
         ]
         return {"items": [make_item(path, stamp) for path in paths], "lines": lines, "whole": not part}

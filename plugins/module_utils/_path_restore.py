@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, Protocol
@@ -24,13 +24,15 @@ from ansible_collections.runbook.ops.plugins.module_utils._path_swap import (
     remove,
 )
 from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_journal import Journal, JournalError
-from ansible_collections.runbook.ops.plugins.module_utils._restore_choice import choose, refuse_unproven
-from ansible_collections.runbook.ops.plugins.module_utils._store_backup import ERRORS, SECTION, StoreError
+from ansible_collections.runbook.ops.plugins.module_utils._restore_choice import LATEST, choose, refuse_unproven
+from ansible_collections.runbook.ops.plugins.module_utils._store_backup import ERRORS, SECTION, StoreError, one_line
 
 STATES = ["prepared", "swapped", "reverted", "pruned"]
 JOURNALS = "/var/lib/runbook-ops/restores"
 STAMP = "%Y%m%dT%H%M%SZ"
 FAILED_RESTORE = (*ERRORS, JournalError)
+# A journal that nothing was written into yet. Open is what is not finished; closed is what this has stopped and not started again.
+NOTHING = {"stage": "none", "open": False, "closed": False, "asked": {}}
 # The options that file_restore and redis_restore share.
 ARGUMENTS: dict[str, Any] = {
     "state": {"type": "str", "required": True, "choices": STATES},
@@ -51,6 +53,9 @@ class Kind(Protocol):
 
     name: str  # of the journal, and for people
     kind: str  # of the backups that fit
+
+    def asked(self) -> dict[str, Any]:
+        """Return what of the options says what is restored, beside the backup: with others it is another restore."""
 
     def plan(self, backup: Backup, stamp: str) -> dict[str, Any]:
         """Return ``items``, ``lines`` for people, and what else the steps need later. Refuse what cannot be done."""
@@ -78,7 +83,7 @@ class Restore:
     ) -> None:
         self._kind, self._params, self._check_mode, self._clock = kind, params, check_mode, clock
         self._journal = Journal(Path(params["journal_directory"]), kind.name, kind.kind)
-        self._entry: dict[str, Any] = {"stage": "none", "items": [], "kept": [], "seconds": {}, "lines": []}
+        self._entry: dict[str, Any] = {**NOTHING, "items": [], "kept": [], "seconds": {}, "lines": []}
         self._actions: list[str] = []
         self._reason = "a restore is asked for"
 
@@ -88,28 +93,33 @@ class Restore:
         :raises StoreError: it cannot be; after a failed exchange what was live is live again.
         """
         with nullcontext() if self._check_mode else self._journal.locked():
-            self._entry = self._journal.read() or self._entry
+            self._entry = {**self._entry, **(self._journal.read() or {})}
             before = self._entry["stage"]
+            trouble = self._reopen()
             getattr(self, f"_{self._params['state']}")()
+        # Where it does not start, another backup may be what it needs.
+        if trouble and self._params["state"] != "prepared":
+            raise StoreError(trouble)
         return self._result(before)
 
     def _prepared(self) -> None:
-        stage = self._entry["stage"]
-        if stage in ("swapping", "reverting"):
+        if self._entry["stage"] in ("swapping", "reverting"):
             raise StoreError(f"a restore of {self._kind.name} was cut off: finish it with state swapped, or revert it")
+        if self._is_under_way():
+            return
         backup = choose(self._params, self._kind.kind)
-        if stage == "prepared":
-            if backup.identity == self._entry["identity"]:
-                return
-            raise StoreError(f"{self._entry['backup']} is prepared already: swap or revert it before another one")
         self._reason = refuse_unproven(backup, self._params["accept_unproven"])
         at = datetime.fromtimestamp(int(self._clock()), timezone.utc)
         plan = self._kind.plan(backup, at.strftime(STAMP))
-        self._actions = [f"restore {backup.name} beside {item['live']}" for item in plan["items"]]
+        while any(identify(item[name]) for item in plan["items"] for name in ("new", "before", "failed")):
+            at += timedelta(seconds=1)  # another one was begun in this second
+            plan = self._kind.plan(backup, at.strftime(STAMP))
+        self._actions += [f"restore {backup.name} beside {item['live']}" for item in plan["items"]]
         told = {"backup": str(backup.path), "identity": backup.identity, "reason": self._reason}
         if self._check_mode:
             self._entry = {**self._entry, **plan, **told}
             return
+        told.update(asked=self._kind.asked(), open=True, closed=self._entry["closed"])
         self._drop_new()
         kept = self._entry["kept"]
         self._write({**plan, **told, "kept": kept, "seconds": {}, "since": f"{at:%Y-%m-%dT%H:%M:%SZ}"}, "preparing")
@@ -117,18 +127,71 @@ class Restore:
         try:
             self._kind.prepare(backup, self._entry)
         except BaseException:
-            self._drop_new()
-            self._write({**self._entry, "items": []}, "none")
+            with suppress(*FAILED_RESTORE):  # of a disk that is full or read-only: the next run deletes it
+                self._drop_new()
+                self._write({**self._entry, "items": [], "open": False}, "none")
             raise
         for item in self._entry["items"]:
             item["new_id"] = identify(item["new"])
         self._took("prepare", began)
         self._write(self._entry, "prepared")
 
+    def _is_under_way(self) -> bool:
+        """Return whether what is asked for is prepared already, or in place and not finished.
+
+        :raises StoreError: something else is.
+        """
+        entry, stage = self._entry, self._entry["stage"]
+        if not entry["open"] or stage not in ("prepared", "swapped"):
+            return False
+        same = entry["asked"] == self._kind.asked()
+        # The latest of when it was begun: a backup that was made since changes nothing.
+        if same and (
+            self._params["backup"] == LATEST or choose(self._params, self._kind.kind).identity == entry["identity"]
+        ):
+            return True
+        if stage == "prepared":
+            raise StoreError(
+                f"{entry['backup']} is prepared already{'' if same else ', of other things'}: swap or revert it before another one"
+            )
+        raise StoreError(
+            f"the restore of {entry['backup']} is in place and not finished: finish it with state pruned, or go back with state "
+            "reverted, before another begins"
+        )
+
+    def _reopen(self) -> str:
+        """Start what a killed run has stopped, unless this one goes on where that was; return why it does not start."""
+        entry, state = self._entry, self._params["state"]
+        under_way = entry["stage"] in ("swapping", "reverting") or (entry["stage"], state) == ("prepared", "swapped")
+        if not entry["closed"] or under_way:
+            return ""
+        self._actions, self._reason = [f"start {self._kind.name} again"], "a run that was killed has stopped it"
+        if self._check_mode:
+            return ""
+        try:
+            self._open(restored=False)
+        except FAILED_RESTORE as exc:
+            return one_line(exc)
+        self._write(self._entry, entry["stage"])
+        return ""
+
+    def _close(self) -> None:
+        self._write({**self._entry, "closed": True}, self._entry["stage"])
+        self._kind.close(self._entry)
+        reached("path_restore:closed")
+
+    def _open(self, *, restored: bool) -> None:
+        self._kind.open(self._entry, restored=restored)
+        self._entry["closed"] = False
+
     def _swapped(self) -> None:
         stage = self._entry["stage"]
         if stage == "swapped":
             return
+        if stage == "reverting":
+            raise StoreError(
+                f"a restore of {self._kind.name} was cut off on its way back: finish that with state reverted"
+            )
         if stage not in ("prepared", "swapping"):
             raise StoreError(f"nothing of {self._kind.name} is prepared: run with state prepared first")
         self._actions = [f"exchange {item['live']} and {item['new']}" for item in self._entry["items"]]
@@ -136,7 +199,7 @@ class Restore:
             return
         began = self._clock()
         try:
-            self._kind.close(self._entry)
+            self._close()
             if stage == "prepared":
                 for item in self._entry["items"]:
                     item["old_id"] = identify(item["live"])
@@ -144,13 +207,15 @@ class Restore:
             for item in self._entry["items"]:
                 put_in_place(item)
                 reached("path_restore:one")
-            self._kind.open(self._entry, restored=True)
+            self._open(restored=True)
         except FAILED_RESTORE as exc:
             try:
                 self._back()
             except FAILED_RESTORE as second:
-                raise StoreError(f"{exc}; going back failed as well: {second}; run with state reverted") from exc
-            raise StoreError(f"{exc}; went back: what was live before is live again") from exc
+                raise StoreError(
+                    f"{one_line(exc)}; going back failed as well: {one_line(second)}; run with state reverted"
+                ) from exc
+            raise StoreError(f"{one_line(exc)}; went back: what was live before is live again") from exc
         self._took("closed", began)
         self._keep("before")
         self._write(self._entry, "swapped")
@@ -160,10 +225,10 @@ class Restore:
         if stage in ("none", "reverted"):
             return
         if stage in ("preparing", "prepared"):
-            self._actions = [f"delete {item['new']}" for item in self._entry["items"]]
+            self._actions += [f"delete {item['new']}" for item in self._entry["items"]]
             if not self._check_mode:
                 self._drop_new()
-                self._write(self._entry, "reverted")
+                self._write({**self._entry, "open": False}, "reverted")
             return
         gone = [
             item["before"]
@@ -180,24 +245,29 @@ class Restore:
         began = self._clock()
         if self._entry["stage"] != "prepared":  # else nothing was exchanged, and what is new stays prepared
             self._write(self._entry, "reverting")
-            self._kind.close(self._entry)
+            self._close()
             for item in self._entry["items"]:
                 go_back(item)
                 reached("path_restore:back")
             self._entry["kept"] = [one for one in self._entry["kept"] if identify(one["path"])]
             self._keep("failed")
-            self._write(self._entry, "reverted")
-        self._kind.open(self._entry, restored=False)
+            self._write({**self._entry, "open": False}, "reverted")
+        self._open(restored=False)
         self._took("revert", began)
+        self._write(self._entry, self._entry["stage"])
 
     def _pruned(self) -> None:
         if self._entry["stage"] in ("preparing", "swapping", "reverting"):
             raise StoreError(f"a restore of {self._kind.name} was cut off: finish it with state swapped, or revert it")
         limit = datetime.fromtimestamp(self._clock(), timezone.utc) - timedelta(days=self._params["keep_days"])
         old = [one for one in self._entry["kept"] if one["since"] <= f"{limit:%Y-%m-%dT%H:%M:%SZ}"]
-        self._actions = [f"delete {one['path']}" for one in old]
-        if self._check_mode or not old:
+        done = self._entry["stage"] == "swapped" and self._entry["open"]
+        finish = [f"finish the restore of {self._kind.name}"] if done else []
+        self._actions += [*finish, *(f"delete {one['path']}" for one in old)]
+        if self._check_mode:
             return
+        if done:  # first: that something kept cannot be deleted leaves no restore open
+            self._write({**self._entry, "open": False}, "swapped")
         for one in old:
             remove(one["path"])
             self._entry["kept"].remove(one)
@@ -240,6 +310,7 @@ class Restore:
             "changed": changed,
             "actions": self._actions,
             "stage": entry["stage"],
+            "open": entry["open"],
             "backup": entry.get("backup"),
             "lines": entry["lines"],
             "kept": entry["kept"],

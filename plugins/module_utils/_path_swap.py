@@ -17,7 +17,7 @@ from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils._backup_set import sync_directory
 from ansible_collections.runbook.ops.plugins.module_utils._failpoint import reached
-from ansible_collections.runbook.ops.plugins.module_utils._store_backup import StoreError
+from ansible_collections.runbook.ops.plugins.module_utils._store_backup import StoreError, one_line
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 HERE, EXCHANGE = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
@@ -92,12 +92,15 @@ def go_back(item: Mapping[str, Any]) -> None:
 def remove(path: str) -> None:
     """Delete a file or a directory; nothing where it is gone.
 
-    :raises OSError: it cannot be deleted.
+    :raises StoreError: it cannot be deleted.
     """
-    if os.path.isdir(path) and not os.path.islink(path):  # noqa: PTH112, PTH114
-        shutil.rmtree(path)
-    else:
-        Path(path).unlink(missing_ok=True)
+    try:
+        if os.path.isdir(path) and not os.path.islink(path):  # noqa: PTH112, PTH114
+            shutil.rmtree(path)
+        else:
+            Path(path).unlink(missing_ok=True)
+    except OSError as exc:
+        raise StoreError(f"cannot delete {path}: {one_line(OSError(exc.errno, exc.strerror))}") from exc
 
 
 def _finish_exchange(item: Mapping[str, Any]) -> None:
@@ -112,7 +115,7 @@ def _rename(source: str, target: str) -> None:
     try:
         Path(source).rename(target)
     except OSError as exc:
-        raise StoreError(f"cannot rename {source} to {target}: {exc.strerror}") from exc
+        raise StoreError(f"cannot rename {source} to {target}: {one_line(OSError(exc.errno, exc.strerror))}") from exc
     sync_directory(Path(target).parent)
 
 
@@ -127,6 +130,6 @@ def _exchange(one: str, other: str) -> bool:
         number = ctypes.get_errno()
         if number in CANNOT:
             return False
-        raise StoreError(f"cannot exchange {one} and {other}: {os.strerror(number)}")
+        raise StoreError(f"cannot exchange {one} and {other}: {one_line(OSError(number, os.strerror(number)))}")
     sync_directory(Path(one).parent)
     return True

@@ -41,7 +41,16 @@ class RedisRestore:
         self.name = params["name"]
         self._params, self._sleep = params, sleep
 
+    def asked(self) -> dict[str, Any]:
+        return {}
+
     def plan(self, backup: Backup, stamp: str) -> dict[str, Any]:
+        saved_as, expected = backup.manifest.get("database"), self._params["from_name"] or self.name
+        if saved_as != expected:
+            raise StoreError(
+                f"{backup.path} is a backup of the Redis server {saved_as}, not of {expected}: take another, or set from_name to "
+                f"{saved_as}"
+            )
         container = container_of(self._params)
         service = Service(self._params["unit"], container, self._params["timeout_seconds"])
         server = server_of({**self._params, "service": None, "container": container})
@@ -57,8 +66,8 @@ class RedisRestore:
             f"{service.title} stops, {', '.join(item['live'] for item in items)} are replaced, and it starts again",
             f"go back with state reverted: what is live now is kept as {items[0]['before']}",
         ]
-        if backup.manifest.get("database") != self.name:
-            lines.append(f"it is a backup of {backup.manifest.get('database')}, this is {self.name}")
+        if saved_as != self.name:
+            lines.append(f"it is a backup of {saved_as}, this is {self.name}")
         told = {"unit": service.unit, "container": service.container, "keys": saved}
         return {"items": items, "lines": lines, **told}
 

@@ -25,7 +25,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._redis import (
 )
 from ansible_collections.runbook.ops.plugins.module_utils._redis_starter import starter
 from ansible_collections.runbook.ops.plugins.module_utils._redis_sync import fetch_rdb
-from ansible_collections.runbook.ops.plugins.module_utils._store_backup import StoreError
+from ansible_collections.runbook.ops.plugins.module_utils._store_backup import StoreError, one_line
 from ansible_collections.runbook.ops.plugins.module_utils._store_payload import read_payload
 from ansible_collections.runbook.ops.plugins.module_utils._tap import Tap
 from ansible_collections.runbook.ops.plugins.module_utils._units import human_size
@@ -58,7 +58,7 @@ def unpack_dump(
     try:
         content: dict[str, Any] = read_payload(backup, write, identity=identity, timeout_seconds=timeout_seconds)
     except OSError as exc:
-        raise StoreError(f"cannot write {target}: {exc.strerror or exc}") from exc
+        raise StoreError(f"cannot write the dump: {one_line(OSError(exc.errno, exc.strerror, str(target)))}") from exc
     return content
 
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import socket
 import time
@@ -45,6 +46,14 @@ class StoreError(Exception):
     """A backup that cannot be made, or not be used; the message is one line that says what to do."""
 
 
+ADVICE = {
+    errno.ENOSPC: "make room on that disk",
+    errno.EDQUOT: "make room within that quota",
+    errno.EROFS: "see why that file system can only be read (dmesg), and make it writable",
+    errno.EIO: "see what is wrong with that disk (dmesg)",
+    errno.EACCES: "become root",
+    errno.EPERM: "become root",
+}
 # What a backup or a restore may end with; anything else is a fault of ours.
 ERRORS = (
     StoreError,
@@ -162,10 +171,12 @@ def back_up(
 
 
 def one_line(exc: BaseException) -> str:
-    """Return what ``exc`` says."""
+    """Return what ``exc`` says, and for what an operating system says what to do."""
     if isinstance(exc, OSError) and exc.strerror:
-        return f"{exc.filename}: {exc.strerror}" if exc.filename else exc.strerror
-    return str(exc)
+        said = f"{exc.filename}: {exc.strerror}" if exc.filename else exc.strerror
+        advice = ADVICE.get(exc.errno or 0)
+        return f"{said}: {advice}, then run this again" if advice else said
+    return " ".join(str(exc).split())
 
 
 def refuse_full(wish: Wish, needed: int) -> None:

@@ -32,6 +32,11 @@ options:
     type: list
     elements: path
     default: []
+  from_host:
+    description:
+      - Host name of where the backup was made, where that is not this one. The backup of another host is refused otherwise.
+    type: str
+    default: ""
   carry_excluded:
     description:
       - Give what was left out of the backup, such as C(node_modules), a name in what is restored as well, by hard links to what is
@@ -77,6 +82,10 @@ stage:
     far it is now.
   returned: success
   type: str
+open:
+  description: Whether a restore is under way. V(pruned) finishes one that is in place.
+  returned: success
+  type: bool
 backup:
   description: Path of the backup that was prepared last.
   returned: success
@@ -113,6 +122,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._store_backup import o
 ARGUMENTS: dict[str, Any] = {
     "name": {"type": "str", "required": True},
     "paths": {"type": "list", "elements": "path", "default": []},
+    "from_host": {"type": "str", "default": ""},
     "carry_excluded": {"type": "bool", "default": True},
     **RESTORE,
 }

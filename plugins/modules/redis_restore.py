@@ -22,6 +22,10 @@ extends_documentation_fragment:
   - runbook.ops.redis
   - runbook.ops.path_restore
 options:
+  from_name:
+    description: The server that the backup is of, where it is not O(name). A backup of another one is refused otherwise.
+    type: str
+    default: ""
   unit:
     description: Unit of systemd that runs the server, unless it runs in a container.
     type: str
@@ -78,6 +82,10 @@ stage:
     far it is now.
   returned: success
   type: str
+open:
+  description: Whether a restore is under way. V(pruned) finishes one that is in place.
+  returned: success
+  type: bool
 backup:
   description: Path of the backup that was prepared last.
   returned: success
@@ -113,6 +121,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._redis_server import S
 from ansible_collections.runbook.ops.plugins.module_utils._store_backup import one_line
 
 ARGUMENTS: dict[str, Any] = {
+    "from_name": {"type": "str", "default": ""},
     "unit": {"type": "str"},
     "data_directory": {"type": "path"},
     "append_only": {"type": "bool"},

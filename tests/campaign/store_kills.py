@@ -59,6 +59,7 @@ def work(step: str, place: Path) -> None:
             "name": "app",
             "paths": [],
             "carry_excluded": True,
+            "from_host": "",
             "backup": "latest",
             "state": step,
         }

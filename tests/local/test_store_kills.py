@@ -18,9 +18,9 @@ from ansible_collections.runbook.ops.plugins.module_utils._backup_set import Set
 from ansible_collections.runbook.ops.plugins.module_utils._backup_verify import run as verify
 from ansible_collections.runbook.ops.plugins.module_utils._file_backup import FileStore
 from ansible_collections.runbook.ops.plugins.module_utils._file_restore import FileRestore
-from ansible_collections.runbook.ops.plugins.module_utils._path_restore import ARGUMENTS, Restore
+from ansible_collections.runbook.ops.plugins.module_utils._path_restore import ARGUMENTS, FAILED_RESTORE, Restore
 from ansible_collections.runbook.ops.plugins.module_utils._pipeline import PipelineError
-from ansible_collections.runbook.ops.plugins.module_utils._store_backup import StoreError, Wish, back_up
+from ansible_collections.runbook.ops.plugins.module_utils._store_backup import StoreError, Wish, back_up, one_line
 
 CAMPAIGN = Path(__file__).resolve().parents[1] / "campaign" / "store_kills.py"
 NOW = 1_790_000_000.0
@@ -74,7 +74,14 @@ def test_a_disk_that_is_too_small_to_restore_on_is_refused_and_nothing_is_replac
     back_up(Wish(tmp_path / "backups", "files"), FileStore("files", [str(app)], [], directory=where["directory"]))
     assert verify({**where, "drill": True})["problems"] == []
     known = {name: option.get("default") for name, option in ARGUMENTS.items()}
-    options = {"name": "app", "paths": [], "carry_excluded": True, "backup": "latest", "state": "prepared"}
+    options = {
+        "name": "app",
+        "paths": [],
+        "carry_excluded": True,
+        "from_host": "",
+        "backup": "latest",
+        "state": "prepared",
+    }
     params = {**known, **where, **options, "journal_directory": str(tmp_path / "journal")}
     with pytest.raises(StoreError, match="no room beside"):
         Restore(FileRestore(params), params, check_mode=False).run()
@@ -85,3 +92,48 @@ def test_a_disk_that_is_too_small_to_restore_on_is_refused_and_nothing_is_replac
         Restore(restore, params, check_mode=False).run()
     assert [path.name for path in small_disk.iterdir()] == ["app"]
     assert (app / "data").stat().st_size == 3 << 20
+
+
+def remount(place: Path, how: str) -> None:
+    subprocess.run(["mount", "-o", f"remount,{how}", str(place)], check=True)
+
+
+def test_a_disk_that_can_only_be_read_is_one_line_and_the_next_run_goes_on(small_disk: Path, tmp_path: Path) -> None:
+    app = small_disk / "app"
+    app.mkdir()
+    (app / "data").write_text("old")
+    where: dict[str, Any] = {"directory": str(tmp_path / "backups"), "set": "files"}
+    back_up(Wish(tmp_path / "backups", "files"), FileStore("files", [str(app)], [], directory=where["directory"]))
+    verify({**where, "drill": True})
+    (app / "data").write_text("broken")
+    known = {name: option.get("default") for name, option in ARGUMENTS.items()}
+    options = {"name": "app", "paths": [], "carry_excluded": True, "from_host": "", "backup": "latest"}
+
+    def restore(state: str, *, place: Path = tmp_path) -> dict[str, Any]:
+        params = {
+            **known,
+            **where,
+            **options,
+            "state": state,
+            "keep_days": 0,
+            "journal_directory": str(place / "journal"),
+        }
+        return Restore(FileRestore(params), params, check_mode=False).run()
+
+    for state in ("prepared", "swapped", "reverted", "pruned"):
+        remount(small_disk, "ro")
+        with pytest.raises(FAILED_RESTORE) as failed:
+            restore(state)
+        remount(small_disk, "rw")
+        said = one_line(failed.value)
+        assert "Read-only file system: see why" in said and "\n" not in said
+        if state == "swapped":  # its way back was cut off as well, and is finished first
+            restore("reverted")
+            restore("prepared")
+        restore(state)
+        assert (app / "data").read_text() == ("old" if state == "swapped" else "broken")
+    assert [path.name for path in small_disk.iterdir()] == ["app"]
+    remount(small_disk, "ro")
+    with pytest.raises(FAILED_RESTORE, match="cannot keep a journal"):
+        restore("prepared", place=small_disk)
+    remount(small_disk, "rw")

@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
+from ansible_collections.runbook.ops.plugins.module_utils import _path_restore
 from ansible_collections.runbook.ops.plugins.module_utils._backup_draft import Draft
 from ansible_collections.runbook.ops.plugins.module_utils._backup_proof import check, write_proof
 from ansible_collections.runbook.ops.plugins.module_utils._path_restore import Restore
@@ -34,12 +35,15 @@ class Kind:
     name, kind = "app", "files"
 
     def __init__(self, live):
-        self.live, self.calls, self.fail = live, [], None
+        self.live, self.calls, self.fail, self.paths = live, [], None, []
 
     def _called(self, name):
         self.calls.append(name)
         if self.fail == name:
             raise StoreError(f"{name} failed")
+
+    def asked(self):
+        return {"paths": self.paths}
 
     def plan(self, _backup, stamp):
         self._called("plan")
@@ -51,6 +55,8 @@ class Kind:
 
     def close(self, _entry):
         self._called("close")
+        if self.fail == "killed":
+            raise KeyboardInterrupt
 
     def open(self, _entry, *, restored):
         self._called("open restored" if restored else "open")
@@ -116,6 +122,7 @@ def test_of_a_failed_preparation_nothing_stays(run, kind, tmp_path):
 def test_what_is_kept_is_pruned_when_it_is_old_enough(run, tmp_path):
     run("prepared")
     run("swapped")
+    assert run("pruned", now=NOW + 6 * 86400)["actions"] == ["finish the restore of app"]
     assert not run("pruned", now=NOW + 6 * 86400)["changed"]
     assert len(run("pruned", now=NOW + 8 * 86400)["actions"]) == 1
     assert names(tmp_path) == ["app"]
@@ -125,6 +132,81 @@ def test_what_was_only_prepared_is_deleted(run, tmp_path):
     run("prepared")
     run("reverted")
     assert names(tmp_path) == ["app"]
+
+
+def test_the_same_backup_with_other_paths_is_not_what_is_prepared(run, kind):
+    run("prepared")
+    kind.paths = ["/another"]
+    with pytest.raises(StoreError, match="prepared already, of other things"):
+        run("prepared")
+
+
+def test_what_is_in_place_is_finished_before_another_restore_begins(run, tmp_path):
+    run("prepared")
+    assert run("swapped")["open"]
+    assert not run("prepared")["changed"]
+    newer = make_backup(tmp_path / "backups", day=3)
+    with pytest.raises(StoreError, match="in place and not finished"):
+        run("prepared", backup=newer.name)
+    result = run("pruned")
+    assert result["actions"] == ["finish the restore of app"] and not result["open"]
+    assert run("prepared", backup=newer.name)["stage"] == "prepared"
+
+
+@pytest.mark.parametrize(
+    ("state", "stage", "calls"),
+    [
+        ("prepared", "prepared", ["open"]),
+        ("reverted", "reverted", ["open"]),
+        ("pruned", "prepared", ["open"]),
+        ("swapped", "swapped", ["close", "open restored"]),
+    ],
+)
+def test_what_a_killed_run_has_stopped_is_started_by_the_next_one(run, kind, state, stage, calls):
+    run("prepared")
+    kind.fail = "killed"
+    with pytest.raises(KeyboardInterrupt):
+        run("swapped")
+    kind.fail, kind.calls = None, []
+    assert run(state, check_mode=True)["changed"] and kind.calls == []
+    result = run(state)
+    assert result["changed"] and result["stage"] == stage and kind.calls == calls
+    assert not run("reverted" if state == "swapped" else state)["changed"] or state == "swapped"
+
+
+def test_another_backup_can_be_prepared_where_what_was_stopped_does_not_start(run, kind, tmp_path):
+    run("prepared")
+    kind.fail = "killed"
+    with pytest.raises(KeyboardInterrupt):
+        run("swapped")
+    kind.fail = "open"
+    with pytest.raises(StoreError, match="open failed"):
+        run("reverted")
+    newer = make_backup(tmp_path / "backups", day=3)
+    assert run("prepared", backup=newer.name)["stage"] == "prepared"
+    assert run("swapped")["stage"] == "swapped"
+
+
+def test_of_a_preparation_that_cannot_be_cleaned_up_the_reason_is_told_and_the_next_run_goes_on(
+    run, kind, tmp_path, monkeypatch
+):
+    kind.fail = "prepare"
+    with monkeypatch.context() as patch, pytest.raises(StoreError, match="prepare failed"):
+        patch.setattr(
+            _path_restore, "remove", lambda path: (_ for _ in ()).throw(OSError(30, "Read-only file system", path))
+        )
+        run("prepared")
+    kind.fail = None
+    assert run("prepared", now=NOW + 60)["stage"] == "prepared"
+    assert names(tmp_path) == ["app", "app.restored"]
+
+
+def test_two_restores_in_one_second_keep_what_they_keep_apart(run, kind, tmp_path):
+    for _time in range(2):
+        for state in ("prepared", "swapped", "reverted"):
+            run(state)
+    assert kind.live.read_text() == "old"
+    assert names(tmp_path) == ["app", "app.failed", "app.failed"]
 
 
 @pytest.mark.parametrize("stage", ["swapping", "reverting"])
@@ -145,9 +227,10 @@ def test_nothing_can_be_put_in_place_that_was_not_prepared(run):
 
 def test_another_backup_is_not_prepared_over_one_that_is(run, tmp_path):
     run("prepared")
-    make_backup(tmp_path / "backups", day=3)
-    with pytest.raises(StoreError, match="swap or revert it before"):
-        run("prepared")
+    newer = make_backup(tmp_path / "backups", day=3)
+    assert not run("prepared")["changed"]  # the latest of when it was begun
+    with pytest.raises(StoreError, match="prepared already: swap or revert it before"):
+        run("prepared", backup=newer.name)
 
 
 @pytest.mark.parametrize(

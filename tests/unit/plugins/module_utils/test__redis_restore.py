@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from types import SimpleNamespace
 
 import pytest
 from ansible_collections.runbook.ops.plugins.module_utils import _redis_restore, _redis_starter
@@ -20,6 +21,17 @@ CONTENT = {"databases": {"0": {}}, "used_memory_bytes": 1}
 def dump(tmp_path):
     (tmp_path / "tried.rdb").write_bytes(b"REDIS0010")
     return tmp_path / "tried.rdb"
+
+
+@pytest.mark.parametrize(
+    ("saved_as", "from_name", "words"),
+    [("other", "", "of the Redis server other, not of main: take another, or set from_name to other"), ("main", "other", "not of other")],
+    ids=["of another server", "not of the one that is named"],
+)  # fmt: skip
+def test_a_backup_of_another_server_is_refused(saved_as, from_name, words):
+    backup = SimpleNamespace(path="/b/1", manifest={"database": saved_as, "content": {}})
+    with pytest.raises(StoreError, match=words):
+        _redis_restore.RedisRestore({"name": "main", "from_name": from_name}).plan(backup, "x")
 
 
 def test_a_new_dump_has_the_mode_of_the_live_one(dump, tmp_path):

@@ -118,5 +118,15 @@ def test_options_that_are_not_given_have_their_defaults():
     assert Wish.from_options({"directory": "/b", "set": "s", "compression": None}).compression == "auto"
 
 
-def test_an_error_of_the_system_names_its_file():
-    assert _store_backup.one_line(OSError(13, "Permission denied", "/x")) == "/x: Permission denied"
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(13, "Permission denied", "/x"), "/x: Permission denied: become root, then run this again"),
+        (OSError(28, "No space left on device"), "No space left on device: make room on that disk, then run this again"),
+        (OSError(2, "No such file or directory", "/x"), "/x: No such file or directory"),
+        (ValueError("one\n two"), "one two"),
+    ],
+    ids=["an account", "a full disk", "no advice", "lines"],
+)  # fmt: skip
+def test_an_error_is_one_line_that_says_what_to_do(error, said):
+    assert _store_backup.one_line(error) == said
