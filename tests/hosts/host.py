@@ -218,5 +218,7 @@ HOSTS = {
         # The same programs with nothing set up: for tests that bring their own private servers.
         Host("tools-12", Image("owlivion", "bookworm"), None, bare=True),
         Host("tools-13", Image("owlivion", "trixie"), None, bare=True),
+        # A server from nothing, for recoveries of Owlivion.
+        Host("drill-12", Image("drill", "bookworm"), "drill-1", bare=True),
     )
 }

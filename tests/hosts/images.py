@@ -46,6 +46,7 @@ TREE_OPTIONS = (
 # Which image another is built on.
 BELOW = {
     "controller": "base",
+    "drill": "base",
     "web": "base",
     "owlivion": "web",
     "plugspace": "web",
