@@ -7,13 +7,16 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import os
+import shutil
 import stat
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from ansible_collections.runbook.ops.plugins.module_utils._engine_file import LIB, File
+from ansible_collections.runbook.ops.plugins.module_utils._engine_file import ETC, LIB, UNITS, File
 
+STATES = "--property=Id,UnitFileState,ActiveState,NeedDaemonReload"
+TRIAL = "runbook-ops-trial-"  # followed by the process that tries
 CRONTABS = ("etc/crontab", "etc/cron.d/*", "var/spool/cron/crontabs/*", "var/spool/cron/*")
 
 
@@ -37,6 +40,7 @@ class EngineHost:
     """The host that the module runs on, by paths below its root. ``root`` is another directory than / in tests only."""
 
     tells = ""  # the name for people, in LIB, that points to the engine
+    own: tuple[str, ...] = (LIB, ETC)  # directories that go once they hold nothing
 
     def __init__(self, program: Callable[[str], Callable[..., str]], *, root: str = "/") -> None:
         """Prepare to look; ``program`` returns the door to a program."""
@@ -62,6 +66,46 @@ class EngineHost:
         """Return the name of the engine that the name for people points to."""
         link = self.root / LIB / self.tells
         return str(link.readlink()) if link.is_symlink() else None
+
+    def states(self, timers: list[str]) -> tuple[list[str], list[str]]:
+        """Return which of ``timers`` are enabled and run, and which of them and of what they start systemd knows otherwise than their files say.
+
+        A timer that runs goes on by what systemd has read, whatever stands in its file: a run that was killed before it told systemd leaves that.
+        """
+        if not timers:
+            return [], []
+        services = [timer.replace(".timer", ".service") for timer in timers]
+        on, stale = [], []
+        for block in self.systemctl("show", *timers, *services, STATES).split("\n\n"):
+            told = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
+            if told.get("UnitFileState") == "enabled" and told.get("ActiveState") == "active":
+                on.append(told["Id"])
+            if told.get("NeedDaemonReload") == "yes":
+                stale.append(told["Id"])
+        return [timer for timer in timers if timer in on], stale
+
+    def partials(self, units: str) -> list[str]:
+        """Return what a run left that was killed while it wrote a file: ours, of ``units``, or a crontab's."""
+        stem = self.tells.split(".", maxsplit=1)[0]
+        patterns = [f"{LIB}/.{stem}*.partial", f"{ETC}/.{stem}*.partial", f"{UNITS}/.{units}*.partial"]
+        patterns += [f"{Path(one).parent}/.{Path(one).name}.partial" for one in CRONTABS]
+        found = [path for pattern in patterns for path in self.root.glob(pattern)]
+        return sorted(str(path.relative_to(self.root)) for path in found)
+
+    @contextlib.contextmanager
+    def trial(self) -> Iterator[Path]:
+        """Yield a directory in memory to try things out in; what a killed run left there is removed."""
+        above = self.root / "run"
+        above.mkdir(exist_ok=True)
+        for left in above.glob(f"{TRIAL}*"):
+            if not Path("/proc", left.name[len(TRIAL) :]).exists():
+                shutil.rmtree(left, ignore_errors=True)
+        folder = above / f"{TRIAL}{os.getpid()}"
+        folder.mkdir(mode=0o700)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def crontabs(self) -> dict[str, str]:
         """Return the text of each crontab by its path."""

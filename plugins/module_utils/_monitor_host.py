@@ -7,7 +7,6 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,14 +14,16 @@ from typing import Any
 from ansible_collections.runbook.ops.plugins.module_utils import _monitor_install as made
 from ansible_collections.runbook.ops.plugins.module_utils import _monitor_run
 from ansible_collections.runbook.ops.plugins.module_utils._command import CommandError
-from ansible_collections.runbook.ops.plugins.module_utils._engine_file import LIB, UNITS, File, as_json, version
+from ansible_collections.runbook.ops.plugins.module_utils._engine_apply import EngineError
+from ansible_collections.runbook.ops.plugins.module_utils._engine_file import ETC, LIB, UNITS, File, as_json, version
 from ansible_collections.runbook.ops.plugins.module_utils._engine_host import (
     EngineHost,
     python_of_host,
     read_source,
     write,
 )
-from ansible_collections.runbook.ops.plugins.module_utils._monitor_plan import CONFIG, SECRETS, Installed
+from ansible_collections.runbook.ops.plugins.module_utils._engine_plan import Installed
+from ansible_collections.runbook.ops.plugins.module_utils._monitor_plan import CONFIG, SECRETS
 
 VAR, RUN = "var/lib/runbook-ops/monitor", "run/runbook-ops-monitor"
 STAMP = "var/lib/systemd/timers/stamp-runbook-ops-monitor.timer"
@@ -30,7 +31,7 @@ SEND_SECONDS = 60  # what sending and writing may take beside looking
 TELLS = "monitor.pyz"
 
 
-class MonitorError(Exception):
+class MonitorError(EngineError):
     """The monitor could not be installed, changed or removed; the message says what is there now."""
 
 
@@ -38,6 +39,7 @@ class Host(EngineHost):
     """The host that the module runs on."""
 
     tells = TELLS
+    own = (LIB, ETC, str(Path(VAR).parent))
 
     def wanted(self, options: Mapping[str, Any]) -> Installed:
         """Return what ``options`` ask for, whatever is there now; without crontabs."""
@@ -61,24 +63,21 @@ class Host(EngineHost):
             f"{LIB}/{name}": File(engine, 0o644),
             **{f"{UNITS}/{unit}": File(text.encode(), 0o644) for unit, text in units.items()},
         }
-        return Installed(files, name, enabled=True, active=True)
+        return Installed(files, name, timers=[made.TIMER])
 
     def observe(self) -> Installed:
         """Return what is there."""
         paths = [SECRETS, CONFIG, *self.engines("monitor-*.pyz"), *(f"{UNITS}/{unit}" for unit in made.UNITS)]
         files = {path: found for path in paths if (found := self.read(path))}
-        state = dict(
-            line.split("=", 1)
-            for line in self.systemctl("show", made.TIMER, "--property=UnitFileState,ActiveState").splitlines()
-            if "=" in line
-        )
+        on, stale = self.states([made.TIMER])
         return Installed(
             files,
             self.current(),
-            enabled=state.get("UnitFileState") == "enabled",
-            active=state.get("ActiveState") == "active",
+            timers=on,
             crontabs=self.crontabs(),
             leftovers=[path for path in (VAR, RUN, STAMP, *self._textfile(files)) if (self.root / path).exists()],
+            partials=self.partials("runbook-ops-monitor"),
+            stale=stale,
         )
 
     def try_out(self, wanted: Installed) -> None:
@@ -86,10 +85,10 @@ class Host(EngineHost):
 
         :raises MonitorError: it refuses it.
         """
-        with tempfile.TemporaryDirectory(prefix="runbook-ops-") as folder:
+        with self.trial() as folder:
             paths = {}
             for path, file in wanted.files.items():
-                paths[path] = Path(folder) / Path(path).name
+                paths[path] = folder / Path(path).name
                 write(paths[path], file)
             engine = paths[f"{LIB}/{wanted.current}"]
             try:

@@ -18,6 +18,7 @@ description:
   - The engine reads the configuration, and systemd the calendars, before any of it comes into use; what they refuse is not installed.
   - A run that the host slept through is made up for at boot. A task that fails is tried again; what is bad in the end makes the unit
     fail, which the probe C(systemd_failed) of M(runbook.ops.health) sees, and no line in the log says that it succeeded.
+  - A change that fails is taken back. What a killed run left is finished by the next, which asks systemd what it has read.
   - A line of cron is commented out after the timer that takes its place runs, and put back before that goes.
 extends_documentation_fragment:
   - runbook.ops.attributes
@@ -96,7 +97,7 @@ options:
     elements: str
     default: []
   replace_cron:
-    description: Comment those lines out.
+    description: Comment those lines out. One that was commented out for a program that is no longer in O(replaces) is put back.
     type: bool
     default: false
 seealso:
@@ -160,10 +161,12 @@ from datetime import date
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.runbook.ops.plugins.module_utils._backup_schedule import ScheduleError
-from ansible_collections.runbook.ops.plugins.module_utils._backup_schedule_host import Host, judge
-from ansible_collections.runbook.ops.plugins.module_utils._backup_schedule_plan import changes, diff, plan, predict
+from ansible_collections.runbook.ops.plugins.module_utils._backup_schedule import MARK, ScheduleError
+from ansible_collections.runbook.ops.plugins.module_utils._backup_schedule_host import Host
+from ansible_collections.runbook.ops.plugins.module_utils._backup_schedule_plan import SECTION, judge
 from ansible_collections.runbook.ops.plugins.module_utils._command import Command, CommandError
+from ansible_collections.runbook.ops.plugins.module_utils._engine_apply import EngineError, apply
+from ansible_collections.runbook.ops.plugins.module_utils._engine_plan import Cron, changes, diff, plan, predict, told
 
 LOG: dict[str, Any] = {"path": {"type": "path"}, "success": {"type": "str"}}
 JOB: dict[str, Any] = {
@@ -188,34 +191,32 @@ ARGUMENTS: dict[str, Any] = {
 
 def run(options: dict[str, Any], host: Host, *, check_mode: bool) -> dict[str, Any]:
     before, wanted = host.observe(), host.wanted(options)
-    steps = plan(before, wanted, replaces=options["replaces"], replace_cron=options["replace_cron"])
+    steps = plan(before, wanted, Cron(MARK, options["replaces"], options["replace_cron"]))
     after = predict(before, steps)
     if any(step.verb == "write" for step in steps):
         host.try_out(options, wanted)
 
     if steps and not check_mode:
-        host.apply(before, steps)
+        apply(host, before, steps)
         after = host.observe()
 
+    figures = {"before": len(before.timers), "after": len(after.timers), "unit": "timers"}
+    about = {"thing": "backup jobs", "section": SECTION, **figures}
     return {
         "changed": bool(steps),
-        "actions": [_told(step.verb, step.path) for step in steps],
+        "actions": told(steps),
         "schedule": {"engine": after.current, "timers": list(after.timers), "command": host.command()},
         "checks": judge(options, after, today=date.today()),
-        "changes": changes(before, after, steps),
-        "diff": diff(before, after),
+        "changes": changes(about, before, after, steps, mark=MARK),
+        "diff": diff(before, after, mark=MARK),
     }
-
-
-def _told(verb: str, path: str) -> str:
-    return f"{verb} {'/' if '/' in path else ''}{path}".rstrip()
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     try:
         result = run(module.params, Host(lambda name: Command(module, name)), check_mode=module.check_mode)
-    except (CommandError, ScheduleError) as exc:
+    except (CommandError, EngineError, ScheduleError) as exc:
         module.fail_json(msg=str(exc))
     except OSError as exc:
         module.fail_json(msg=f"{exc.filename or 'the jobs'}: {exc.strerror or exc}: run again, it goes on from here")

@@ -193,9 +193,12 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.runbook.ops.plugins.module_utils._command import Command, CommandError
+from ansible_collections.runbook.ops.plugins.module_utils._engine_apply import EngineError
+from ansible_collections.runbook.ops.plugins.module_utils._engine_plan import Cron, changes, diff, predict, told
 from ansible_collections.runbook.ops.plugins.module_utils._monitor_apply import apply, judge
-from ansible_collections.runbook.ops.plugins.module_utils._monitor_host import Host, MonitorError
-from ansible_collections.runbook.ops.plugins.module_utils._monitor_plan import changes, diff, plan, predict
+from ansible_collections.runbook.ops.plugins.module_utils._monitor_host import Host
+from ansible_collections.runbook.ops.plugins.module_utils._monitor_install import MARK
+from ansible_collections.runbook.ops.plugins.module_utils._monitor_plan import SECTION, plan
 
 SMTP: dict[str, Any] = {
     "host": {"type": "str", "required": True},
@@ -231,7 +234,7 @@ ARGUMENTS: dict[str, Any] = {
 
 def run(options: dict[str, Any], host: Host, *, check_mode: bool) -> dict[str, Any]:
     before, wanted = host.observe(), host.wanted(options)
-    steps = plan(before, wanted, replaces=options["replaces"], replace_cron=options["replace_cron"])
+    steps = plan(before, wanted, Cron(MARK, options["replaces"], options["replace_cron"]))
     after = predict(before, steps)
     if any(step.verb == "write" for step in steps):
         host.try_out(wanted)
@@ -240,13 +243,14 @@ def run(options: dict[str, Any], host: Host, *, check_mode: bool) -> dict[str, A
         apply(host, before, steps)
         after = host.observe()
 
+    about = {"thing": "monitor", "section": SECTION, "before": before.current, "after": after.current}
     return {
         "changed": bool(steps),
-        "actions": [f"{step.verb} /{step.path}" if step.path else step.verb for step in steps],
-        "monitor": {"engine": after.current, "timer": after.enabled and after.active, "command": host.command()},
+        "actions": told(steps),
+        "monitor": {"engine": after.current, "timer": bool(after.timers), "command": host.command()},
         "checks": judge(options, after),
-        "changes": changes(before, after, steps),
-        "diff": diff(before, after),
+        "changes": changes(about, before, after, steps, mark=MARK),
+        "diff": diff(before, after, mark=MARK),
     }
 
 
@@ -254,7 +258,7 @@ def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     try:
         result = run(module.params, Host(lambda name: Command(module, name)), check_mode=module.check_mode)
-    except (CommandError, MonitorError) as exc:
+    except (CommandError, EngineError) as exc:
         module.fail_json(msg=str(exc))
     except OSError as exc:
         module.fail_json(

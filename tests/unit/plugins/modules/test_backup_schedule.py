@@ -5,17 +5,20 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 from datetime import date
 from pathlib import Path
 
 import pytest
-from ansible_collections.runbook.ops.plugins.module_utils import _backup_schedule_host
-from ansible_collections.runbook.ops.plugins.module_utils._backup_schedule import ScheduleError, missing_night
+from ansible_collections.runbook.ops.plugins.module_utils import _backup_schedule_host, _engine_apply
+from ansible_collections.runbook.ops.plugins.module_utils._backup_schedule import SERVICE, ScheduleError, missing_night
 from ansible_collections.runbook.ops.plugins.module_utils._backup_schedule_host import Host
 from ansible_collections.runbook.ops.plugins.module_utils._command import CommandError
+from ansible_collections.runbook.ops.plugins.module_utils._engine_apply import EngineError
 from ansible_collections.runbook.ops.plugins.modules import backup_schedule
 
+SOURCES = functools.cache(_backup_schedule_host.needed_sources)
 CRON = "MAILTO=ops\n0 2 * * * root /srv/backup.sh\n0 3 * * * root /srv/other.sh\n"
 SECRETS = {"database:shop": "s3cret", "database:other": "not of ours"}
 
@@ -37,11 +40,17 @@ OPTIONS = {
 }
 
 
+@pytest.fixture(autouse=True)
+def sources_read_once(monkeypatch):
+    monkeypatch.setattr(_backup_schedule_host, "needed_sources", SOURCES)
+
+
 class FakeHost:
     """Stands for systemctl, systemd-analyze and Python, and can be told to fail at a call."""
 
     def __init__(self, root):
         self.root, self.calls, self.enabled, self.active, self.fail = root, [], set(), set(), None
+        self.loaded = {}  # what systemd has read of the units that run
 
     def __call__(self, program):
         name = "python" if Path(program).name.startswith("python") else program
@@ -53,17 +62,30 @@ class FakeHost:
             raise CommandError(f"{self.fail} failed (1): told to")
         verb, unit = arguments[0], arguments[-1]
         if verb == "show":
-            unit = arguments[1]
-            states = ("enabled" if unit in self.enabled else "", "active" if unit in self.active else "inactive")
-            return "UnitFileState={}\nActiveState={}\n".format(*states)
-        if verb == "enable":
+            return "\n".join(map(self.told, arguments[1:-1]))
+        if verb == "daemon-reload":
+            self.loaded = {name: self.read(name) for name in self.loaded}
+        elif verb == "enable":
             self.enabled.add(unit)
         elif verb == "restart":
             self.active.add(unit)
+            for name in (unit, unit.replace(".timer", ".service")):
+                self.loaded.setdefault(name, self.read(name))
         elif verb == "disable":
             self.enabled.discard(unit)
             self.active.discard(unit)
         return ""
+
+    def read(self, unit):
+        """Return the text of the unit's file, a template's for what is made of one."""
+        path = self.root / "etc/systemd/system" / unit
+        path = path if path.exists() else path.with_name(SERVICE)
+        return path.read_bytes() if path.exists() else None
+
+    def told(self, unit):
+        state = "enabled" if unit in self.enabled else "", "active" if unit in self.active else "inactive"
+        stale = "yes" if self.loaded.get(unit, self.read(unit)) != self.read(unit) else "no"
+        return "Id={}\nUnitFileState={}\nActiveState={}\nNeedDaemonReload={}\n".format(unit, *state, stale)
 
     @property
     def acted(self):
@@ -186,35 +208,119 @@ def test_jobs_that_are_none_are_refused(host, options, message):
 
 
 @pytest.mark.parametrize("call", ["systemctl daemon-reload", "systemctl enable", "systemctl restart"])
-def test_a_change_that_fails_is_put_back(host, call):
+def test_a_change_that_fails_is_taken_back_with_what_was_new(host, call):
+    run(host)
+    before = tree(host), host.enabled.copy(), host.active.copy()
+    host.fail = call
+    with pytest.raises(EngineError, match=r"failed.*back in place"):
+        run(host, delay_seconds=60, jobs=[job(), job("weekly")], tasks=[task(), task("weekly")])
+    assert (tree(host), host.enabled, host.active) == before
+
+
+def test_a_line_of_cron_comes_back_where_the_change_fails_after_it(host, monkeypatch):
+    (host.root / "etc/cron.d/later").write_text(CRON, encoding="utf-8")
+    run(host)
+    before, real = tree(host), Host.write_crontab
+
+    def write_crontab(self, path, text):
+        if path.endswith("shop") and "runbook.ops" in text:
+            raise OSError(28, "No space left on device", path)
+        real(self, path, text)
+
+    monkeypatch.setattr(Host, "write_crontab", write_crontab)
+    with pytest.raises(EngineError, match=r"No space left on device.*back in place"):
+        run(host, delay_seconds=60, replace_cron=True)
+    assert tree(host) == before
+
+
+def test_a_disk_that_was_full_before_the_first_file_leaves_all_as_it_was(host, monkeypatch):
     run(host)
     before = tree(host)
-    host.fail = call
-    with pytest.raises(ScheduleError, match=r"failed.*back in place"):
+
+    def write(_self, path, _file):
+        raise OSError(28, "No space left on device", path)
+
+    monkeypatch.setattr(Host, "write", write)
+    with pytest.raises(EngineError, match=r"No space left on device.*back in place"):
         run(host, delay_seconds=60)
-    after = tree(host)
-    assert {path: after.get(path) for path in before} == before
+    assert tree(host) == before
+
+
+class Killed(BaseException):
+    pass
+
+
+def kill_at(monkeypatch, number):
+    """Let the step of that number find no process to do it."""
+    real, done = _engine_apply.do_step, []
+
+    def do_step(host, step):
+        if len(done) == number:
+            raise Killed
+        done.append(step)
+        real(host, step)
+
+    monkeypatch.setattr(_engine_apply, "do_step", do_step)
 
 
 @pytest.mark.parametrize("number", range(6))
 def test_what_a_kill_leaves_behind_is_what_the_next_run_goes_on_from(host, monkeypatch, number):
-    class Killed(BaseException):
-        pass
-
-    real, done = Host._do, []
-
-    def do(self, step):
-        if len(done) == number:
-            raise Killed
-        done.append(step)
-        real(self, step)
-
     with monkeypatch.context() as patch:
-        patch.setattr(Host, "_do", do)
+        kill_at(patch, number)
         with contextlib.suppress(Killed):
             run(host)
     assert run(host)["schedule"]["timers"] == ["runbook-ops-backup@daily.timer"]
     assert run(host)["changed"] is False
+
+
+@pytest.mark.parametrize("number", range(8))
+def test_after_a_kill_in_a_change_systemd_knows_the_new_calendar(host, monkeypatch, number):
+    run(host)
+    wish = {"jobs": [job(calendar="*-*-* 05:00:00")], "timeout_seconds": 7200}
+    with monkeypatch.context() as patch:
+        kill_at(patch, number)
+        with contextlib.suppress(Killed):
+            run(host, **wish)
+    run(host, **wish)
+    timer = "runbook-ops-backup@daily.timer"
+    assert b"05:00:00" in host.loaded[timer]
+    assert b"TimeoutStartSec=7200" in host.loaded["runbook-ops-backup@daily.service"]
+    assert run(host, **wish)["changed"] is False
+
+
+def test_systemd_is_told_of_units_that_it_has_not_read_again(host):
+    run(host)
+    host.loaded["runbook-ops-backup@daily.timer"] = b"the old calendar"
+    predicted = run(host, check_mode=True)
+    result = run(host)
+    assert predicted == result
+    assert result["actions"] == ["reload", "enable runbook-ops-backup@daily.timer"]
+    assert result["changes"][0]["reason"] == "systemd had not read its units again"
+    assert "written since systemd read it" in result["diff"]["before"]
+    assert run(host)["changed"] is False
+
+
+def test_what_a_killed_run_left_half_written_or_tried_out_goes(host):
+    run(host)
+    left = [
+        host.root / name
+        for name in (
+            "etc/runbook-ops/.backup.secrets.json.partial",
+            "etc/cron.d/.shop.partial",
+            "run/runbook-ops-trial-0/x",
+        )
+    ]
+    left[2].parent.mkdir()
+    for path in left:
+        path.write_text("s3cret", encoding="utf-8")
+    other = host.root / "etc/runbook-ops/.monitor.json.partial"
+    other.touch()
+    result = run(host)
+    assert result["changes"][0]["reason"] == "a killed run had left something"
+    assert [path.exists() for path in left[:2]] == [False, False]
+    run(host, delay_seconds=60)  # this one tries something out
+    assert not left[2].exists()
+    assert other.exists()
 
 
 def test_a_timer_that_somebody_stopped_runs_again(host):
@@ -240,6 +346,18 @@ def test_cron_is_replaced_after_the_timer_runs_and_comes_back_before_it_goes(hos
     gone = run(host, state="absent")
     assert gone["actions"][0] == "crontab /etc/cron.d/shop"
     assert (host.root / "etc/cron.d/shop").read_text(encoding="utf-8") == CRON
+
+
+def test_a_line_of_cron_of_a_program_that_is_replaced_no_longer_comes_back(host):
+    run(host, replace_cron=True)
+    kept = run(host, replaces=[], replace_cron=False)
+    assert kept["changed"] is False
+    result = run(host, replaces=["/srv/other.sh"], replace_cron=True)
+    assert [(one["action"], one["reason"]) for one in result["changes"]] == [
+        ("put back", "0 2 * * * root /srv/backup.sh"),
+        ("commented out", "0 3 * * * root /srv/other.sh"),
+    ]
+    assert run(host, replaces=["/srv/other.sh"], replace_cron=True)["changed"] is False
 
 
 def test_the_removal_leaves_nothing(host):

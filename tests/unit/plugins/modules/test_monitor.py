@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 from pathlib import Path
 
 import pytest
 from ansible_collections.runbook.ops.plugins.module_utils import _monitor_install
 from ansible_collections.runbook.ops.plugins.module_utils._command import CommandError
+from ansible_collections.runbook.ops.plugins.module_utils._engine_apply import EngineError
 from ansible_collections.runbook.ops.plugins.module_utils._monitor_host import Host, MonitorError
 from ansible_collections.runbook.ops.plugins.modules import monitor
 
@@ -22,7 +24,13 @@ OPTIONS = {
     **{"webhook_ca_path": None, "alive_url": None, "textfile_directory": None},
     **{"replaces": ["/srv/healthcheck.sh"], "replace_cron": False},
 }
+SOURCES = functools.cache(_monitor_install.needed_sources)
 CRON = "*/5 * * * * root /srv/healthcheck.sh\n"
+
+
+@pytest.fixture(autouse=True)
+def sources_read_once(monkeypatch):
+    monkeypatch.setattr(_monitor_install, "needed_sources", SOURCES)
 
 
 class FakeHost:
@@ -30,6 +38,7 @@ class FakeHost:
 
     def __init__(self, root):
         self.root, self.calls, self.enabled, self.active, self.fail = root, [], "", "inactive", None
+        self.loaded = {}
 
     def __call__(self, program):
         name = "python" if Path(program).name.startswith("python") else program
@@ -40,7 +49,11 @@ class FakeHost:
         if self.fail == self.calls[-1]:
             raise CommandError(f"{self.fail} failed (1): told to")
         if arguments[0] == "show":
-            return f"UnitFileState={self.enabled}\nActiveState={self.active}\n"
+            stale = "yes" if self.loaded != self.units() else "no"
+            state = f"UnitFileState={self.enabled}\nActiveState={self.active}\nNeedDaemonReload={stale}\n"
+            return f"Id={_monitor_install.TIMER}\n{state}"
+        if arguments[0] in ("daemon-reload", "restart"):
+            self.loaded = self.units()
         if arguments[0] in ("enable", "disable"):
             self.enabled = f"{arguments[0]}d"
         if arguments[0] in ("restart", "disable"):
@@ -51,6 +64,9 @@ class FakeHost:
             folder.mkdir(parents=True, exist_ok=True)
             (folder / "state.json").write_text(json.dumps({"saved": 1, "config": config["digest"]}), encoding="utf-8")
         return ""
+
+    def units(self):
+        return {path.name: path.read_bytes() for path in (self.root / "etc/systemd/system").glob("*.*")}
 
     @property
     def acted(self):
@@ -126,7 +142,7 @@ def test_a_change_that_fails_is_put_back(host, call):
     run(host)
     before = {path: content for path, content in tree(host).items() if "state.json" not in path}
     host.fail = call
-    with pytest.raises(MonitorError, match=r"failed.*back in place"):
+    with pytest.raises(EngineError, match=r"failed.*back in place"):
         run(host, interval_seconds=60)
     after = tree(host)
     assert {path: after.get(path) for path in before} == before
@@ -153,12 +169,33 @@ def test_what_a_kill_leaves_behind_is_what_the_next_run_goes_on_from(host, monke
     assert run(host)["changed"] is False
 
 
+def test_after_a_kill_before_it_was_told_systemd_knows_the_new_interval(host, monkeypatch):
+    run(host)
+
+    class Killed(BaseException):
+        pass
+
+    def link(_self, _engine):
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_monitor_install, "MAIN", f"{_monitor_install.MAIN}# new\n")
+        patch.setattr(Host, "link", link)
+        with contextlib.suppress(Killed):
+            run(host, interval_seconds=60)
+        patch.undo()
+        patch.setattr(_monitor_install, "MAIN", f"{_monitor_install.MAIN}# new\n")
+        run(host, interval_seconds=60)
+    assert b"every 60 s" in host.loaded[_monitor_install.TIMER]
+    assert host.loaded == host.units()
+
+
 def test_a_timer_that_somebody_stopped_runs_again(host):
     run(host)
     host.active = "inactive"
     result = run(host)
-    assert result["actions"] == ["enable"]
-    assert result["changes"][0]["reason"] == "its timer did not run"
+    assert result["actions"] == ["enable runbook-ops-monitor.timer"]
+    assert result["changes"][0]["reason"] == "a timer did not run"
 
 
 def test_cron_is_reported_and_left_alone(host):
