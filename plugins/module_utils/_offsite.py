@@ -38,7 +38,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._s3_objects import (
     read_text,
     side_by_side,
 )
-from ansible_collections.runbook.ops.plugins.module_utils._s3_pieces import measure_all
+from ansible_collections.runbook.ops.plugins.module_utils._s3_pieces import FileError, measure_all
 from ansible_collections.runbook.ops.plugins.module_utils._s3_storage import GoneError, S3Error, Storage
 from ansible_collections.runbook.ops.plugins.module_utils._s3_upload import (
     Settings,
@@ -82,6 +82,7 @@ def copy_backup(
     """Bring a backup into the bucket, prove it, and mark it as complete. What is there already is not sent again.
 
     :param compare: content, checksum, or auto: the content of what is smaller than :data:`READ_BACK_BYTES`
+    :raises FileError: what is here is damaged, or cannot be read.
     :raises S3Error: it was refused, did not succeed in time, or what is there is not what was sent.
     """
     size = int(backup.manifest["size"])
@@ -118,7 +119,7 @@ class Copier:
         try:
             size = file.stat().st_size
         except OSError as exc:
-            raise S3Error(f"cannot read {file} ({exc.strerror}): is it being removed?") from exc
+            raise FileError(f"cannot read {file} ({exc.strerror}): is it being removed?") from exc
         head = look(self.storage, key, checksum=self.settings.checksums)
         if head is not None and head.size == size and head.sha256 == self.sums[path]:
             fault, read = self._compare(key, path, size, head, None)

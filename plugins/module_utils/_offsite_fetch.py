@@ -73,13 +73,14 @@ def local_one(directory: Path, copy: Copy) -> Backup | None:
     return backup
 
 
-def refuse_full(directory: Path, copy: Copy) -> None:
+def refuse_full(directory: Path, copy: Copy, *, reclaimable: int = 0) -> None:
     """Return where there is room for a copy.
 
+    :param reclaimable: bytes that are freed before it comes, because a killed run left them
     :raises OffsiteError: there is none.
     """
     try:
-        free = shutil.disk_usage(directory).free
+        free = shutil.disk_usage(directory).free + reclaimable
     except OSError as exc:
         raise OffsiteError(f"cannot fetch into {directory} ({exc.strerror}): make it, or correct directory") from exc
     if free < copy.size * ROOM:

@@ -19,6 +19,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._backup_set import (
     clean_up,
     list_backups,
     locked,
+    reclaimable,
 )
 from ansible_collections.runbook.ops.plugins.module_utils._offsite import (
     copy_backup,
@@ -51,7 +52,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._offsite_report import
 )
 from ansible_collections.runbook.ops.plugins.module_utils._retention import describe_keep, read_keep
 from ansible_collections.runbook.ops.plugins.module_utils._s3_objects import abort, keeps_versions, side_by_side
-from ansible_collections.runbook.ops.plugins.module_utils._s3_pieces import MIB
+from ansible_collections.runbook.ops.plugins.module_utils._s3_pieces import MIB, FileError
 from ansible_collections.runbook.ops.plugins.module_utils._s3_storage import Place, S3Error, Storage
 from ansible_collections.runbook.ops.plugins.module_utils._s3_upload import Settings
 from ansible_collections.runbook.ops.plugins.module_utils._units import parse_duration, parse_size
@@ -114,10 +115,38 @@ class Run:
             self.changes += [copied_change(one, where=self.where, compared=None, seconds=None) for one in missing]
         elif self.actions:
             with locked(self.directory, f"{self.set}.offsite"):
-                for backup in missing:
-                    self._copy(backup)
+                damaged = self._copy_all(missing)
                 side_by_side(self.storage, self.jobs, [renew for _name, renew in renewals])
+            self._tell(damaged)
         return [foresee(backup) for backup in missing]
+
+    def _copy_all(self, missing: list[Backup]) -> dict[str, str]:
+        """Copy what can be copied; return what is wrong with the others here, by name.
+
+        :raises S3Error: the storage refuses, or cannot be reached: it would not take the next one either.
+        """
+        damaged = {}
+        for backup in missing:
+            try:
+                self._copy(backup)
+            except (FileError, OSError) as exc:
+                self.storage.stop.clear()
+                if backup.path.is_dir():  # else it has been rotated meanwhile
+                    damaged[backup.name] = str(exc)
+        return damaged
+
+    def _tell(self, damaged: Mapping[str, str]) -> None:
+        """Return where nothing is damaged.
+
+        :raises OffsiteError: something is; the others have been copied.
+        """
+        if damaged:
+            name, why = min(damaged.items())
+            others = sorted(set(damaged) - {name})
+            more = f"; nor could {', '.join(others)}" if others else ""
+            raise OffsiteError(
+                f"{name} could not be copied: {why}{more}. All others are in {self.where}. Run backup_verify, and delete what is damaged"
+            )
 
     def _copy(self, backup: Backup) -> None:
         began = time.monotonic()
@@ -140,7 +169,7 @@ class Run:
         self.result["path"] = str(self.directory / copy.name)
         if local_one(self.directory, copy) is not None:
             return
-        refuse_full(self.directory, copy)
+        refuse_full(self.directory, copy, reclaimable=reclaimable(self.directory, self.set))
         self.actions.append(f"fetch {copy.name}")
         began, seconds = time.monotonic(), None
         if not self.check_mode:

@@ -18,6 +18,10 @@ MOST_PARTS = 10_000
 MIB = 1 << 20
 
 
+class FileError(S3Error):
+    """The file here cannot be read, or is not what it must be; nothing is wrong with the storage."""
+
+
 class Part(NamedTuple):
     """A piece of a file, and what is known of its bytes."""
 
@@ -31,7 +35,7 @@ class Part(NamedTuple):
 def measure(path: Path, offset: int, size: int, whole: Any = None) -> Part:
     """Return a piece of a file with its hashes; ``whole``, a hash of all of it, is fed on the way.
 
-    :raises S3Error: the file cannot be read, or is shorter.
+    :raises FileError: the file cannot be read, or is shorter.
     """
     sha256, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
     for block in blocks(path, offset, size):
@@ -45,7 +49,7 @@ def measure(path: Path, offset: int, size: int, whole: Any = None) -> Part:
 def blocks(path: Path, offset: int, size: int) -> Iterator[bytes]:
     """Yield a piece of a file.
 
-    :raises S3Error: the file cannot be read, or is shorter.
+    :raises FileError: the file cannot be read, or is shorter.
     """
     try:
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
@@ -55,9 +59,9 @@ def blocks(path: Path, offset: int, size: int) -> Iterator[bytes]:
                 size -= len(block)
                 yield block
     except OSError as exc:
-        raise S3Error(f"cannot read {path} ({exc.strerror}): is it being removed?") from exc
+        raise FileError(f"cannot read {path} ({exc.strerror}): is it being removed?") from exc
     if size:
-        raise S3Error(f"{path} has become shorter while it was copied: it is not the backup that it was")
+        raise FileError(f"{path} has become shorter while it was copied: it is not the backup that it was")
 
 
 def split(size: int, part_bytes: int) -> list[tuple[int, int]]:
@@ -78,7 +82,7 @@ def checksum(parts: list[Part]) -> str:
 def measure_all(path: Path, size: int, sha256: str, part_bytes: int) -> str:
     """Return the :func:`checksum` that an upload of a file would have.
 
-    :raises S3Error: the file is not the one with the hash ``sha256``.
+    :raises FileError: the file is not the one with the hash ``sha256``.
     """
     whole = hashlib.sha256()
     parts = [measure(path, offset, length, whole) for offset, length in split(size, part_bytes)]
@@ -89,7 +93,7 @@ def measure_all(path: Path, size: int, sha256: str, part_bytes: int) -> str:
 def refuse_other(path: Path, found: str, sha256: str) -> None:
     """Return where a file has the hash that it must have.
 
-    :raises S3Error: it has another.
+    :raises FileError: it has another.
     """
     if found != sha256:
-        raise S3Error(f"{path} is damaged: its SHA-256 is not the one that was written; copy another backup")
+        raise FileError(f"{path} is damaged: its SHA-256 is not the one that was written; copy another backup")

@@ -312,6 +312,8 @@ def main() -> None:
         module.fail_json(msg=str(exc), **exc.details)
     except (S3Error, SetError, ValueError) as exc:
         module.fail_json(msg=str(exc))
+    except OSError as exc:
+        module.fail_json(msg=f"{exc.filename or 'the backups'}: {exc.strerror or exc}: remove the cause and run again")
     module.exit_json(**result)
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shutil
 import threading
 from datetime import datetime, timedelta, timezone
 from email.utils import formatdate
@@ -266,6 +267,36 @@ def test_what_was_done_before_a_failure_is_told(bucket, sets):
     with pytest.raises(OffsiteError, match=r"toc.dat is damaged") as raised:
         go(bucket, sets)
     assert [change["thing"] for change in raised.value.details["changes"]] == [newest.name]
+
+
+def test_a_damaged_backup_keeps_no_other_from_being_copied(bucket, sets):
+    older, newest = list_backups(sets, "shop")
+    (newest.path / "dump/toc.dat").write_bytes(b"y" * 1000)
+    with pytest.raises(OffsiteError, match=rf"{newest.name} could not be copied: .*toc.dat is damaged.* All others"):
+        go(bucket, sets)
+    assert [one["name"] for one in go(bucket, sets, state="listed")["copies"]] == [older.name]
+
+
+def test_of_two_that_cannot_be_read_both_are_named(bucket, sets):
+    names = [one.name for one in list_backups(sets, "shop")]
+    for name in names:
+        (sets / name / "dump/toc.dat").unlink()
+    with pytest.raises(OffsiteError, match=rf"{names[0]} could not be copied: cannot read .*nor could {names[1]}"):
+        go(bucket, sets)
+
+
+def test_what_a_killed_run_left_counts_as_room(bucket, sets, tmp_path, monkeypatch):
+    go(bucket, sets)
+    back = tmp_path / "back"
+    left = back / f"{list_backups(sets, 'shop')[1].name}.partial"
+    left.mkdir(parents=True)
+    (left / "toc.dat").write_bytes(b"x" * 100_000)
+    usage = shutil.disk_usage(back)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage._replace(free=0))
+    assert go(bucket, back, state="fetched")["changed"]
+    assert not left.exists()
+    with pytest.raises(OffsiteError, match="make room"):
+        go(bucket, back, state="fetched", name=list_backups(sets, "shop")[0].name)
 
 
 def test_without_a_copy_the_check_is_red(bucket, sets):
