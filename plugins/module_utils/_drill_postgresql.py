@@ -39,7 +39,7 @@ def drill(backup: Backup, options: Mapping[str, Any]) -> dict[str, Any]:
     target = PgTarget(options, application="runbook.ops backup_verify")
     content = backup.manifest["content"]
     drop_abandoned(target)  # before the room is looked at: they may be what takes it
-    _check_room(target, content)
+    check_room(target, content)
     began = time.monotonic()
     now = datetime.now(timezone.utc)
     how = Load(
@@ -116,7 +116,7 @@ def check_indexes(target: PgTarget, database: str, most_bytes: int | None) -> tu
     return True, None
 
 
-def _check_room(target: PgTarget, content: Mapping[str, Any]) -> None:
+def check_room(target: PgTarget, content: Mapping[str, Any]) -> None:
     """Refuse a test that would fill the disk of a server that works.
 
     :raises PgError: it has no room. Where it cannot be told, it is taken to have.

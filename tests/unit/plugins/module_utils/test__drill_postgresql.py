@@ -90,6 +90,6 @@ def test_a_test_that_would_fill_the_server_s_disk_is_refused(
     target: Any = FakeTarget(["/var/lib/postgresql"])
     if refused:
         with pytest.raises(PgError, match="test restore needs 120 MB, and the server's disk has"):
-            drill._check_room(target, {"size_bytes": 100_000_000})
+            drill.check_room(target, {"size_bytes": 100_000_000})
     else:
-        drill._check_room(target, {"size_bytes": 100_000_000})
+        drill.check_room(target, {"size_bytes": 100_000_000})
