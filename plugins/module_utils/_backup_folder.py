@@ -80,14 +80,17 @@ class Folder:
         self.sidecars = dated.sidecars
         first = next((index for index, key in enumerate(dated.backups) if self.beside(key[NAME])), 0)
         self.before_sidecars = {key[NAME] for key in dated.backups[:first]}
-        for name in dated.sets:
+        last = ""
+        for name in sorted(dated.sets):
             backup = read_set(self.path / name) if self.is_directory(name) else None
             if backup is None:
                 self.strays.append(name)
                 continue
             self.sets.add(name)
-            # Names of files tell the host's local time: so that all are in one order, this one is told in it too.
-            dated.backups.append(f"{backup.taken_at.astimezone().strftime(STAMP)}/{name}")
+            # Names of files tell the host's local time: so that all are in one order, this one is told in it too. Where the clocks go
+            # back an hour comes twice: what is newer stays newer.
+            last = max(last, backup.taken_at.astimezone().strftime(STAMP))
+            dated.backups.append(f"{last}/{name}")
         if dated.sets:
             dated.backups.sort()
 
@@ -226,8 +229,25 @@ class Folder:
             self.clear(name + REMOVED)
         return size
 
+    def finish(self, leftovers: list[str]) -> None:
+        """Delete what a killed run was deleting.
+
+        :raises RotationError: something cannot be deleted.
+        """
+        for name in leftovers:
+            try:
+                self.clear(name)
+            except OSError as exc:
+                raise RotationError(
+                    f"cannot delete {exc.filename} in {self.path / name} ({exc.strerror}), which a killed run was deleting: nothing else "
+                    "was deleted. Remove the cause and run again"
+                ) from exc
+
     def clear(self, name: str) -> None:
-        """Delete the directory ``name`` with all that is in it."""
+        """Delete the directory ``name`` with all that is in it.
+
+        :raises OSError: something in it cannot be deleted.
+        """
         _clear(name, self.descriptor, self.device)
         reached("backup_rotate:cleared")
 
@@ -239,8 +259,6 @@ def _held(path: Path, set_name: str) -> Iterator[None]:
         lock.__enter__()
     except SetError as exc:
         raise RotationError(str(exc)) from exc
-    except OSError as exc:
-        raise RotationError(f"cannot lock the backups {set_name} in {path} ({exc.strerror})") from exc
     try:
         yield
     finally:

@@ -12,6 +12,7 @@ import json
 import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -83,11 +84,17 @@ def write_proof(backup: Backup, proof: Mapping[str, Any]) -> None:
     """Replace the proof of ``backup``, bound to its identity."""
     text = json.dumps({**proof, "identity": backup.identity}, indent=1, sort_keys=True) + "\n"
     path = backup.path / f"{PROOF}.partial"
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as exc:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+        exc.filename = exc.filename or str(path)
+        raise
     path.replace(backup.path / PROOF)
     sync_directory(backup.path)
 

@@ -98,8 +98,7 @@ def _rotate(
     faults = {name: why for name, why in ((name, folder.fault(name)) for name in named) if why}
     reached("backup_rotate:planned")
     if not check_mode:
-        for name in leftovers:
-            folder.clear(name)
+        folder.finish(leftovers)
     removed, size = folder.remove(plan.delete, check_mode=check_mode)
     return Rotation(
         directory=options["directory"],

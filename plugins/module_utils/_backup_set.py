@@ -32,6 +32,7 @@ from typing import Any, NamedTuple
 
 FORMAT = 1
 MANIFEST, SUMS, PROOF = "manifest.json", "SHA256SUMS", "verified.json"
+AHEAD_SECONDS = 300  # what is dated further in the future says that a clock was wrong, not that it is new
 PARTIAL, REMOVED = ".partial", ".removed"
 STAMP = "%Y%m%dT%H%M%SZ"
 SET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
@@ -177,10 +178,15 @@ def is_inside(relative: str) -> bool:
 def locked(directory: Path, prefix: str) -> Iterator[None]:
     """Hold the lock of the set ``prefix``: one at a time writes or removes its backups. A process that dies lets go of it.
 
-    :raises SetError: another process holds it.
+    :raises SetError: another process holds it, or the directory cannot be written to.
     """
     path = directory / f".{prefix}.lock"
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as exc:
+        raise SetError(
+            f"cannot write {path} ({exc.strerror}): nothing was done; make room, or let this account write there"
+        ) from exc
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -7,7 +7,6 @@ A proof that no longer holds is taken away before anything else is done.
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 import time
 from collections.abc import Callable, Mapping
@@ -19,6 +18,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._backup_proof import c
 from ansible_collections.runbook.ops.plugins.module_utils._backup_set import (
     PROOF,
     Backup,
+    SetError,
     list_backups,
     locked,
     set_name,
@@ -119,7 +119,7 @@ class Verification:
             now=self.now,
             max_age=self.max_age,
             drill_max_age=self.drill_max_age,
-            drilled=self.params["drill"] and not self.check_mode,
+            drilled=self.params["drill"],
         )
         return {
             "changed": bool(self.changes),
@@ -148,7 +148,7 @@ class Verification:
                 self.say(
                     backup, "withdraw the proof of", "; ".join(look.problems[:3]), before="verified", after="damaged"
                 )
-                self.act(lambda: _withdraw(backup))
+                self.act(lambda: _withdraw(backup), f"{backup.name} is damaged ({look.problems[0]}): never restore it")
             look.drill = look.failed_drill = None
         elif proof is None or checked.files != proof.get("files") or not known:
             reason = "it is new" if proof is None else "it was written to" if known else "it was read long ago"
@@ -169,6 +169,7 @@ class Verification:
         last = (look.drill or {}).get("at")
         reason = f"the last was at {last}" if last else "it has not been restored yet"
         if self.check_mode:
+            look.foreseen = True
             self.say(backup, "restore as a test", reason, before=reason, after="restored and compared")
             return
         told = {"at": write_time(self.now), **self.tried(backup)}
@@ -199,15 +200,27 @@ class Verification:
             "drill": look.drill,
             **({"failed_drill": look.failed_drill} if look.failed_drill else {}),
         }
-        self.act(lambda: write_proof(look.backup, proof))
+        self.act(lambda: write_proof(look.backup, proof), f"{look.backup.name} is not verified")
         look.proof = proof
         reached("backup_verify:proven")
 
-    def act(self, work: Callable[[], None]) -> None:
-        """Change something, unless we only look; a backup that has been removed meanwhile needs no proof."""
-        if not self.check_mode:
-            with contextlib.suppress(FileNotFoundError):
-                work()
+    def act(self, work: Callable[[], None], otherwise: str) -> None:
+        """Change something, unless we only look; a backup that has been removed meanwhile needs no proof.
+
+        :param otherwise: what is so where it cannot be changed
+        :raises SetError: it cannot.
+        """
+        if self.check_mode:
+            return
+        try:
+            work()
+        except FileNotFoundError:
+            return
+        except OSError as exc:
+            raise SetError(
+                f"{otherwise}. Its proof {exc.filename or self.directory} cannot be changed ({exc.strerror}): make room, or let "
+                "this account write there, then verify again"
+            ) from exc
 
     def say(
         self,

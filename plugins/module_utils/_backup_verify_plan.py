@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
-from ansible_collections.runbook.ops.plugins.module_utils._backup_set import Backup
+from ansible_collections.runbook.ops.plugins.module_utils._backup_set import AHEAD_SECONDS, Backup
 from ansible_collections.runbook.ops.plugins.module_utils._checks import judge_high, make_check
 from ansible_collections.runbook.ops.plugins.module_utils._units import human_duration
 
@@ -18,7 +18,6 @@ DAMAGED = (
     "never restore it: take a backup now, look at the disk it lies on (smartctl, kernel log), "
     "and delete it once a newer one is verified"
 )
-AHEAD_SECONDS = 300
 
 
 @dataclass
@@ -31,6 +30,7 @@ class Look:
     checked: bool = False
     drill: dict[str, Any] | None = None  # the last that passed
     failed_drill: dict[str, Any] | None = None  # the last, where it did not
+    foreseen: bool = False  # a run that is not a prediction would restore it now
 
     @property
     def verified(self) -> bool:
@@ -175,6 +175,10 @@ def _drill(looks: Sequence[Look], *, prefix: str, now: datetime, max_age: float 
         for look in looks
         if look.verified and (age := age_of((look.drill or {}).get("at"), now)) is not None
     ]
+    foreseen = [look.backup.name for look in looks if look.foreseen]
+    if foreseen:
+        detail = f"{foreseen[-1]} would be restored and compared now"
+        return make_check(identity, status="ok", detail=detail, limit=max_age, **about)
     if not ages:
         remedy = "run backup_verify with drill, with the key where they are encrypted"
         return make_check(identity, status="critical", detail="no backup has been restored yet", remedy=remedy, **about)

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 from ansible_collections.runbook.ops.plugins.module_utils._backup_draft import Draft, wait_for_a_name
 from ansible_collections.runbook.ops.plugins.module_utils._backup_set import (
+    AHEAD_SECONDS,
     Backup,
     SetError,
     clean_up,
@@ -68,7 +69,6 @@ ARGUMENTS: dict[str, Any] = {
     "lock_timeout_seconds": {"type": "int", "default": 60},
 }
 MOST_JOBS = 4
-AHEAD_SECONDS = 300  # a backup from further in the future says that a clock was wrong, not that it is new
 END_SESSIONS = """
 SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
 WHERE application_name = {} AND pid <> pg_backend_pid() AND pg_has_role(usesysid, 'MEMBER');

@@ -272,6 +272,8 @@ def main() -> None:
         result = rotate(module.params, now=datetime.now(), check_mode=module.check_mode)
     except (RotationError, ValueError) as exc:
         module.fail_json(msg=str(exc))
+    except OSError as exc:
+        module.fail_json(msg=f"{exc.filename or 'the backups'}: {exc.strerror or exc}: remove the cause and run again")
     module.exit_json(**result)
 
 

@@ -202,6 +202,8 @@ def main() -> None:
         result = run(module.params, check_mode=module.check_mode)
     except (SetError, ValueError) as exc:
         module.fail_json(msg=str(exc))
+    except OSError as exc:
+        module.fail_json(msg=f"{exc.filename or 'the backups'}: {exc.strerror or exc}: remove the cause and run again")
     if result["problems"]:
         more = f" (and {len(result['problems']) - 1} more)" if len(result["problems"]) > 1 else ""
         module.fail_json(msg=result["problems"][0] + more, **result)

@@ -11,6 +11,7 @@ import random
 import signal
 import subprocess
 import sys
+import time
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -220,6 +221,36 @@ def test_what_a_killed_run_was_deleting_is_finished_and_predicted(tmp_path):
     assert done["changes"][0]["action"] == "cleaned up"
     assert names_in(tmp_path) == sorted(backup.name for backup in made[:2])
     assert rotate(tmp_path)["changed"] is False
+
+
+def test_what_a_killed_run_was_deleting_and_cannot_be_deleted_is_one_line(tmp_path, monkeypatch):
+    one = make(tmp_path, 1)
+    one.path.rename(f"{one.path}.removed")
+    make(tmp_path, 0)
+
+    def refuse(name, **_where):
+        raise OSError(30, "Read-only file system", name)
+
+    monkeypatch.setattr(os, "unlink", refuse)
+    with pytest.raises(
+        RotationError, match=rf"in .*{one.name}.removed \(Read-only file system\).* nothing else was deleted"
+    ):
+        rotate(tmp_path)
+
+
+def test_in_the_hour_that_comes_twice_what_is_newer_stays_newer(tmp_path, monkeypatch):
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    summer = datetime(2026, 10, 25, 0, 30, tzinfo=timezone.utc)  # half past two
+    made = []
+    for minutes in (0, 20, 40, 60):  # the last two are ten past two, and half past two, again
+        with Draft.begin(tmp_path, "daily", summer + timedelta(minutes=minutes)) as draft:
+            made.append(draft.seal({"kind": "files", "content": {}}).name)
+    result = rotate(tmp_path, now=datetime(2026, 10, 25, 4), minimum_verified=0)
+    monkeypatch.undo()
+    time.tzset()
+    assert result["newest_good"] == made[-1]
+    assert names_in(tmp_path) == made[-2:]
 
 
 def test_a_link_in_a_backup_is_not_followed(tmp_path):

@@ -115,6 +115,55 @@ def test_check_mode_reads_and_writes_nothing(tmp_path: Path, drills: Drills) -> 
     assert drills.done == [backup.name]
 
 
+def test_check_mode_does_not_fail_for_want_of_a_test_restore_that_it_predicts(tmp_path: Path, drills: Drills) -> None:
+    backup = make(tmp_path)
+    predicted = look(tmp_path, check_mode=True, drill=True, drill_max_age="8d")
+    assert predicted["problems"] == []
+    assert f"{backup.name} would be restored and compared now" in [one["detail"] for one in predicted["checks"]]
+    drills.outcome.update(passed=False, differences=["public.users has 3 rows instead of 4"])
+    look(tmp_path, drill=True, drill_max_age="8d")
+    again = look(tmp_path, check_mode=True, drill=True, drill_max_age="8d")
+    assert "3 rows instead of 4" in again["problems"][0]
+    assert look(tmp_path, check_mode=True, drill_max_age="8d")["problems"] != []
+
+
+FULL = OSError(28, "No space left on device", "/backups/x")
+
+
+def refuse(*_given: Any, **_more: Any) -> None:
+    raise FULL
+
+
+def test_a_proof_that_cannot_be_written_is_one_line_and_leaves_none_half(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backup = make(tmp_path)
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(
+        SetError, match=rf"{backup.name} is not verified.*cannot be changed \(No space left on device\)"
+    ):
+        look(tmp_path)
+    assert sorted(one.name for one in backup.path.iterdir()) == ["SHA256SUMS", "dump", "manifest.json"]
+
+
+def test_a_proof_of_what_is_damaged_that_cannot_be_taken_away_is_told_with_the_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backup = make(tmp_path)
+    look(tmp_path)
+    damage_a_bit(backup)
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(SetError, match=r"is damaged \(dump/1.dat.gz is damaged.*never restore it.*cannot be changed"):
+        look(tmp_path)
+
+
+def test_a_directory_that_cannot_be_written_to_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make(tmp_path)
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(SetError, match=r"cannot write .*\.shop\.verify\.lock \(No space left on device\)"):
+        look(tmp_path)
+
+
 def damage_a_bit(backup: Backup) -> None:
     path = backup.path / "dump/1.dat.gz"
     data = bytearray(path.read_bytes())
