@@ -35,7 +35,7 @@ class Recipe:
 
     def options(self) -> list[str]:
         """Return pg_dump's options: the quick level, because a higher one costs more time than it saves room."""
-        level = {"zstd": "--compress=zstd", "gzip": "--compress=1", "none": "--compress=0"}[self.inner]
+        level = {"zstd": "--compress=zstd:1", "gzip": "--compress=1", "none": "--compress=0"}[self.inner]
         jobs = [f"--jobs={self.jobs}"] if self.format == "directory" else []
         return [f"--format={self.format}", level, *jobs]
 
@@ -45,8 +45,8 @@ def choose_recipe(
 ) -> Recipe:
     """Return how to dump.
 
-    Several sessions at a time need a directory that pg_dump can write to. What is encrypted, or comes out of a container,
-    is one stream. Only a stream that pg_dump itself has compressed can be restored by several sessions.
+    Several sessions at a time, for the dump as for its restore, need a directory that pg_dump can write to. What is encrypted,
+    or comes out of a container, is one stream.
 
     :param compression: auto, zstd, gzip or none
     :param pg_dump: its major version
@@ -59,10 +59,9 @@ def choose_recipe(
         return Recipe("directory", inner, "none", jobs)
     if compression == "none":
         return Recipe("custom", "none", "none", 1)
-    if encrypted and (compression == "zstd" or (compression == "auto" and has_zstd)):
-        return Recipe("custom", "none", "zstd", 1)  # by all cores
-    if compression == "zstd" and not alone:
-        return Recipe("custom", "none", "zstd", 1)
+    wanted = compression == "zstd" or (compression == "auto" and has_zstd)
+    if wanted and (encrypted or not alone):
+        return Recipe("custom", "none", "zstd", 1)  # by all cores, while pg_dump has one
     inner = compression if compression != "auto" else "zstd" if alone and not encrypted else "gzip"
     return Recipe("custom", inner, "none", 1)
 

@@ -6,15 +6,15 @@ from __future__ import annotations
 
 import os
 import queue
-import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils._backup_draft import Draft
-from ansible_collections.runbook.ops.plugins.module_utils._codec import decoding, encoding, is_encrypted
+from ansible_collections.runbook.ops.plugins.module_utils._codec import decoding, encoding
 from ansible_collections.runbook.ops.plugins.module_utils._pg_archive import ArchiveError, Contents, read_archive
 from ansible_collections.runbook.ops.plugins.module_utils._pg_backup_plan import BackupError, Recipe
 from ansible_collections.runbook.ops.plugins.module_utils._pg_target import PgTarget
@@ -29,7 +29,7 @@ class Dump:
     """A dump that is written."""
 
     relative: str  # its place in the backup
-    head: bytes = b""  # of a stream, before it was compressed and encrypted
+    head: bytes = b""  # of a stream that is not read again: without a key, or as it is
 
 
 def write_dump(
@@ -62,10 +62,15 @@ def write_dump(
     dump, head = Dump(f"dump.custom{suffix}"), bytearray()
 
     def keep(data: bytes) -> None:
-        head.extend(data[: HEAD_BYTES - len(head)])
+        if len(head) < HEAD_BYTES:
+            head.extend(data[: HEAD_BYTES - len(head)])
 
     with draft.create(dump.relative) as file:
-        _stream(stage, encoders, keep, file.write, timeout_seconds)
+        if encoders and not encryption:
+            # From program to program: what does not pass by us costs us nothing.
+            run_pipeline([stage, *encoders], sink=file.write, timeout_seconds=timeout_seconds)
+        else:
+            _stream(stage, encoders, keep, file.write, timeout_seconds)
     dump.head = bytes(head)
     return dump
 
@@ -174,15 +179,31 @@ def read_dump(target: PgTarget, draft: Draft, dump: Dump) -> Contents | None:
     if path.is_dir():
         run_pipeline([Stage([target.program("pg_restore"), "--list", str(path)])])
         return _contents((path / "toc.dat").read_bytes())
-    lister = target.stage("pg_restore", "--list", reads=True)
-    if is_encrypted(path):
-        run_pipeline([lister], source=dump.head)
-    else:
-        with decoding(path) as (stages, source):
-            # It stops reading behind the table of contents: what writes to it may notice.
-            ended = [stage._replace(accept=(0, -signal.SIGPIPE)) for stage in stages]
-            run_pipeline([*ended, lister], source=source)
-    return _contents(dump.head)
+    head = dump.head or _head(path)
+    # It stops reading behind the table of contents.
+    run_pipeline([target.stage("pg_restore", "--list", reads=True)], source=head)
+    return _contents(head)
+
+
+class _EnoughError(Exception):
+    """What is wanted of a stream has come."""
+
+
+def _head(path: Path) -> bytes:
+    """Return the head of a compressed stream, from its file.
+
+    :raises PipelineError: it cannot be unpacked.
+    """
+    head = bytearray()
+
+    def take(data: bytes) -> None:
+        head.extend(data[: HEAD_BYTES - len(head)])
+        if len(head) == HEAD_BYTES:
+            raise _EnoughError
+
+    with decoding(path) as (stages, source), suppress(_EnoughError):
+        run_pipeline(stages, source=source, sink=take)
+    return bytes(head)
 
 
 def _contents(data: bytes) -> Contents | None:

@@ -66,8 +66,10 @@ options:
   compression:
     description:
       - How the dump is compressed.
-      - V(auto) is zstd where C(pg_dump) knows it (PostgreSQL 16 and later), or where a stream is encrypted and C(zstd) is
+      - V(auto) is zstd where C(pg_dump) knows it (PostgreSQL 16 and later), or where the dump is one stream and C(zstd) is
         installed; else gzip.
+      - Each at its quickest level. V(zstd) takes the least time and room. Before PostgreSQL 16 it is one stream, and so its
+        rows are restored by one session.
     type: str
     default: auto
     choices: [auto, zstd, gzip, none]

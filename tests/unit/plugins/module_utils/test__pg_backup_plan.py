@@ -33,8 +33,12 @@ GB = 10**9
         ),
         pytest.param("gzip", {"encrypted": True}, ("custom", "gzip", "none", 1), id="encrypted, gzip"),
         pytest.param("none", {"encrypted": True}, ("custom", "none", "none", 1), id="encrypted only"),
+        pytest.param("auto", {"inside": True}, ("custom", "none", "zstd", 1), id="in a container, zstd by all cores"),
         pytest.param(
-            "auto", {"inside": True}, ("custom", "gzip", "none", 1), id="in a container: parallel restores need it"
+            "auto",
+            {"inside": True, "has_zstd": False},
+            ("custom", "gzip", "none", 1),
+            id="in a container, without zstd",
         ),
         pytest.param(
             "auto", {"inside": True, "pg_dump": 17}, ("custom", "zstd", "none", 1), id="in a container of PostgreSQL 17"
@@ -61,7 +65,7 @@ def test_what_is_asked_for_is_what_is_done(compression, encrypted, inside, pg_du
 def test_pg_dump_is_told_so():
     assert Recipe("directory", "gzip", "none", 3).options() == ["--format=directory", "--compress=1", "--jobs=3"]
     assert Recipe("custom", "none", "zstd", 1).options() == ["--format=custom", "--compress=0"]
-    assert Recipe("custom", "zstd", "none", 1).options() == ["--format=custom", "--compress=zstd"]
+    assert Recipe("custom", "zstd", "none", 1).options() == ["--format=custom", "--compress=zstd:1"]
 
 
 @pytest.mark.parametrize(
