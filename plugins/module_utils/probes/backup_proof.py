@@ -24,6 +24,9 @@ OPTIONS = {
     "directory": Option("str", "where they are", required=True),
     "set": Option("str", "name of the set", required=True),
     "max_age_seconds": Option("float", "the newest verified one must be younger", required=True),
+    "pattern": Option(
+        "str", "glob of what a script made there before; until the first of the set is there, none is asked for"
+    ),
     "max_drill_age_seconds": Option("float", "the last test restore must be younger; without it none is asked for"),
     "min_size_bytes": Option("int", "the newest verified one must be at least so large", 1),
     "shrunk_percent": Option(
@@ -102,13 +105,21 @@ def judge(measured: dict[str, Any], options: dict[str, Any]) -> list[dict[str, A
     checks = [_judge_age(measured, options)]
     if measured["verified"]:
         checks.append(_judge_size(measured, options))
-    if options["max_drill_age_seconds"] is not None:
+    if options["max_drill_age_seconds"] is not None and not _is_first_to_come(measured, options):
         checks.append(_judge_drill(measured, options))
     return checks
 
 
+def _is_first_to_come(measured: dict[str, Any], options: dict[str, Any]) -> bool:
+    """Return whether a script has made the backups so far: their age and size are another check's."""
+    return bool(measured["exists"]) and measured["backups"] == 0 and options["pattern"] is not None
+
+
 def _judge_age(measured: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
     most, status, age = options["max_age_seconds"], "ok", None
+    if _is_first_to_come(measured, options):
+        detail = f"the first of {options['set']} is to come; what a script made before is looked at by its age"
+        return _check(options, "", "verified", status=status, value=age, unit="s", limit=most, detail=detail)
     remedy = "run the playbook verify_backups, and read why the newest backup is not verified"
     if not measured["exists"]:
         status, detail = "critical", f"{options['directory']} does not exist"

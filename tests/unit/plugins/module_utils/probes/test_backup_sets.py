@@ -154,6 +154,15 @@ def test_where_none_is_verified_it_is_said(tmp_path, made):
     assert found[":drill"] == ("critical", "no backup of daily was ever restored on trial")
 
 
+def test_until_the_first_is_made_beside_those_of_a_script_none_is_asked_for(tmp_path):
+    wish = {"pattern": "backup_*", "max_drill_age_seconds": HOUR}
+    assert proofs(tmp_path, **wish) == {
+        "": ("ok", "the first of daily is to come; what a script made before is looked at by its age")
+    }
+    make(tmp_path, 1)
+    assert [status for status, _detail in proofs(tmp_path, **wish).values()] == ["critical", "critical"]
+
+
 def test_a_directory_that_does_not_exist_proves_nothing(tmp_path):
     assert proofs(tmp_path / "none")[""] == ("critical", f"{tmp_path / 'none'} does not exist")
 
