@@ -8,12 +8,13 @@ import importlib
 import json
 import subprocess
 import sys
+import threading
 from datetime import datetime, timedelta, timezone
 
 import pytest
 from ansible_collections.runbook.ops.plugins.module_utils._backup_draft import Draft
 from ansible_collections.runbook.ops.plugins.module_utils._backup_job_index import CORES, DEFAULTS
-from ansible_collections.runbook.ops.plugins.module_utils._backup_job_run import LOG_BYTES, append, run_job
+from ansible_collections.runbook.ops.plugins.module_utils._backup_job_run import LOG_BYTES, alone, append, run_job
 from ansible_collections.runbook.ops.plugins.module_utils._backup_proof import read_proof
 from ansible_collections.runbook.ops.plugins.module_utils._backup_schedule import MAIN, START
 from ansible_collections.runbook.ops.plugins.module_utils._backup_set import list_backups, locked
@@ -140,6 +141,29 @@ def test_secrets_reach_the_code_of_the_module_and_nothing_else(tmp_path, capsys)
     assert "s3cret" not in told.out + told.err + str(outcomes) + (tmp_path / "logs/backup.log").read_text(
         encoding="utf-8"
     )
+
+
+def test_one_job_of_a_host_waits_for_another(tmp_path, capsys):
+    path, done = str(tmp_path / "lock"), []
+
+    def other():
+        with alone(path):
+            done.append("other")
+
+    thread = threading.Thread(target=other)
+    with alone(path):
+        thread.start()
+        thread.join(0.1)
+        done.append("this")
+    thread.join(10)
+    assert done == ["this", "other"]
+    assert capsys.readouterr().out == "waits for another job of this host\n"
+
+
+def test_where_no_lock_can_be_had_a_job_runs_all_the_same(tmp_path, capsys):
+    with alone(str(tmp_path / "none/lock")):
+        pass
+    assert "another job may run beside this one" in capsys.readouterr().out
 
 
 def test_a_log_that_has_grown_long_makes_room_and_stays_one_that_is_read(tmp_path):
