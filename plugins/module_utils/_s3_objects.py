@@ -84,7 +84,9 @@ def look(storage: Storage, key: str, *, checksum: bool) -> Head | None:
     )
 
 
-def read_object(storage: Storage, key: str, size: int, write: Callable[[bytes], Any]) -> None:
+def read_object(
+    storage: Storage, key: str, size: int, write: Callable[[bytes], Any], *, version: str | None = None
+) -> None:
     """Give an object of ``size`` bytes to ``write``, from the first byte to the last; a broken attempt is gone on with.
 
     :raises S3Error: it cannot be read, or is shorter or longer, or was replaced meanwhile.
@@ -106,7 +108,8 @@ def read_object(storage: Storage, key: str, size: int, write: Callable[[bytes], 
 
     def wish() -> Wish:
         resume = {"Range": f"bytes={got}-", **({"If-Match": etag} if etag else {})} if got else {}
-        return Wish(f"read {key}", "GET", key, headers=resume, sink=Sink(take, size - got))
+        query = {"versionId": version} if version else {}
+        return Wish(f"read {key}", "GET", key, query, resume, sink=Sink(take, size - got))
 
     storage.ask(wish)
 

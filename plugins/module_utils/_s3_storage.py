@@ -43,6 +43,10 @@ class GoneError(S3Error):
     """There is no such object, or no such upload."""
 
 
+class ChangedError(S3Error):
+    """The object is another than the one that was asked for."""
+
+
 class Place(NamedTuple):
     """A bucket, who asks, and how patient."""
 
@@ -114,6 +118,7 @@ class Storage:
 
         :param wish: a function is asked anew for each attempt
         :raises GoneError: there is no such object.
+        :raises ChangedError: a condition of the request does not hold.
         :raises S3Error: it was refused, or did not succeed within ``retry_seconds``.
         """
         deadline, tries, pause = 0.0, 1, PAUSES[0]
@@ -167,13 +172,15 @@ class Storage:
 
     def _judge(self, reply: Reply, what: str) -> None:
         """Return for a good answer. A server that has said 200 to keep the line open may say in the body that it failed."""
-        late = reply.status == 200 and "<Error>" in reply.text[:200]
+        late = reply.status == 200 and "<Error>" in reply.text.lstrip()[:200]
         if reply.status in GOOD and not late:
             return
         status, code = 500 if late else reply.status, element(reply.text, "Code")
         said = refusal(status, reply.text, self.place.bucket, wish=what)
         if code in GONE or (status == 404 and not code):
             raise GoneError(f"cannot {what}: {self.place.bucket} has nothing of that name (HTTP {status})")
+        if status == 412:
+            raise ChangedError(f"cannot {what}: it has been replaced meanwhile")
         if code in DAMAGED:
             raise TroubleError(f"HTTP {status} {code}: it arrived damaged", damaged=True)
         if status in (408, 429) or (status >= 500 and code != "NotImplemented") or code in PASSING:

@@ -50,6 +50,7 @@ class Settings(NamedTuple):
     checksums: bool = True  # let the storage compute SHA-256 too
     part_bytes: int = 64 * MIB
     jobs: int = 4
+    headers: tuple[tuple[str, str], ...] = ()  # what else is kept with an object: its type, say
 
 
 class Sent(NamedTuple):
@@ -88,12 +89,17 @@ def upload_text(storage: Storage, key: str, text: str, settings: Settings) -> No
 
 
 def _headers(settings: Settings, sha256: str) -> dict[str, str]:
+    return {SHA256: sha256, **dict(settings.headers), **storing(settings)}
+
+
+def storing(settings: Settings) -> dict[str, str]:
+    """Return the headers that say how an object is to be stored."""
     asked = {
         "x-amz-server-side-encryption": settings.encryption,
         "x-amz-server-side-encryption-aws-kms-key-id": settings.kms_key,
         "x-amz-storage-class": settings.storage_class,
     }
-    return {SHA256: sha256, **{name: value for name, value in asked.items() if value}}
+    return {name: value for name, value in asked.items() if value}
 
 
 def _send(storage: Storage, key: str, part: Part, settings: Settings, *, headers: Any = None, query: Any = None) -> str:

@@ -16,6 +16,7 @@ asked since, and forgets it.
 | less | half of the body, in a whole answer |
 | close | the end of the connection before its body has arrived |
 | lost | the end of the connection when the request has been carried out |
+| tag | other ETags, as of a storage that encrypts with keys of its own |
 | damage | one changed bit in the body: of a GET's answer, or of what a PUT stores |
 """
 
@@ -33,6 +34,7 @@ from typing import Any
 FAULTS: list[dict[str, Any]] = []
 REQUESTS: list[str] = []
 LOCK = threading.Lock()
+TAG = re.compile(r"[0-9a-f]{32}(?=(-\d+)?(\"|&quot;|&#34;))")
 ERRORS = {
     "500": (500, "InternalError"),
     "503": (503, "SlowDown"),
@@ -67,7 +69,12 @@ class Handler(BaseHTTPRequestHandler):
             time.sleep(fault["seconds"])
         if name == "damage" and self.command == "PUT":
             body = damage(body)
+        if name == "tag" and body.startswith(b"<CompleteMultipartUpload>"):
+            body = other_tags(body.decode()).encode()
         status, headers, answer = self.forward(body)
+        if name == "tag":
+            headers = {key: other_tags(value) if key.lower() == "etag" else value for key, value in headers.items()}
+            answer = other_tags(answer.decode()).encode() if b"<ETag>" in answer else answer
         if name == "lost":
             self.close_connection = True
         elif name == "less":
@@ -150,6 +157,11 @@ def choose(method: str, path: str) -> dict[str, Any] | None:
                 fault["times"] = fault.get("times", 1) - 1
                 return fault
     return None
+
+
+def other_tags(text: str) -> str:
+    """Return ``text`` with each ETag turned round."""
+    return TAG.sub(lambda found: found.group()[::-1], text)
 
 
 def damage(body: bytes) -> bytes:
