@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from fnmatch import translate
+from functools import lru_cache
 from itertools import islice
 from operator import itemgetter
 
@@ -80,10 +81,7 @@ def read_dates(
     set_shape = None if prefix is None else prefix.translate(BLUR_DIGITS) + SET_STAMP
     found, rest = Dated(), iter(names)
     while chunk := list(islice(rest, CHUNK)):
-        groups: dict[str, list[str]] = {}
-        for name, shape in zip(chunk, "\0".join(chunk).translate(BLUR_DIGITS).split("\0")):
-            groups.setdefault(shape, []).append(name)
-        for shape, group in groups.items():
+        for shape, group in _by_shape(chunk).items():
             if shape.endswith(REMOVED):
                 found.removed += [
                     name
@@ -100,6 +98,16 @@ def read_dates(
                 _sort_in(found, alike, expression)
     found.backups.sort()
     return found
+
+
+def _by_shape(names: list[str]) -> dict[str, list[str]]:
+    shapes = "\0".join(names).translate(BLUR_DIGITS).split("\0")
+    if shapes.count(shapes[0]) == len(shapes):  # as good as always
+        return {shapes[0]: names}
+    groups: dict[str, list[str]] = {}
+    for name, shape in zip(names, shapes):
+        groups.setdefault(shape, []).append(name)
+    return groups
 
 
 def _is_of(prefix: str | None, set_shape: str | None, name: str) -> bool:
@@ -119,12 +127,15 @@ def _sort_in(found: Dated, alike: list[str], expression: re.Pattern[str]) -> Non
             return
         parts = _joined([date.span(part) for part in WIDTHS if part in expression.groupindex and date[part]])
         width = sum(part.stop - part.start for part in parts)
-        if len(parts) == 1:
-            parts.append(slice(0, 0))  # so that itemgetter returns a tuple
-        fields, padding = itemgetter(*parts), "0" * (14 - width)
-        keyed = [f"{''.join(fields(name))}{padding}/{name}" for name in alike]
+        end = "0" * (14 - width) + "/"
+        if len(parts) <= 2:  # the day and the time of day: much quicker than any number of parts
+            first, second = parts[0], parts[-1] if len(parts) > 1 else slice(0, 0)
+            keyed = [f"{name[first]}{name[second]}{end}{name}" for name in alike]
+        else:
+            fields = itemgetter(*parts)
+            keyed = [f"{''.join(fields(name))}{end}{name}" for name in alike]
         days = set(map(DAY, keyed))
-        real = {day for day in days if parse_stamp(f"{day}000000")}
+        real = {day for day in days if _is_day(day)}
         if (
             days != real
             or max(map(HOUR, keyed)) > "23"
@@ -157,6 +168,11 @@ def _expression(date_format: str) -> re.Pattern[str]:
     return re.compile(
         "".join(rf"(?P<{part}>\d{{{WIDTHS[part]}}})" if odd % 2 else re.escape(part) for odd, part in enumerate(parts))
     )
+
+
+@lru_cache(maxsize=4096)
+def _is_day(day: str) -> bool:
+    return parse_stamp(f"{day}000000") is not None
 
 
 def parse_stamp(stamp: str) -> datetime | None:
