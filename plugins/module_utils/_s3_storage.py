@@ -180,7 +180,7 @@ class Storage:
         if code in GONE or (status == 404 and not code):
             raise GoneError(f"cannot {what}: {self.place.bucket} has nothing of that name (HTTP {status})")
         if status == 412:
-            raise ChangedError(f"cannot {what}: it has been replaced meanwhile")
+            raise ChangedError(f"cannot {what}: it has been replaced meanwhile (HTTP 412)")
         if code in DAMAGED:
             raise TroubleError(f"HTTP {status} {code}: it arrived damaged", damaged=True)
         if status in (408, 429) or (status >= 500 and code != "NotImplemented") or code in PASSING:
