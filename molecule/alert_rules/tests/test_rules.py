@@ -8,6 +8,7 @@ import base64
 import importlib.util
 import json
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -79,3 +80,13 @@ def test_alertmanager_sends_our_alerts_our_way_and_others_theirs(host: Host) -> 
         "alertname=Other severity=critical": "relay",
     }
     assert {labels: host.check_output(ask + labels) for labels in ways} == ways
+
+
+def test_one_alert_is_silenced_once_for_two_hours_by_somebody(host: Host) -> None:
+    told = json.loads(host.check_output("curl -fs localhost:9093/api/v2/silences"))
+    (silence,) = [found for found in told if found["status"]["state"] == "active"]
+    matchers = {(item["name"], item["value"], item["isRegex"], item["isEqual"]) for item in silence["matchers"]}
+    assert matchers == {("alertname", "HighCPUUsage", False, True), ("severity", "warning", False, True)}
+    assert (silence["createdBy"], silence["comment"]) == ("maria", "Investigating high CPU")
+    begins, ends = (datetime.fromisoformat(silence[key].replace("Z", "+00:00")) for key in ("startsAt", "endsAt"))
+    assert 7190 <= (ends - begins).total_seconds() <= 7210
