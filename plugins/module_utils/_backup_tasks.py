@@ -25,7 +25,8 @@ MAKERS = ("pg_backup", "redis_backup", "file_backup")
 # In the order of a run: what is new is proven and copied before anything old goes.
 MODULES = (*MAKERS, "backup_verify", "backup_offsite", "backup_rotate")
 FILES = "files"
-ENCRYPTIONS = ("AES256", "aws:kms")  # what a store can be asked for; other words in a description are for people
+# What a store can be asked for, by the ways in which people write it; after aws:kms: follows the key.
+ENCRYPTIONS = {**dict.fromkeys(("aes256", "sses3"), "AES256"), **dict.fromkeys(("awskms", "ssekms"), "aws:kms")}
 STRANGE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -144,13 +145,13 @@ def _copies(system: System, item: Mapping[str, Any], made: Task) -> list[Task]:
         raise TaskError(
             f"ops_backups {item['name']!r}.offsite.bucket is {bucket['name']!r}: that one of ops_buckets has no {missing[0]}"
         )
-    keep, encryption = given(**(wanted.get("keep") or {})), bucket.get("encryption")
+    keep = given(**(wanted.get("keep") or {}))
     options = {
         "directory": item["directory"],
         "set": made["set"],
         **{key: bucket[key] for key in ("bucket", "region")},
         **given(endpoint=bucket.get("endpoint"), prefix=wanted.get("prefix") or bucket.get("prefix")),
-        **({"server_side_encryption": encryption} if encryption in ENCRYPTIONS else {}),
+        **encryption_of(bucket),
         **({"keep": keep} if keep else {}),
     }
     secrets = {key: f"{thing('bucket', bucket)}:{key}" for key in ("access_key", "secret_key")}
@@ -159,6 +160,24 @@ def _copies(system: System, item: Mapping[str, Any], made: Task) -> list[Task]:
         {**_task(item, "backup_offsite", made["name"], {**options, "state": state}, secrets), "set": made["set"]}
         for state in states
     ]
+
+
+def encryption_of(bucket: Mapping[str, Any]) -> dict[str, str]:
+    """Return what a store is asked to encrypt with; nothing where it is not to be asked.
+
+    :raises TaskError: the description says what no store can be asked for.
+    """
+    said = bucket.get("encryption") or ""
+    if not said:
+        return {}
+    method, key = ("aws:kms", said[8:]) if said.startswith("aws:kms:") else (said, "")
+    method = ENCRYPTIONS.get(re.sub(r"[^a-z0-9]", "", method.lower()), "")
+    if not method:
+        raise TaskError(
+            f"ops_buckets {bucket['name']!r}.encryption is {said!r}: write AES256, aws:kms or aws:kms:<key>, or leave it out where "
+            "the storage encrypts by itself"
+        )
+    return {"server_side_encryption": method, **given(kms_key_id=key or None)}
 
 
 def _rotations(item: Mapping[str, Any], made: Sequence[Task]) -> list[Task]:

@@ -7,7 +7,12 @@ from __future__ import annotations
 import json
 
 import pytest
-from ansible_collections.runbook.ops.plugins.module_utils._backup_tasks import TaskError, plan_tasks, with_secrets
+from ansible_collections.runbook.ops.plugins.module_utils._backup_tasks import (
+    TaskError,
+    encryption_of,
+    plan_tasks,
+    with_secrets,
+)
 
 SECRET = "correct-horse"
 KEEP = {"within_seconds": 7776000, "last": 7, "daily": None}
@@ -176,6 +181,26 @@ def test_copies_are_pruned_only_by_rules_of_their_own():
     for task in tasks:
         assert (task["options"]["keep"], task["options"]["prefix"]) == ({"last": 5}, "far/")
         assert task["options"]["server_side_encryption"] == "AES256"
+
+
+@pytest.mark.parametrize(
+    ("said", "asked"),
+    [
+        (None, {}),
+        ("AES256", {"server_side_encryption": "AES256"}),
+        ("AES-256", {"server_side_encryption": "AES256"}),
+        ("SSE-S3", {"server_side_encryption": "AES256"}),
+        ("aws:kms", {"server_side_encryption": "aws:kms"}),
+        ("aws:kms:alias/backups", {"server_side_encryption": "aws:kms", "kms_key_id": "alias/backups"}),
+    ],
+)
+def test_what_a_bucket_says_of_its_encryption_is_asked_of_it(said, asked):
+    assert encryption_of({"name": "b", "encryption": said}) == asked
+
+
+def test_an_encryption_that_no_store_can_be_asked_for_is_refused():
+    with pytest.raises(TaskError, match=r"'b'.encryption is 'strong': write AES256"):
+        encryption_of({"name": "b", "encryption": "strong"})
 
 
 def test_old_files_of_a_script_count_with_the_one_set_that_takes_their_place():
