@@ -36,4 +36,10 @@ def _redis() -> Drill:
     return drill
 
 
-DRILLS: dict[str, Callable[[], Drill]] = {"files": _files, "postgresql": _postgresql, "redis": _redis}
+def _rows() -> Drill:
+    from ansible_collections.runbook.ops.plugins.module_utils._drill_rows import drill
+
+    return drill
+
+
+DRILLS: dict[str, Callable[[], Drill]] = {"files": _files, "postgresql": _postgresql, "postgresql-rows": _rows, "redis": _redis}
