@@ -21,17 +21,14 @@ from ansible_collections.runbook.ops.plugins.module_utils._failpoint import reac
 from ansible_collections.runbook.ops.plugins.module_utils._pg import PgError
 from ansible_collections.runbook.ops.plugins.module_utils._pg_content_sql import FULL_NAME, RELATIONS
 from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_beside import Beside
-from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_exchange import Exchange, act
+from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_downtime import Downtime, named
+from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_entry import Source, settle, write_time
+from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_exchange import act
 from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_journal import Journal
-from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_plan import (
-    Source,
-    Step,
-    plan,
-    settle,
-    write_time,
-)
+from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_plan import Keep, Step, plan
 from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_terms import refuse
 from ansible_collections.runbook.ops.plugins.module_utils._pg_target import PgTarget
+from ansible_collections.runbook.ops.plugins.module_utils._writers import Writers
 
 ROWS_NOW = f"""
 SELECT coalesce(json_object_agg({FULL_NAME}, greatest(c.reltuples, 0)::bigint), '{{}}') {RELATIONS} AND relkind = 'r';
@@ -53,6 +50,11 @@ class Options:
     jobs: int = 2
     identity: str | None = None
     timeout_seconds: float | None = None
+    purpose: str = ""
+    taken_before: str | None = None
+    proof_needed: bool = False  # of a newer backup, before what was live is dropped
+    services: Sequence[Mapping[str, Any]] = ()  # that write to the database, as the system's description has them
+    wait_seconds: float = 60
 
 
 @dataclass
@@ -62,6 +64,7 @@ class Seen:
     server: dict[str, Any]
     live: dict[str, Any] | None
     entry: dict[str, Any] | None  # of the journal, settled
+    writers: list[dict[str, Any]] = field(default_factory=list)  # that run, or were stopped by a killed run
     rows_now: dict[str, int] = field(default_factory=dict)
     free_bytes: int | None = None
     disk_bytes: int | None = None
@@ -70,8 +73,15 @@ class Seen:
 class Restore:
     """One restore of one database of one server."""
 
-    def __init__(self, target: PgTarget, options: Options, *, now: Callable[[], datetime] | None = None) -> None:
-        self.target, self.options = target, options
+    def __init__(
+        self,
+        target: PgTarget,
+        options: Options,
+        *,
+        writers: Writers,
+        now: Callable[[], datetime] | None = None,
+    ) -> None:
+        self.target, self.options, self.writers = target, options, writers
         self.now = now or (lambda: datetime.now(timezone.utc))
         self.server: dict[str, Any] = target.json(sql.ADMIN, sql.SERVER)
         self.journal = Journal(options.journal_directory, options.database, self.server["system_identifier"])
@@ -86,8 +96,11 @@ class Restore:
         """
         self.server = self.target.json(sql.ADMIN, sql.SERVER)
         live = sql.parse_facts(self.target.sql(sql.ADMIN, sql.facts(self.options.database)))
-        entry = settle(self.journal.read(), self.server["names"], write_time(self.now()))
+        entry = settle(self.journal.read(), self.server["names"], write_time(self.now()), self.server["comments"])
         seen = Seen(self.server, live, entry)
+        services = self.options.services if self.options.state in ("swapped", "reverted") else ()
+        if services or named(entry):
+            seen.writers = self.writers.look(services, named(entry))
         if self.options.state == "prepared":
             if live:
                 with contextlib.suppress(PgError):  # words for the plan: that it does not tell may be why one restores
@@ -106,15 +119,15 @@ class Restore:
             return None, None
         return told.f_bavail * told.f_frsize, told.f_blocks * told.f_frsize
 
-    def plan(self, seen: Seen, source: Source | None) -> list[Step]:
+    def plan(self, seen: Seen, source: Source | None, proven: datetime | None = None) -> list[Step]:
         """Return what to do.
 
+        :param proven: when the newest backup of the live database was taken that has passed a test restore
         :raises RestoreError: it must not be done, or cannot.
         """
         options = self.options
-        steps = plan(
-            seen.entry, seen.server["names"], options.state, source=source, now=self.now(), keep_days=options.keep_days
-        )
+        keep = Keep(options.keep_days, options.proof_needed, proven)
+        steps = plan(seen.entry, seen.server["names"], options.state, source=source, now=self.now(), keep=keep)
         if source and any(step.action == "restore" for step in steps):
             refuse(
                 source,
@@ -139,13 +152,20 @@ class Restore:
                 self._drop(step, entry)
             elif step.action == "restore" and source is not None:
                 Beside(self, source, seen).make(entry)
-            elif entry is not None and step.action in ("swap", "swap_back"):
-                exchange = Exchange(self, seen)
-                exchange.swap(entry) if step.action == "swap" else exchange.swap_back(entry)
+            elif entry is not None and step.action in ("swap", "swap_back", "put_back"):
+                Downtime(self, seen).exchange(step.action, entry)
+            elif entry is not None and step.action == "start":
+                Downtime(self, seen).finish(judge=self.options.state == "swapped")
+                entry["writers"] = None
             elif entry is not None:
                 entry.update(open=False, at={**entry["at"], "closed": write_time(self.now())})
                 self.journal.write(entry)
             self.seconds[step.action] = round(time.monotonic() - began, 3)
+
+    def start_left(self, seen: Seen) -> None:
+        """Start the writers that a killed run has left stopped, where nothing else can be done."""
+        if named(seen.entry):
+            Downtime(self, seen).finish(judge=False)
 
     def _drop(self, step: Step, entry: dict[str, Any] | None) -> None:
         reached("pg_restore:dropping")

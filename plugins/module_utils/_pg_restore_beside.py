@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -13,15 +14,17 @@ from ansible_collections.runbook.ops.plugins.module_utils._failpoint import reac
 from ansible_collections.runbook.ops.plugins.module_utils._pg import PgError
 from ansible_collections.runbook.ops.plugins.module_utils._pg_content import compare, read_content, schema_hash
 from ansible_collections.runbook.ops.plugins.module_utils._pg_fill import Load
-from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_exchange import act
-from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_load import load
-from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_plan import (
-    RestoreError,
+from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_entry import (
     Source,
+    Wanted,
     begin,
     free_stamp,
+    oid_of_restored,
     write_time,
 )
+from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_exchange import act
+from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_load import load
+from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_plan import RestoreError
 from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_source import prove_undamaged
 
 if TYPE_CHECKING:
@@ -56,17 +59,17 @@ class Beside:
             self.source,
             database=options.database,
             stamp=free_stamp(options.database, self.seen.server["names"].values(), self.run.now()),
-            reason=options.accept_unproven,
             live=self.seen.live,
+            mark=uuid.uuid4().hex[:12],
+            wanted=Wanted(options.accept_unproven, options.purpose, options.taken_before),
         )
         name = opened["restored"]["name"]
         opened = self.run.write(opened)
         reached("pg_restore:journaled")
         try:
-            comment = f"runbook.ops: restored from {self.source.title}, not in use"
-            self.target.sql(sql.ADMIN, sql.create(name, self.like, comment=comment))
+            self.target.sql(sql.ADMIN, sql.create(name, self.like, comment=opened["restored"]["comment"]))
             reached("pg_restore:created")
-            opened["restored"]["oid"] = self.run.oid_of(name)
+            opened["restored"]["oid"] = self._oid(opened)
             opened = self.run.write(opened)
             self._fill(name)
         except BaseException:
@@ -127,11 +130,15 @@ class Beside:
                 )
             self.run.canaries[query] = told
 
+    def _oid(self, entry: dict[str, Any]) -> str | None:
+        server = self.target.json(sql.ADMIN, sql.SERVER)
+        return oid_of_restored(entry, server["names"], server["comments"])
+
     def _abandon(self, entry: dict[str, Any]) -> None:
-        """Drop what was begun. Where that fails as well, the journal leads the next run to it."""
+        """Drop what was begun, and nothing that only has its name. Where that fails, the journal leads the next run to it."""
         name = entry["restored"]["name"]
         try:
-            oid = self.run.oid_of(name)
+            oid = self._oid(entry)
             if oid:
                 self.target.sql(sql.ADMIN, sql.end_sessions([name]) + "\n")
                 act(self.target, sql.drop(oid, name), name)

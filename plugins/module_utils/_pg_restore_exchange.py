@@ -13,12 +13,8 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.runbook.ops.plugins.module_utils import _pg_restore_sql as sql
 from ansible_collections.runbook.ops.plugins.module_utils._failpoint import reached
 from ansible_collections.runbook.ops.plugins.module_utils._pg import PgError
-from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_plan import (
-    RestoreError,
-    name_of,
-    settle,
-    write_time,
-)
+from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_entry import name_of, settle, write_time
+from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_plan import RestoreError
 from ansible_collections.runbook.ops.plugins.module_utils._pg_target import PgTarget
 
 if TYPE_CHECKING:
@@ -72,6 +68,17 @@ class Exchange:
         self._exchange(script, [self.database, before["name"]])
         reached("pg_restore:reverted")
         self._settled(entry, "reverted")
+
+    def put_back(self, entry: dict[str, Any]) -> None:
+        """Give what was live before its name again, which no database has: somebody has renamed the restored one by hand."""
+        before = entry["before"]
+        entry = self.run.write({**entry, "at": {**entry["at"], "reverting": write_time(self.run.now())}})
+        self._exchange(
+            sql.put_in_place(self.database, (before["oid"], before["name"])), [self.database, before["name"]]
+        )
+        if self.run.oid_of(self.database) != before["oid"]:
+            raise RestoreError(f"{self.database} is not what it should be: look with psql -l, then run this again")
+        self.run.write({**entry, "open": False, "at": {**entry["at"], "reverted": write_time(self.run.now())}})
 
     def _exchange(self, script: str, names: Sequence[str]) -> None:
         began = time.monotonic()

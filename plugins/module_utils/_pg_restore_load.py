@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ansible_collections.runbook.ops.plugins.module_utils._pg import quote_identifier
 from ansible_collections.runbook.ops.plugins.module_utils._pg_fill import Load, fill
-from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_plan import Source
+from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_entry import Source
 from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_scan import table_name
 from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_source import (
     UNZSTD,

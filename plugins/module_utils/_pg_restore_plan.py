@@ -1,19 +1,21 @@
 # Copyright: the runbook.ops authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a restore does next, by what its journal says and what the server has. Private to this collection.
-
-A journal is written before each act. Whether the act happened is read from the server: a database keeps its oid when it is renamed.
-"""
+"""What a restore does next, by what its journal says and what the server has. Private to this collection."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta, timezone
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-NAME_BYTES = 63  # PostgreSQL cuts longer names off
-STAMP = "%Y%m%d%H%M%S"
-Entry = Mapping[str, Any]
+from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_entry import (
+    LIVE,
+    Entry,
+    Names,
+    Source,
+    by_hand,
+    parse_time,
+)
 
 
 class RestoreError(Exception):
@@ -21,7 +23,7 @@ class RestoreError(Exception):
 
 
 class Step(NamedTuple):
-    """One act: ``drop``, ``restore``, ``swap``, ``swap_back`` or ``close``."""
+    """One act: ``start``, ``drop``, ``restore``, ``swap``, ``swap_back``, ``put_back`` or ``close``."""
 
     action: str
     name: str
@@ -29,103 +31,24 @@ class Step(NamedTuple):
     reason: str
 
 
-class Source(NamedTuple):
-    """What is restored."""
+class Keep(NamedTuple):
+    """For how long it is kept what was live."""
 
-    kind: str  # set, plain or custom
-    title: str  # for people: the name of the set or file
-    path: str
-    identity: str
-    size: int
-    taken_at: str | None  # ISO 8601 in UTC; of a file when it was last written
-    database: str | None  # whose backup it says it is
-    content: Mapping[str, Any] | None  # of the manifest
-    drill: Mapping[str, Any] | None  # the last one that it passed
-    undamaged: bool  # its checksums were compared when it was proven
-    encryption: str | None = None
+    days: float
+    proof_needed: bool = False  # besides, until a backup that was taken since has passed a test restore
+    proven: datetime | None = None  # when the newest such backup was taken
 
-
-def name_of(database: str, word: str, stamp: str) -> str:
-    """Return such as ``shop_before_20261121140000``, cut so that PostgreSQL keeps all of the end."""
-    end = f"_{word}_{stamp}"
-    kept = database.encode("utf-8")[: NAME_BYTES - len(end)].decode("utf-8", "ignore")
-    return f"{kept}{end}"
-
-
-def free_stamp(database: str, names: Iterable[str], now: datetime) -> str:
-    """Return the first stamp from ``now`` on under which no database has been restored or kept."""
-    taken = set(names)
-    while {name_of(database, word, now.strftime(STAMP)) for word in ("restored", "before", "failed")} & taken:
-        now += timedelta(seconds=1)
-    return now.strftime(STAMP)
-
-
-def stage_of(entry: Entry | None, names: Mapping[str, str]) -> str:
-    """Return how far the restore of ``entry`` is: none, preparing, prepared, swapped, reverted or lost.
-
-    :param names: of the server's databases, by oid
-    """
-    if entry is None:
-        return "none"
-    restored = entry["restored"]
-    oid = restored["oid"] or next((one for one, name in names.items() if name == restored["name"]), None)
-    now = names.get(oid or "")
-    if now is None:
-        return entry["stage"] if entry["stage"] in ("reverted", "none") else "lost"
-    if now == entry["database"]:
-        return "swapped"
-    if now == entry["failed"]["name"]:
-        return "reverted"
-    return "prepared" if entry["stage"] in ("prepared", "swapping") else "preparing"
-
-
-def settle(entry: Entry | None, names: Mapping[str, str], at: str) -> dict[str, Any] | None:
-    """Return ``entry`` as it would be had its writer not been killed between an act and its journal."""
-    if entry is None:
-        return None
-    stage = stage_of(entry, names)
-    settled = {**entry, "stage": stage, "restored": dict(entry["restored"])}
-    if not settled["restored"]["oid"]:
-        settled["restored"]["oid"] = next(
-            (oid for oid, name in names.items() if name == entry["restored"]["name"]), None
-        )
-    kept = {one["oid"]: one for one in entry["kept"] if names.get(one["oid"]) == one["name"]}
-    for place, why in (("before", "live until the restore"), ("failed", "restored, and reverted")):
-        one = settled[place] if place == "before" else {**settled["failed"], "oid": settled["restored"]["oid"]}
-        if one and one["oid"] and names.get(one["oid"]) == one["name"] and one["oid"] not in kept:
-            kept[one["oid"]] = {**one, "why": why, "since": at}
-    settled["kept"] = list(kept.values())
-    settled["open"] = entry["open"] and stage not in ("reverted", "lost", "none")
-    return settled
-
-
-def begin(
-    entry: Entry | None, source: Source, *, database: str, stamp: str, reason: str, live: Mapping[str, Any] | None
-) -> dict[str, Any]:
-    """Return the journal of a restore that has not done anything yet."""
-    return {
-        "database": database,
-        "stamp": stamp,
-        "stage": "preparing",
-        "open": True,
-        "source": {
-            "title": source.title,
-            "path": source.path,
-            "identity": source.identity,
-            "taken_at": source.taken_at,
-        },
-        "reason": reason or None,
-        "restored": {"name": name_of(database, "restored", stamp), "oid": None},
-        "before": {"name": name_of(database, "before", stamp), "oid": live["oid"]} if live else None,
-        "failed": {"name": name_of(database, "failed", stamp)},
-        "kept": list(entry["kept"]) if entry else [],
-        "seconds": {},
-        "at": {},
-    }
+    def over(self, one: Mapping[str, Any], now: datetime) -> bool:
+        """Return whether ``one`` has been kept for long enough."""
+        since = parse_time(one["since"])
+        if now - since < timedelta(days=self.days):
+            return False
+        lives_on = one["why"] != LIVE or not self.proof_needed
+        return lives_on or (self.proven is not None and self.proven > since)
 
 
 def plan(
-    entry: Entry | None, names: Mapping[str, str], state: str, *, source: Source | None, now: datetime, keep_days: float
+    entry: Entry | None, names: Names, state: str, *, source: Source | None, now: datetime, keep: Keep
 ) -> list[Step]:
     """Return what to do, in order, so that ``state`` is reached. ``entry`` is settled.
 
@@ -134,12 +57,17 @@ def plan(
     stage = entry["stage"] if entry else "none"
     underway = bool(entry and entry["open"])
     if state == "prepared":
-        return _prepared(entry, stage if underway else "none", source)
-    if state == "swapped":
-        return _swapped(entry, stage)
-    if state == "reverted":
-        return _reverted(entry, stage, names)
-    return _pruned(entry, names, now, keep_days)
+        steps = _prepared(entry, stage if underway else "none", source)
+    elif state == "swapped":
+        steps = _swapped(entry, stage, names)
+    elif state == "reverted":
+        steps = _reverted(entry, stage, names)
+    else:
+        steps = _pruned(entry, names, now, keep)
+    if entry and entry.get("writers") and not any(step.action in ("swap", "swap_back") for step in steps):
+        stopped = ", ".join(one["name"] for one in entry["writers"])
+        steps.insert(0, Step("start", stopped, "", "stopped by a run that was killed"))
+    return steps
 
 
 def _prepared(entry: Entry | None, stage: str, source: Source | None) -> list[Step]:
@@ -162,36 +90,60 @@ def _prepared(entry: Entry | None, stage: str, source: Source | None) -> list[St
     return [*drops, Step("restore", "", "", f"from {source.title}")]
 
 
-def _swapped(entry: Entry | None, stage: str) -> list[Step]:
+def _swapped(entry: Entry | None, stage: str, names: Names) -> list[Step]:
     if stage == "swapped":
         return []
     if entry is None or stage != "prepared" or not entry["open"]:
-        raise RestoreError("nothing is prepared that could be put in place: run state prepared with the backup first")
+        found = by_hand(entry, names)
+        raise RestoreError(
+            f"nothing is prepared that could be put in place{f' ({found})' if found else ''}: "
+            "run state prepared with the backup first"
+        )
     return [
         Step("swap", entry["restored"]["name"], entry["restored"]["oid"], f"restored from {entry['source']['title']}")
     ]
 
 
-def _reverted(entry: Entry | None, stage: str, names: Mapping[str, str]) -> list[Step]:
+def _reverted(entry: Entry | None, stage: str, names: Names) -> list[Step]:
     if entry is None:
         return []
     if entry["open"] and stage in ("preparing", "prepared"):
         return [_drop(entry["restored"], "not put in place")] if entry["restored"]["oid"] else []
+    before = entry["before"]
+    if stage in ("moved", "lost"):
+        return _put_back(entry, names)
     if stage != "swapped":
         return []
-    before = entry["before"]
     if before is None:
         raise RestoreError(
             f"there was no database {entry['database']} before the restore: there is nothing to go back to"
         )
-    if names.get(before["oid"]) != before["name"]:
+    now = names.get(before["oid"])
+    if now is None:
         raise RestoreError(
             f"{before['name']} is gone: there is nothing to go back to; restore a backup made before instead"
+        )
+    if now != before["name"]:
+        raise RestoreError(
+            f"{before['name']} is called {now} now, somebody has renamed it by hand: rename it back, then run this again"
         )
     return [Step("swap_back", before["name"], before["oid"], "going back to what was live before")]
 
 
-def _pruned(entry: Entry | None, names: Mapping[str, str], now: datetime, keep_days: float) -> list[Step]:
+def _put_back(entry: Entry, names: Names) -> list[Step]:
+    """Return how what was live before gets its name back, where somebody has taken the restored one away by hand."""
+    before = entry["before"]
+    if before is None or names.get(before["oid"]) != before["name"]:
+        return []
+    if entry["database"] in names.values():
+        raise RestoreError(
+            f"{by_hand(entry, names)}, and {entry['database']} is a database that no restore knows: nothing was touched; "
+            f"rename {before['name']} by hand where it is to be live again, or restore anew with state prepared"
+        )
+    return [Step("put_back", before["name"], before["oid"], f"there is no database {entry['database']}")]
+
+
+def _pruned(entry: Entry | None, names: Names, now: datetime, keep: Keep) -> list[Step]:
     if entry is None:
         return []
     # First: that a kept one is in use must not leave a good restore unfinished.
@@ -199,22 +151,15 @@ def _pruned(entry: Entry | None, names: Mapping[str, str], now: datetime, keep_d
     steps = [Step("close", entry["database"], "", "the restore is finished")] if swapped else []
     if entry["open"] and entry["stage"] == "preparing" and entry["restored"]["oid"]:
         steps.append(_drop(entry["restored"], "left by a run that was killed"))
+    if entry["database"] not in names.values():
+        return steps  # what is kept may be all that there is
     steps += [
-        _drop(one, f"{one['why']}, kept for {keep_days:g} days")
+        _drop(one, f"{one['why']}, kept for {keep.days:g} days")
         for one in entry["kept"]
-        if names.get(one["oid"]) == one["name"] and now - parse_time(one["since"]) >= timedelta(days=keep_days)
+        if names.get(one["oid"]) == one["name"] and keep.over(one, now)
     ]
     return steps
 
 
 def _drop(one: Mapping[str, Any], reason: str) -> Step:
     return Step("drop", one["name"], one["oid"], reason)
-
-
-def parse_time(text: str) -> datetime:
-    """Return the moment that is written as ISO 8601 in UTC."""
-    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
-
-
-def write_time(moment: datetime) -> str:
-    return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -13,12 +13,8 @@ from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils._backup_proof import check, read_proof
 from ansible_collections.runbook.ops.plugins.module_utils._backup_set import Backup, SetError, list_backups, read_backup
-from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_plan import (
-    RestoreError,
-    Source,
-    parse_time,
-    write_time,
-)
+from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_entry import Source, parse_time, write_time
+from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_plan import RestoreError
 from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_scan import DumpError, Scan
 from ansible_collections.runbook.ops.plugins.module_utils._pipeline import PipelineError, Stage, run_pipeline
 
@@ -64,6 +60,23 @@ def find(
     except SetError as exc:
         raise RestoreError(str(exc)) from exc
     return find_path({"path": str(path)})
+
+
+def newest_proven(params: Mapping[str, Any]) -> datetime | None:
+    """Return when the newest backup of the database itself was taken that has passed a test restore; None: there is none."""
+    try:
+        found = list_backups(Path(params["directory"]), params["set"])
+    except SetError:
+        return None
+    return max((one.taken_at for one in found if _proven_of(one, params["database"])), default=None)
+
+
+def _proven_of(backup: Backup, database: str) -> bool:
+    try:
+        source = of_set(backup)
+    except RestoreError:
+        return False
+    return bool(source.drill) and source.database == database
 
 
 def find_path(begun: Mapping[str, Any]) -> Source:

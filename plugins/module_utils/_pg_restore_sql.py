@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._pg import quote_ident
 
 ADMIN = "postgres"  # the database that is connected to while others are made, renamed and dropped
 APPLICATION = "runbook.ops pg_restore"
+APPLICATION_BYTES = 63
 IN_USE = "55006"
 # Settings whose value is a list of names: https://www.postgresql.org/docs/current/sql-alterdatabase.html
 LISTS = (
@@ -29,14 +31,20 @@ SELECT json_build_object(
   'superuser', (SELECT rolsuper FROM pg_roles WHERE rolname = current_user),
   'data_directory', CASE WHEN pg_has_role('pg_read_all_settings', 'MEMBER') THEN current_setting('data_directory') END,
   'names', (SELECT json_object_agg(oid::text, datname) FROM pg_database),
+  'comments', (SELECT coalesce(json_object_agg(objoid::text, description), '{}') FROM pg_shdescription
+    WHERE classoid = 'pg_database'::regclass),
   'roles', (SELECT json_agg(rolname) FROM pg_roles),
   'extensions', (SELECT json_agg(name) FROM pg_available_extensions));
 """
 
 
 def application(database: str) -> str:
-    """Return how the sessions of a restore of ``database`` call themselves; the server keeps no more of it."""
-    return f"{APPLICATION} {database}".encode("ascii", "replace").decode()[:63]
+    """Return how the sessions of a restore of ``database``, and of no other, call themselves; the server keeps no more of it."""
+    whole = f"{APPLICATION} {database}"
+    if whole.isascii() and len(whole) <= APPLICATION_BYTES:
+        return whole
+    end = f" {hashlib.sha256(database.encode('utf-8')).hexdigest()[:8]}"
+    return whole.encode("ascii", "replace").decode()[: APPLICATION_BYTES - len(end)] + end
 
 
 def facts(database: str) -> str:

@@ -7,7 +7,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_plan import RestoreError, Source
+from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_entry import Source
+from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_plan import RestoreError
 
 FIRST_RATE = 20_000_000  # bytes a second: what a restore is expected to reach before one was timed
 PROGRAMS = ("pg_dump", "pg_dumpall", "pg_restore", "pg_basebackup")

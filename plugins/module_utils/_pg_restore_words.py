@@ -5,11 +5,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils._checks import make_change
-from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_plan import Source, Step, parse_time
+from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_entry import (
+    LIVE,
+    Source,
+    by_hand,
+    parse_time,
+    write_time,
+)
+from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_plan import Step
 from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_terms import (
     different_rows,
     estimate,
@@ -23,8 +30,11 @@ DONE = {
     "restore": "restored beside",
     "swap": "put in place",
     "swap_back": "put back",
+    "put_back": "put back",
+    "start": "started",
     "close": "finished",
 }
+EXCHANGES = ("swap", "swap_back", "put_back")
 
 
 def describe(
@@ -57,6 +67,7 @@ def describe(
         },
         "stage": (entry["stage"] if entry and entry["open"] else "none"),
         "kept": [one["name"] for one in entry["kept"]] if entry else [],
+        "by_hand": by_hand(entry, server["names"]),
         "source": None,
         "tables": [],
         "estimated_seconds": None,
@@ -86,7 +97,7 @@ def describe(
     return told
 
 
-def lines(plan: Mapping[str, Any], steps: Sequence[Step]) -> list[str]:
+def lines(plan: Mapping[str, Any], steps: Sequence[Step], writers: Sequence[str] = ()) -> list[str]:
     """Return the plan in lines, each with what it is about in front."""
     target, source = plan["target"], plan["source"]
     said = [
@@ -99,7 +110,9 @@ def lines(plan: Mapping[str, Any], steps: Sequence[Step]) -> list[str]:
         said.append("now          there is no such database")
     if source:
         said += _of_source(source, plan)
-    said += [f"step         {_step(step, target['database'])}" for step in steps] or [
+    if plan.get("by_hand"):
+        said.append(f"found        {plan['by_hand']}; it is left alone, and no restore is under way")
+    said += [f"step         {_step(step, target['database'], writers)}" for step in steps] or [
         "step         nothing is left to do"
     ]
     if source and target["exists"]:
@@ -108,9 +121,25 @@ def lines(plan: Mapping[str, Any], steps: Sequence[Step]) -> list[str]:
         said.append(
             f"lost         what was written after {taken}{age}: the live database is kept under another name, look for it there"
         )
-        said.append(
-            "way back     state reverted puts the kept one back, in about a second; state pruned drops it when it is old enough"
-        )
+        said.append("way back     state reverted puts the kept one back, in about a second")
+    said += [f"stays        {what}" for what in plan.get("stays") or ()]
+    return said
+
+
+def stays(
+    entry: Mapping[str, Any] | None, database: str, *, keep_days: float, now: datetime, steps: Sequence[Step]
+) -> list[str]:
+    """Return what is kept beside the live database once ``steps`` are done, and until when."""
+    proof = " and a backup taken since has passed a test restore"
+    dropped = {step.oid for step in steps if step.action == "drop"}
+    said = []
+    for one in entry["kept"] if entry else ():
+        if one["oid"] not in dropped:
+            until = write_time(parse_time(one["since"]) + timedelta(days=keep_days))
+            said.append(f"{one['name']}, {one['why']}, until {until}{proof if one['why'] == LIVE else ''}")
+    if any(step.action in ("restore", "swap") for step in steps):
+        until = write_time(now + timedelta(days=keep_days))
+        said.append(f"what is live now, as {database}_before_<time>, until {until}{proof}")
     return said
 
 
@@ -143,29 +172,56 @@ def _rows(tables: Sequence[Mapping[str, Any]]) -> list[str]:
     return said or (["rows         as many in every table as the server estimates now"] if tables else [])
 
 
-def _step(step: Step, database: str) -> str:
+def _step(step: Step, database: str, writers: Sequence[str]) -> str:
+    nobody = f"stop {', '.join(reversed(writers))}, " if writers else ""
+    again = f", and start {', '.join(writers)}" if writers else ""
     return {
+        "start": f"start {step.name} ({step.reason})",
         "drop": f"drop {step.name} ({step.reason})",
         "restore": f"restore {step.reason} into a new database beside {database}, compare it, ask the canaries",
-        "swap": f"end all sessions of {database}, keep it under another name, and give its name to {step.name}, in one transaction",
-        "swap_back": f"end all sessions of {database}, keep it under another name, and give its name back to {step.name}, in one transaction",
+        "swap": f"{nobody}end all sessions of {database}, keep it under another name, and give its name to {step.name}, in one transaction{again}",
+        "swap_back": f"{nobody}end all sessions of {database}, keep it under another name, and give its name back to {step.name}, in one transaction{again}",
+        "put_back": f"{nobody}give {step.name} the name {database} again, which no database has{again}",
         "close": "finish the restore: what was kept can be dropped later",
     }[step.action]
 
 
 def changes(
-    steps: Sequence[Step], database: str, seconds: Mapping[str, float], *, accepted: str = ""
+    steps: Sequence[Step],
+    database: str,
+    seconds: Mapping[str, float],
+    *,
+    accepted: str = "",
+    writers: Sequence[str] = (),
 ) -> list[dict[str, Any]]:
     """Return ``steps`` in the one shape of a change.
 
     :param accepted: why a backup is restored that is not proven, for the record
+    :param writers: services that are stopped and started meanwhile
     """
     unproven = f", not proven, accepted because: {accepted}" if accepted else ""
+    served = [
+        make_change(
+            name,
+            action="stopped and started",
+            section="Services",
+            reason=f"the names of {database} and of another were exchanged",
+            seconds=seconds.get("without_service"),
+        )
+        for name in (writers if any(step.action in EXCHANGES for step in steps) else ())
+    ]
+    return [
+        *served,
+        *_changes(steps, database, seconds, unproven),
+    ]
+
+
+def _changes(steps: Sequence[Step], database: str, seconds: Mapping[str, float], unproven: str) -> list[dict[str, Any]]:
     return [
         make_change(
-            step.name if step.action == "drop" else database,
+            step.name if step.action in ("drop", "start") else database,
             action=DONE[step.action],
-            section="Restore",
+            section="Services" if step.action == "start" else "Restore",
             reason=step.reason + (unproven if step.action == "restore" else ""),
             seconds=seconds.get(step.action),
         )

@@ -41,9 +41,12 @@ options:
     description:
       - V(prepared) restores O(backup) into a new database beside the live one, and proves it.
       - V(swapped) ends all sessions of the live database, keeps it as C(<database>_before_<time>), and gives its name, settings,
-        limits and grants to the prepared one.
-      - V(reverted) goes back. What was put in place is kept as C(<database>_failed_<time>); what was only prepared is dropped.
-      - V(pruned) finishes the restore, and drops those databases that its journal names as kept and that are old enough.
+        limits and grants to the prepared one. With O(services) they are stopped before and started after it, all in this one step;
+        where one does not work then, what was live before is put back.
+      - V(reverted) goes back, with O(services) as above. What was put in place is kept as C(<database>_failed_<time>); what was only
+        prepared is dropped.
+      - V(pruned) finishes the restore, and drops those databases that its journal names as kept and that are old enough. With
+        O(directory) and O(set), what had been live also stays until a backup that was taken since has passed a test restore.
     type: str
     required: true
     choices: [prepared, swapped, reverted, pruned]
@@ -58,7 +61,7 @@ options:
     description: Directory of the backups, for a name or V(latest) in O(backup).
     type: path
   set:
-    description: Name of the set of backups that V(latest) in O(backup) is looked for in.
+    description: Name of the set of backups that V(latest) in O(backup), and what O(state=pruned) asks for, is looked for in.
     type: str
   taken_before:
     description: V(latest) in O(backup) is the newest taken before this moment, such as V(2026-02-05T02:00:00Z), UTC.
@@ -91,8 +94,30 @@ options:
     type: float
     default: 5
   timeout_seconds:
-    description: Seconds that loading may take. No limit without it.
+    description: Seconds that loading may take.
     type: int
+    default: 43200
+  services:
+    description:
+      - Services of this host that write to the database, each as C(system_description) has it, in the order in which they are started. Those
+        of them that run are stopped with O(state=swapped) and O(state=reverted), and started again.
+      - It is in the journal before the first is stopped. Whatever is killed in between, the next run of any state starts them.
+      - What a manager is asked for is the whole service. Only C(systemd), C(pm2) and C(compose) can be.
+    type: list
+    elements: dict
+    default: []
+  wait_timeout_seconds:
+    description: Seconds within which all of O(services) must work again, each by the C(url) of its C(health), or by what its manager says.
+    type: int
+    default: 60
+  purpose:
+    description: What the restore is for, to be returned by later runs as RV(restore.purpose).
+    type: str
+    default: ""
+  prune_unproven:
+    description: Whether O(state=pruned) goes by O(keep_days) alone.
+    type: bool
+    default: false
   plan_only:
     description: Return the plan and nothing else. Unlike in check mode nothing is reported as a change that would be made.
     type: bool
@@ -116,9 +141,14 @@ EXAMPLES = r"""
     canaries: [SELECT count(*) FROM users]
     state: prepared
 
-- name: Put it in place
+- name: Put it in place, with nobody writing meanwhile
   runbook.ops.pg_restore:
     database: owlivion_sync
+    services:
+      - name: owlivion-sync-server
+        manager: pm2
+        user: owlivion
+        health: {url: 'http://localhost:3000/api/v1/health'}
     state: swapped
 
 - name: Go back to what was live before
@@ -141,7 +171,9 @@ actions:
   type: list
   elements: str
 stage:
-  description: How far the restore is, one of none, preparing, prepared, swapped, reverted. In check mode how far it is now.
+  description:
+    - How far the restore is, one of none, preparing, prepared, swapped, reverted. In check mode how far it is now.
+    - Also moved or lost, where somebody has renamed or dropped by hand what was restored. The next restore begins anew then.
   returned: success
   type: str
 open:
@@ -163,9 +195,20 @@ kept:
   type: list
   elements: dict
 seconds:
-  description: How long each step took; C(closed) is how long the database was closed.
+  description:
+    - How long each step took. C(closed) is how long the database was closed.
+    - C(without_service) is from the stop of the first of O(services) until all of them work again, C(stopping) and C(starting) are parts of it.
   returned: success
   type: dict
+restore:
+  description: The last restore of the database, with C(purpose), C(taken_before), C(source) and C(at), V(null) where there was none.
+  returned: success
+  type: dict
+writers:
+  description: Names of those of O(services) that are stopped and started, or that a killed run had left stopped.
+  returned: success
+  type: list
+  elements: str
 canaries:
   description: The number that each canary query gave.
   returned: success
@@ -186,13 +229,20 @@ from ansible_collections.runbook.ops.plugins.module_utils._backup_set import Set
 from ansible_collections.runbook.ops.plugins.module_utils._codec import CodecError
 from ansible_collections.runbook.ops.plugins.module_utils._pg import PgError
 from ansible_collections.runbook.ops.plugins.module_utils._pg_restore import Options, Restore, Seen
+from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_entry import Source
 from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_journal import JournalError
-from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_plan import RestoreError, Source, Step
-from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_source import choose, prove_undamaged
+from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_plan import RestoreError, Step
+from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_source import (
+    choose,
+    newest_proven,
+    prove_undamaged,
+)
 from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_sql import application
-from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_words import changes, describe, lines
+from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_words import changes, describe, lines, stays
 from ansible_collections.runbook.ops.plugins.module_utils._pg_target import ARGUMENTS, RULES, PgTarget
 from ansible_collections.runbook.ops.plugins.module_utils._pipeline import PipelineError
+from ansible_collections.runbook.ops.plugins.module_utils._store_backup import one_line
+from ansible_collections.runbook.ops.plugins.module_utils._writers import Writers, WritersError
 
 OPTIONS: dict[str, Any] = {
     **ARGUMENTS,
@@ -209,15 +259,22 @@ OPTIONS: dict[str, Any] = {
     "keep_days": {"type": "float", "default": 7},
     "jobs": {"type": "int", "default": 2},
     "min_free_percent": {"type": "float", "default": 5},
-    "timeout_seconds": {"type": "int"},
+    "timeout_seconds": {"type": "int", "default": 43200},
+    "services": {"type": "list", "elements": "dict", "default": []},
+    "wait_timeout_seconds": {"type": "int", "default": 60},
+    "purpose": {"type": "str", "default": ""},
+    "prune_unproven": {"type": "bool", "default": False},
     "plan_only": {"type": "bool", "default": False},
     "journal_directory": {"type": "path", "default": "/var/lib/runbook-ops/restores"},
 }
 ASKED = (
-    *("database", "state", "accept_unproven", "from_database", "canaries", "keep_days"),
-    *("min_free_percent", "jobs", "identity", "timeout_seconds"),
+    *("database", "state", "accept_unproven", "from_database", "canaries", "keep_days", "purpose", "taken_before"),
+    *("min_free_percent", "jobs", "identity", "timeout_seconds", "services"),
 )
-ERRORS = (RestoreError, JournalError, PgError, PipelineError, CodecError, SetError, ValueError)
+ERRORS = (
+    *(RestoreError, JournalError, WritersError, PgError, PipelineError, CodecError, SetError),
+    *(ValueError, OSError),
+)
 
 
 def run(restore: Restore, params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
@@ -227,8 +284,13 @@ def run(restore: Restore, params: dict[str, Any], *, check_mode: bool) -> dict[s
     """
     with nullcontext() if check_mode else restore.journal.locked():
         seen = restore.observe()
-        source = choose(params, seen.entry) if params["state"] == "prepared" else None
-        steps = restore.plan(seen, source)
+        try:
+            source = choose(params, seen.entry) if params["state"] == "prepared" else None
+            steps = restore.plan(seen, source, newest_proven(params) if restore.options.proof_needed else None)
+        except RestoreError:
+            if not check_mode:
+                restore.start_left(seen)
+            raise
         if source and check_mode and steps:
             prove_undamaged(source, all_of_it=False)
         told = tell(restore, params, seen, source, steps)
@@ -244,9 +306,10 @@ def run(restore: Restore, params: dict[str, Any], *, check_mode: bool) -> dict[s
         "stage": entry["stage"] if entry else "none",
         "open": bool(entry and entry["open"]),
         "kept": entry["kept"] if entry else [],
+        "restore": {key: entry.get(key) for key in ("purpose", "taken_before", "source", "at")} if entry else None,
         "seconds": restore.seconds,
         "canaries": restore.canaries,
-        "changes": changes(reported, params["database"], restore.seconds, accepted=accepted),
+        "changes": changes(reported, params["database"], restore.seconds, accepted=accepted, writers=told["writers"]),
     }
 
 
@@ -269,12 +332,15 @@ def tell(
         reason=params["accept_unproven"],
         now=restore.now(),
     )
-    said = lines(plan, steps)
+    plan["stays"] = stays(seen.entry, params["database"], keep_days=params["keep_days"], now=restore.now(), steps=steps)
+    writers = [one["name"] for one in seen.writers]
+    said = lines(plan, steps, writers)
     done = [line.partition(" ")[2].strip() for line in said if line.startswith("step ") and steps]
     return {
         "actions": done,
         "plan": plan,
         "lines": said,
+        "writers": writers,
         "diff": {"before": "", "after": "".join(f"{line}\n" for line in done)},
     }
 
@@ -289,11 +355,17 @@ def main() -> None:
     params = module.params
     try:
         given = {name: params[name] for name in ASKED}
-        options = Options(journal_directory=Path(params["journal_directory"]), **given)
+        options = Options(
+            journal_directory=Path(params["journal_directory"]),
+            wait_seconds=params["wait_timeout_seconds"],
+            proof_needed=bool(params["directory"] and params["set"]) and not params["prune_unproven"],
+            **given,
+        )
         target = PgTarget.from_params(params, application=application(params["database"]))
-        result = run(Restore(target, options), params, check_mode=module.check_mode or params["plan_only"])
+        restore = Restore(target, options, writers=Writers(module))
+        result = run(restore, params, check_mode=module.check_mode or params["plan_only"])
     except ERRORS as exc:
-        module.fail_json(msg=str(exc), changed=False, actions=[])
+        module.fail_json(msg=one_line(exc), changed=False, actions=[])
     module.exit_json(**result)
 
 

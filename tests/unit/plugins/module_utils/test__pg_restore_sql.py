@@ -59,3 +59,9 @@ def test_the_exchange_is_one_transaction_that_first_looks_whom_it_has_before_it(
 
 def test_the_name_of_a_session_is_what_the_server_keeps_of_it() -> None:
     assert len(sql.application("ü" * 80)) == 63
+
+
+def test_no_two_restores_call_their_sessions_alike() -> None:
+    names = ["shop", "x" * 60, f"{'x' * 60}y", "sh\u00f6p", "sh\u00e4p", "sh?p"]
+    assert len({sql.application(name) for name in names}) == len(names)
+    assert all(len(sql.application(name)) <= 63 and sql.application(name).isascii() for name in names)

@@ -8,7 +8,8 @@ from datetime import datetime, timezone
 from typing import Any
 
 import pytest
-from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_plan import RestoreError, Source, Step
+from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_entry import Source
+from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_plan import RestoreError, Step
 from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_terms import different_rows, estimate, refuse
 from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_words import changes, describe, lines
 
@@ -28,6 +29,7 @@ SERVER = {
     "roles": ["app", "postgres"],
     "extensions": ["citext"],
     "system_identifier": "7",
+    "names": {},
 }
 LIVE: dict[str, Any] = {"name": "shop", "oid": "1", "owner": "app", "size_bytes": 1000, "sessions": [], "prepared": []}
 SOURCE = Source(
