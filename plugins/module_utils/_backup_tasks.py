@@ -26,7 +26,7 @@ MAKERS = ("pg_backup", "redis_backup", "file_backup")
 MODULES = (*MAKERS, "backup_verify", "backup_offsite", "backup_rotate")
 FILES = "files"
 # What a store can be asked for, by the ways in which people write it; after aws:kms: follows the key.
-ENCRYPTIONS = {**dict.fromkeys(("aes256", "sses3"), "AES256"), **dict.fromkeys(("awskms", "ssekms"), "aws:kms")}
+SPELLINGS = {**dict.fromkeys(("aes256", "sses3"), "AES256"), **dict.fromkeys(("awskms", "ssekms"), "aws:kms")}
 STRANGE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -171,7 +171,7 @@ def encryption_of(bucket: Mapping[str, Any]) -> dict[str, str]:
     if not said:
         return {}
     method, key = ("aws:kms", said[8:]) if said.startswith("aws:kms:") else (said, "")
-    method = ENCRYPTIONS.get(re.sub(r"[^a-z0-9]", "", method.lower()), "")
+    method = SPELLINGS.get(re.sub(r"[^a-z0-9]", "", method.lower()), "")
     if not method:
         raise TaskError(
             f"ops_buckets {bucket['name']!r}.encryption is {said!r}: write AES256, aws:kms or aws:kms:<key>, or leave it out where "
