@@ -29,6 +29,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._backup_set import (
     sync_directory,
 )
 from ansible_collections.runbook.ops.plugins.module_utils._failpoint import reached
+from ansible_collections.runbook.ops.plugins.module_utils._writeback import EVERY, begin
 
 BLOCK = 1 << 20
 READERS = 4  # hashlib lets other threads run
@@ -60,12 +61,15 @@ class HashingFile:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         self._file = os.fdopen(handle, "wb", buffering=BLOCK)
         self._hash = hashlib.sha256()
-        self.size = 0
+        self.size = self._begun = 0
 
     def write(self, data: bytes) -> int:
         self._file.write(data)
         self._hash.update(data)
         self.size += len(data)
+        if self.size - self._begun >= EVERY:
+            self._begun = self.size
+            begin(self._file.fileno())
         return len(data)
 
     def close(self) -> None:

@@ -17,6 +17,8 @@ from ansible_collections.runbook.ops.plugins.module_utils._pipeline import Pipel
 
 MOST_DIFFERENCES = 20
 LOCK_SECONDS = 60
+# Beside a dump, which takes all processors: parallel workers and compiling make a count quicker, and dearer.
+MODEST = "SET LOCAL max_parallel_workers_per_gather = 0; SET LOCAL jit = off;"
 PARENTHESES = str.maketrans("", "", "()")
 CAST = re.compile(
     r"""::(?:"(?:[^"]|"")+"|[A-Za-z_][\w$]*)(?:\.(?:"(?:[^"]|"")+"|[A-Za-z_][\w$]*))?  # name of a type, maybe of a schema
@@ -36,7 +38,7 @@ def read_content(
     :param timeout_seconds: for each table, and for the schema
     :raises PgError: the server does not tell, or a table may not be read.
     """
-    moment = f"SET TRANSACTION SNAPSHOT {quote_literal(snapshot)};" if snapshot else ""
+    moment = f"SET TRANSACTION SNAPSHOT {quote_literal(snapshot)};\n{MODEST}" if snapshot else ""
     lines = target.sql(
         database,
         # A policy that hides rows from us must be an error, as it is for pg_dump.

@@ -19,6 +19,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._pg_archive import Arc
 from ansible_collections.runbook.ops.plugins.module_utils._pg_backup_plan import BackupError, Recipe
 from ansible_collections.runbook.ops.plugins.module_utils._pg_target import PgTarget
 from ansible_collections.runbook.ops.plugins.module_utils._pipeline import Sink, Stage, run_pipeline
+from ansible_collections.runbook.ops.plugins.module_utils._writeback import early
 
 HEAD_BYTES = 24 << 20  # of a stream, in which its table of contents stands
 QUEUED = 8  # pieces of a stream on their way to the compressor
@@ -83,7 +84,8 @@ def _directory(target: PgTarget, draft: Draft, database: str, options: Sequence[
     try:
         stage = target.stage("pg_dump", *options, f"--file=/proc/self/fd/{handle}", database=database)
         _give(place, stage.user)
-        run_pipeline([stage._replace(pass_fds=(handle,))], timeout_seconds=timeout_seconds)
+        with early(place):
+            run_pipeline([stage._replace(pass_fds=(handle,))], timeout_seconds=timeout_seconds)
     finally:
         os.close(handle)
     _take_back(place)

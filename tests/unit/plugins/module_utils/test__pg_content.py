@@ -6,7 +6,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.runbook.ops.plugins.module_utils._pg_content import MOST_DIFFERENCES, compare, normalised
+from ansible_collections.runbook.ops.plugins.module_utils import _pg_content
+from ansible_collections.runbook.ops.plugins.module_utils._pg_content import (
+    MOST_DIFFERENCES,
+    compare,
+    normalised,
+    read_content,
+)
 
 CONTENT: dict[str, Any] = {
     "server_version_num": 150018,
@@ -154,3 +160,25 @@ def test_comments_settings_and_tokens_of_the_dump_do_not_count() -> None:
     )
     assert list(normalised(other)) == list(normalised(ORIGINAL))
     assert next(iter(normalised(ORIGINAL))) == "CREATETABLEpublic.users"
+
+
+class Asked:
+    """Stands for the server: keeps what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked = ""
+
+    def sql(self, _database: str, sql: str, **_limits: float) -> list[str]:
+        self.asked = sql
+        return ["{}"]
+
+
+@pytest.mark.parametrize("snapshot", ["0003-1", None], ids=["beside a dump", "alone"])
+def test_rows_are_counted_by_one_process_only_where_a_dump_wants_the_others(
+    monkeypatch: pytest.MonkeyPatch, snapshot: str | None
+) -> None:
+    server: Any = Asked()
+    monkeypatch.setattr(_pg_content, "schema_hash", lambda *_args, **_options: {})
+    read_content(server, "shop", snapshot=snapshot)
+    assert ("max_parallel_workers_per_gather = 0" in server.asked) == (snapshot is not None)
+    assert server.asked.count("SET TRANSACTION SNAPSHOT") == (snapshot is not None)
