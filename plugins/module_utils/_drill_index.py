@@ -37,9 +37,14 @@ def _redis() -> Drill:
 
 
 def _rows() -> Drill:
-    from ansible_collections.runbook.ops.plugins.module_utils._drill_rows import drill
+    from ansible_collections.runbook.ops.plugins.module_utils._drill_postgresql_rows import drill
 
     return drill
 
 
-DRILLS: dict[str, Callable[[], Drill]] = {"files": _files, "postgresql": _postgresql, "postgresql-rows": _rows, "redis": _redis}
+DRILLS: dict[str, Callable[[], Drill]] = {
+    "files": _files,
+    "postgresql": _postgresql,
+    "postgresql-rows": _rows,
+    "redis": _redis,
+}

@@ -19,7 +19,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmark"))
 from ansible_collections.runbook.ops.plugins.module_utils import _pg_export, _pg_import
 from ansible_collections.runbook.ops.plugins.module_utils._backup_set import read_backup
-from ansible_collections.runbook.ops.plugins.module_utils._drill_rows import drill
+from ansible_collections.runbook.ops.plugins.module_utils._drill_postgresql_rows import drill
 from ansible_collections.runbook.ops.plugins.module_utils._rows_catalog import RowsError
 from ansible_collections.runbook.ops.plugins.module_utils._rows_result import RefusedError
 from pg_cluster import Cluster
