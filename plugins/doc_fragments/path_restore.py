@@ -32,6 +32,10 @@ options:
   set:
     description: Name of the set that V(latest) in O(backup) is looked for in.
     type: str
+  taken_before:
+    description: V(latest) in O(backup) is the newest taken before this moment, such as V(2026-02-05T02:00:00Z).
+    type: str
+    default: ""
   accept_unproven:
     description: Why a backup is restored that has not passed a test restore. Without it such a one is refused.
     type: str

@@ -62,10 +62,9 @@ class FileRestore:
         needed = sum(roots[root]["bytes"] for root in roots if any(is_below(path, root) for path in paths))
         self._refuse_full(paths, needed)
         lines = [
-            f"from {backup.path} of {backup.manifest['taken_at']}, {human_size(backup.manifest['size'])}",
-            *(f"{path} is replaced, and kept as {make_item(path, stamp)['before']}" for path in paths),
-            *([f"it was made on {host}, this is {here}"] if host != here else []),
-            *(f"{path} is a part of what was saved: what it holds is not compared as a whole" for path in part),
+            *(f"replaces     {path}, kept as {make_item(path, stamp)['before']}" for path in paths),
+            *([f"saved on     {host}, this is {here}"] if host != here else []),
+            *(f"not compared {path} as a whole, for it is a part of what was saved" for path in part),
         ]
         return {"items": [make_item(path, stamp) for path in paths], "lines": lines, "whole": not part}
 

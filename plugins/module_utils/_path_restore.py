@@ -26,6 +26,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._path_swap import (
 from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_journal import Journal, JournalError
 from ansible_collections.runbook.ops.plugins.module_utils._restore_choice import LATEST, choose, refuse_unproven
 from ansible_collections.runbook.ops.plugins.module_utils._store_backup import ERRORS, SECTION, StoreError, one_line
+from ansible_collections.runbook.ops.plugins.module_utils._units import human_duration, human_size
 
 STATES = ["prepared", "swapped", "reverted", "pruned"]
 JOURNALS = "/var/lib/runbook-ops/restores"
@@ -39,6 +40,7 @@ ARGUMENTS: dict[str, Any] = {
     "backup": {"type": "str"},
     "directory": {"type": "path"},
     "set": {"type": "str"},
+    "taken_before": {"type": "str", "default": ""},
     "accept_unproven": {"type": "str", "default": ""},
     "identity": {"type": "str", "no_log": True},
     "keep_days": {"type": "float", "default": 7},
@@ -58,7 +60,10 @@ class Kind(Protocol):
         """Return what of the options says what is restored, beside the backup: with others it is another restore."""
 
     def plan(self, backup: Backup, stamp: str) -> dict[str, Any]:
-        """Return ``items``, ``lines`` for people, and what else the steps need later. Refuse what cannot be done."""
+        """Return ``items``, ``lines`` for people, and what else the steps need later. Refuse what cannot be done.
+
+        Each line has what it is about in its first 13 columns.
+        """
 
     def prepare(self, backup: Backup, entry: Mapping[str, Any]) -> None:
         """Write what is new beside what is live, and prove it."""
@@ -116,6 +121,7 @@ class Restore:
             plan = self._kind.plan(backup, at.strftime(STAMP))
         self._actions += [f"restore {backup.name} beside {item['live']}" for item in plan["items"]]
         told = {"backup": str(backup.path), "identity": backup.identity, "reason": self._reason}
+        told["lines"] = [*_source(backup, self._reason, at), *plan["lines"], *_way_back(backup)]
         if self._check_mode:
             self._entry = {**self._entry, **plan, **told}
             return
@@ -318,3 +324,17 @@ class Restore:
             "changes": [change] if changed else [],
             "diff": {"before": f"{before}\n", "after": f"{after}\n"},
         }
+
+
+def _source(backup: Backup, reason: str, now: datetime) -> list[str]:
+    taken = backup.manifest["taken_at"]
+    age = human_duration(max((now - backup.taken_at).total_seconds(), 0))
+    size = human_size(backup.manifest["size"])
+    return [f"source       {backup.path}, {size}, taken at {taken}, {age} old", f"proof        {reason}"]
+
+
+def _way_back(backup: Backup) -> list[str]:
+    return [
+        f"lost         what was written after {backup.manifest['taken_at']}: what is live is kept, look for it there",
+        "way back     state reverted puts back what is kept; state pruned deletes it when it is old enough",
+    ]

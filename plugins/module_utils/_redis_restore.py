@@ -8,6 +8,7 @@ With an append-only log Redis reads that on its start and never looks at the dum
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import time
 from collections.abc import Callable, Mapping
@@ -19,7 +20,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._failpoint import reac
 from ansible_collections.runbook.ops.plugins.module_utils._path_swap import identify, make_item
 from ansible_collections.runbook.ops.plugins.module_utils._probe_options import ProbeError
 from ansible_collections.runbook.ops.plugins.module_utils._rdb import compare
-from ansible_collections.runbook.ops.plugins.module_utils._redis import number
+from ansible_collections.runbook.ops.plugins.module_utils._redis import Server, number
 from ansible_collections.runbook.ops.plugins.module_utils._redis_backup import look_at, server_of
 from ansible_collections.runbook.ops.plugins.module_utils._redis_host import Service, container_of, read_layout
 from ansible_collections.runbook.ops.plugins.module_utils._redis_scratch import DUMP, ScratchRedis, unpack_dump
@@ -62,12 +63,11 @@ class RedisRestore:
             items.append({**make_item(layout.log, stamp), "log_name": layout.log_name})
         saved = sum(one["keys"] for one in content["databases"].values())
         lines = [
-            f"from {backup.path} of {backup.manifest['taken_at']}, {saved} keys, {human_size(content['size_bytes'])}",
-            f"{service.title} stops, {', '.join(item['live'] for item in items)} are replaced, and it starts again",
-            f"go back with state reverted: what is live now is kept as {items[0]['before']}",
+            f"target       Redis {self.name}, {service.title}, which stops and starts again",
+            f"keys         {saved} were saved, {_keys_now(server)}",
+            *(f"replaces     {item['live']}, kept as {item['before']}" for item in items),
+            *([f"saved as     {saved_as}, this is {self.name}"] if saved_as != self.name else []),
         ]
-        if saved_as != self.name:
-            lines.append(f"it is a backup of {saved_as}, this is {self.name}")
         told = {"unit": service.unit, "container": service.container, "keys": saved}
         return {"items": items, "lines": lines, **told}
 
@@ -133,6 +133,17 @@ class RedisRestore:
 
     def _service(self, entry: Mapping[str, Any]) -> Service:
         return Service(entry["unit"], entry["container"], self._params["timeout_seconds"])
+
+
+def _keys_now(server: Server) -> str:
+    try:
+        info = look_at(server)
+    except StoreError as exc:
+        return f"how many there are now is not known: {exc}"
+    counts = [
+        keys[1] for key, value in info.items() if key.startswith("db") and (keys := re.match(r"keys=(\d+)", value))
+    ]
+    return f"{sum(map(int, counts))} are there now"
 
 
 def _write_new(dump: Path, item: Mapping[str, Any]) -> None:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,8 @@ def choose(params: Mapping[str, Any], kind: str) -> Backup:
     if not wanted:
         raise StoreError("backup is missing: give the path of a backup, its name in directory, or latest")
     if wanted == LATEST:
-        backup = _latest(directory, params["set"], proven_only=not params["accept_unproven"])
+        limit = _moment(params["taken_before"])
+        backup = _latest(directory, params["set"], limit, proven_only=not params["accept_unproven"])
     elif wanted.startswith("/"):
         backup = read_backup(Path(wanted))
     elif directory:
@@ -39,10 +41,22 @@ def choose(params: Mapping[str, Any], kind: str) -> Backup:
     return backup
 
 
-def _latest(directory: str | None, prefix: str | None, *, proven_only: bool) -> Backup:
+def _moment(text: str) -> datetime | None:
+    """Return the moment that ``text`` names, in UTC where it names no zone.
+
+    :raises StoreError: it names none.
+    """
+    try:
+        moment = datetime.fromisoformat(text.replace("Z", "+00:00")) if text else None
+    except ValueError:
+        raise StoreError(f"taken_before is {text!r}: write a moment such as 2026-02-05T02:00:00Z") from None
+    return moment if moment is None or moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+
+
+def _latest(directory: str | None, prefix: str | None, limit: datetime | None, *, proven_only: bool) -> Backup:
     if not directory or not prefix:
         raise StoreError("backup is latest: set directory and set to say of what")
-    found = list_backups(Path(directory), prefix)
+    found = [one for one in list_backups(Path(directory), prefix) if limit is None or one.taken_at < limit]
     fit = [one for one in found if not proven_only or is_proven(one)]
     if fit:
         return fit[-1]
@@ -51,7 +65,8 @@ def _latest(directory: str | None, prefix: str | None, *, proven_only: bool) -> 
             f"none of the {len(found)} backups {prefix} in {directory} has passed a test restore: prove one with backup_verify "
             "and drill, or set accept_unproven to the reason why the newest is restored all the same"
         )
-    raise StoreError(f"there is no whole backup {prefix} in {directory}: correct directory and set")
+    before = f" from before {limit:%Y-%m-%dT%H:%M:%SZ}" if limit else ""
+    raise StoreError(f"there is no whole backup {prefix} in {directory}{before}: correct directory and set")
 
 
 def is_proven(backup: Backup) -> bool:
@@ -70,10 +85,10 @@ def refuse_unproven(backup: Backup, reason: str) -> str:
     if problems:
         raise StoreError(f"{backup.path} is damaged ({problems[0]}): take another backup")
     if is_proven(backup):
-        return f"proven on {proof['drill'].get('at') or proof.get('checked_at')}"
+        return f"proven by a test restore at {proof['drill'].get('at') or proof.get('checked_at')}"
     if not reason:
         raise StoreError(
             f"{backup.path} has not passed a test restore: prove it with backup_verify and drill, or set accept_unproven to "
             "the reason why it is restored all the same"
         )
-    return f"not proven: {reason}"
+    return f"NOT PROVEN, accepted because: {reason}"

@@ -27,7 +27,7 @@ def test_a_backup_of_another_host_is_refused_unless_it_is_named(tmp_path: Path) 
         FileRestore(PARAMS).plan(backup_of(tmp_path / "app", "elsewhere"), "x")
     restore = FileRestore({**PARAMS, "from_host": "elsewhere"})
     lines = restore.plan(backup_of(tmp_path / "app", "elsewhere"), "x")["lines"]
-    assert f"it was made on elsewhere, this is {socket.gethostname()}" in lines
+    assert f"saved on     elsewhere, this is {socket.gethostname()}" in lines
     with pytest.raises(StoreError, match="not on elsewhere"):
         restore.plan(backup_of(tmp_path / "app", socket.gethostname()), "x")
 

@@ -18,14 +18,14 @@ from ansible_collections.runbook.ops.plugins.module_utils._restore_choice import
 from ansible_collections.runbook.ops.plugins.module_utils._store_backup import StoreError
 
 NOW = 1_790_000_000.0
-PARAMS = {"backup": "latest", "set": "app", "accept_unproven": "", "keep_days": 7}
+PARAMS = {"backup": "latest", "set": "app", "taken_before": "", "accept_unproven": "", "keep_days": 7}
 
 
 def make_backup(directory, *, day=1, proven=True, kind="files"):
     with Draft.begin(directory, "app", datetime(2026, 11, day, tzinfo=timezone.utc)) as draft:
         with draft.create("files.tar") as file:
             file.write(b"data")
-        backup = draft.seal({"kind": kind, "content": {}})
+        backup = draft.seal({"kind": kind, "taken_at": f"2026-11-{day:02}T00:00:00Z", "content": {}})
     drill = {"passed": True, "at": "2026-11-02T00:00:00Z"} if proven else None
     write_proof(backup, {"files": check(backup).files, "drill": drill, "checked_at": "2026-11-02T00:00:00Z"})
     return backup
@@ -95,7 +95,7 @@ def test_it_goes_there_and_back_and_a_second_run_finds_nothing_to_do(run, kind, 
 
 def test_check_mode_shows_the_plan_and_changes_nothing(run, kind, tmp_path):
     result = run("prepared", check_mode=True)
-    assert result["changed"] and result["lines"] == ["a plan"] and result["stage"] == "none"
+    assert result["changed"] and "a plan" in result["lines"] and result["stage"] == "none"
     assert not (tmp_path / "journal").exists() and kind.calls == ["plan"]
     run("prepared")
     assert run("swapped", check_mode=True)["changed"] and kind.live.read_text() == "old"
@@ -240,8 +240,10 @@ def test_another_backup_is_not_prepared_over_one_that_is(run, tmp_path):
         ({"backup": "app_20261101T000000Z", "directory": None}, "set directory"),
         ({"directory": None}, "set directory and set"),
         ({"set": "other"}, "there is no whole backup"),
+        ({"taken_before": "yesterday"}, "write a moment"),
+        ({"taken_before": "2026-11-01T00:00:00Z"}, "no whole backup app in .* from before 2026-11-01T00:00:00Z"),
     ],
-    ids=["none", "a name only", "latest of what", "no such set"],
+    ids=["none", "a name only", "latest of what", "no such set", "no moment", "none from before"],
 )
 def test_a_backup_that_is_not_named_well_is_refused(tmp_path, options, words):
     make_backup(tmp_path)
@@ -255,6 +257,8 @@ def test_latest_is_the_newest_that_is_proven_unless_there_is_a_reason(tmp_path):
     params = {**PARAMS, "directory": str(tmp_path)}
     assert choose(params, "files").name == "app_20261101T000000Z"
     assert choose({**params, "accept_unproven": "the only one from today"}, "files").name == newer.name
+    before = {"accept_unproven": "x", "taken_before": "2026-11-01T12:00:00"}
+    assert choose({**params, **before}, "files").name == "app_20261101T000000Z"
 
 
 def test_what_is_of_another_kind_or_not_proven_or_damaged_is_refused(tmp_path):
@@ -263,7 +267,7 @@ def test_what_is_of_another_kind_or_not_proven_or_damaged_is_refused(tmp_path):
         choose({**PARAMS, "backup": str(backup.path), "directory": None}, "redis")
     with pytest.raises(StoreError, match="has not passed a test restore"):
         refuse_unproven(backup, "")
-    assert refuse_unproven(backup, "it burns") == "not proven: it burns"
+    assert refuse_unproven(backup, "it burns") == "NOT PROVEN, accepted because: it burns"
     (backup.path / "files.tar").write_bytes(b"dat4")
     with pytest.raises(StoreError, match="is damaged"):
         refuse_unproven(backup, "it burns")

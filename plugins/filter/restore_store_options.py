@@ -1,0 +1,78 @@
+# Copyright: the runbook.ops authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The filter restore_store_options: a thin door into module_utils."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: restore_store_options
+short_description: Take what the restore of a Redis server or of files needs out of a system's description
+version_added: 0.2.0
+author:
+  - The runbook.ops founders (@runbook-ops)
+description:
+  - How a Redis server is reached and run, or which paths are restored; where the backups are, and which services use them.
+options:
+  _input:
+    description: The description, as the role P(runbook.ops.system#role) registers it.
+    type: dict
+    required: true
+  redis:
+    description: Name of the Redis server. Either this or O(files) is needed.
+    type: str
+    default: ""
+  files:
+    description: Name of the item of C(ops_backups) that saves the files.
+    type: str
+    default: ""
+  paths:
+    description: Only these, with O(files).
+    type: list
+    elements: str
+    default: []
+"""
+
+EXAMPLES = r"""
+- name: Say who uses a Redis server
+  ansible.builtin.debug:
+    msg: "{{ (system_description | runbook.ops.restore_store_options(redis='sessions'))['writers'] }}"
+"""
+
+RETURN = r"""
+_value:
+  description:
+    - C(reach), options of M(runbook.ops.redis_restore) or M(runbook.ops.file_restore); C(secret), the name of the password in
+      P(runbook.ops.health_secrets#filter); C(about), what the health check calls it; C(directory), C(set) and C(form), which is
+      compression and encryption, of its backups; C(writers), which are stopped and started, in the order in which they are started;
+      C(reloaded) services; C(unstoppable) ones.
+  type: dict
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ansible.errors import AnsibleFilterError
+from ansible_collections.runbook.ops.plugins.module_utils import _restore_store_options as options
+
+
+def restore_store_options(
+    description: Mapping[str, Any], redis: str = "", files: str = "", paths: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Return what the restore of a Redis server or of files needs.
+
+    :raises AnsibleFilterError: there is no such thing, or neither or both are named.
+    """
+    if bool(redis) == bool(files):
+        raise AnsibleFilterError("runbook.ops.restore_store_options: name a Redis server, or files, and not both")
+    try:
+        return options.redis_options(description, redis) if redis else options.file_options(description, files, paths)
+    except (ValueError, KeyError, TypeError, AttributeError) as exc:
+        raise AnsibleFilterError(f"runbook.ops.restore_store_options: {exc}") from exc
+
+
+class FilterModule:
+    """What Ansible looks for."""
+
+    def filters(self) -> dict[str, Callable[..., object]]:
+        """Return the filters of this file by name."""
+        return {"restore_store_options": restore_store_options}
