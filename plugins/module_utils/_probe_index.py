@@ -132,6 +132,12 @@ def _mongodb() -> Any:
     return mongodb
 
 
+def _pgbackrest() -> Any:
+    from ansible_collections.runbook.ops.plugins.module_utils.probes import pgbackrest
+
+    return pgbackrest
+
+
 def _pm2() -> Any:
     from ansible_collections.runbook.ops.plugins.module_utils.probes import pm2
 
@@ -221,6 +227,7 @@ PROBES: dict[str, Callable[[], Any]] = {
     "updates": _updates,
     "docker_disk": _docker_disk,
     "postgresql": _postgresql,
+    "pgbackrest": _pgbackrest,
     "query": _query,
     "compose": _compose,
     "mongodb": _mongodb,

@@ -1,0 +1,386 @@
+# Copyright: the runbook.ops authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A whole cluster brought back to a moment: recovered beside the live one, looked at, put in place by names alone. Private to this collection."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Mapping
+from datetime import datetime, timedelta, timezone
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ansible_collections.runbook.ops.plugins.module_utils._failpoint import reached
+from ansible_collections.runbook.ops.plugins.module_utils._path_swap import go_back, identify, make_item, put_in_place
+from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_journal import Journal
+from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest import (
+    Backup,
+    Lineage,
+    PgBackRestError,
+    Stanza,
+    choose,
+    for_server,
+    gaps,
+    iso,
+    needed_gap,
+    parse_target,
+    promoted,
+)
+from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest_host import PgBackRest, lineage, tablespaces
+from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest_server import (
+    Beside,
+    Live,
+    live_rows,
+    make_directory,
+    stop,
+)
+from ansible_collections.runbook.ops.plugins.module_utils._units import human_duration, human_size
+
+OPEN = ("preparing", "prepared", "swapping", "swapped")
+STEPS = {
+    "drop": "drop what was recovered beside",
+    "flush": "bring the WAL up to now into the archive",
+    "restore": "restore the backup beside the live cluster",
+    "recover": "recover it to the moment, and let it stand still there",
+    "count": "count its rows",
+    "exchange": "stop both servers, and exchange their directories",
+    "start": "start the recovered cluster, which takes writes from then on",
+    "back": "stop the server, and give the old directory its name back",
+    "start the old one": "start the server as it was",
+    "finish": "finish the restore",
+    "delete": "delete what was kept long enough",
+}
+
+Entry = dict[str, Any]
+
+
+class Seen(NamedTuple):
+    """What there is before anything is done."""
+
+    entry: Entry | None
+    server: dict[str, Any] | None
+    stanza: Stanza | None
+    old: list[str]  # what is kept and old enough to go
+
+
+class Restore:
+    """The restore of one cluster."""
+
+    def __init__(self, program: PgBackRest, params: Mapping[str, Any]) -> None:
+        self.program, self.params = program, params
+        self.data = params["data_directory"].rstrip("/")
+        self.journal = Journal(Path(params["journal_directory"]), params["stanza"], "point-in-time")
+        self.live = Live(self.data, params["unit"], params)
+        self.seconds: dict[str, float] = {}
+        self.warnings: list[str] = []
+
+    def observe(self) -> Seen:
+        """Return what there is."""
+        entry, state = self.journal.read(), self.params["state"]
+        stanza = self.program.info() if state == "prepared" else None
+        return Seen(entry, self.program.server(), stanza, self._old(entry) if state == "pruned" else [])
+
+    def plan(self, seen: Seen) -> list[str]:
+        """Return the steps to the wanted state, keys of :data:`STEPS`.
+
+        :raises PgBackRestError: it must not be done.
+        """
+        stage = seen.entry["stage"] if seen.entry else "none"
+        if self.params["state"] == "prepared":
+            return self._plan_prepared(seen, stage)
+        if self.params["state"] == "swapped":
+            if stage in ("none", "preparing", "reverted", "finished"):
+                raise PgBackRestError(
+                    f"nothing is recovered beside the cluster {self.program.stanza}: state prepared comes first"
+                )
+            return ["exchange", "start"] if stage in ("prepared", "swapping") else []
+        if self.params["state"] == "reverted":
+            if stage in ("preparing", "prepared"):
+                return ["drop"]
+            return ["back", "start the old one"] if stage in ("swapping", "swapped", "reverting") else []
+        if stage in ("swapping", "reverting"):
+            raise PgBackRestError(
+                "the exchange was interrupted: finish it with state swapped, or go back with state reverted"
+            )
+        finish = {"swapped": ["finish"], "preparing": ["drop"], "prepared": ["drop"]}.get(stage, [])
+        return [*finish, *(["delete"] if seen.old else [])]
+
+    def _plan_prepared(self, seen: Seen, stage: str) -> list[str]:
+        target = parse_target(self.params["target_time"])
+        entry = seen.entry or {}
+        if stage in ("swapping", "swapped", "reverting"):
+            raise PgBackRestError(
+                f"the restore to {entry['target']} is not finished: finish it with state pruned, or go back with state reverted"
+            )
+        if (
+            stage == "prepared"
+            and entry["target"] == iso(target)
+            and identify(entry["item"]["new"]) == entry["item"]["new_id"]
+        ):
+            return []
+        self._refuse(seen, target)
+        return [
+            *(["drop"] if stage in OPEN else []),
+            *(["flush"] if self._writes(seen) else []),
+            "restore",
+            "recover",
+            "count",
+        ]
+
+    def _refuse(self, seen: Seen, target: datetime) -> None:
+        """Look for all that would make it fail half way.
+
+        :raises PgBackRestError: there is something.
+        """
+        stanza = seen.stanza or self.program.info()
+        backup = self.backup(stanza, target)
+        if seen.server and seen.server["system_identifier"] != stanza.system_identifier:
+            raise PgBackRestError(
+                f"the stanza {stanza.name} is of another cluster (system {stanza.system_identifier}) than the one that runs "
+                f"({seen.server['system_identifier']}): correct stanza, port or socket"
+            )
+        if seen.server and os.path.realpath(seen.server["data_directory"]) != os.path.realpath(self.data):
+            raise PgBackRestError(
+                f"the server that answers works in {seen.server['data_directory']}, not in {self.data}: correct data_directory or port"
+            )
+        spaces = tablespaces(self.data) if Path(self.data).is_dir() else []
+        if spaces:
+            raise PgBackRestError(
+                f"the cluster has tablespaces ({', '.join(spaces)}), which are not restored beside: use pgbackrest by hand"
+            )
+        if os.path.ismount(self.data) or Path(self.data).is_symlink():
+            raise PgBackRestError(
+                f"{self.data} is a disk of its own, or a link, and cannot be renamed: use pgbackrest by hand"
+            )
+        missing = needed_gap(
+            gaps(self.program.segments(stanza), after=backup.wal_start, **self._segment_size(seen)),
+            target,
+            lineage=self.lineage,
+        )
+        if missing:
+            raise PgBackRestError(
+                f"{missing} is missing in the archive: the cluster can be recovered to {iso(backup.stopped_at)}, the end of "
+                f"the backup {backup.label}, and a little further, but not to {iso(target)}"
+            )
+        self._refuse_small_disk(backup)
+
+    def _segment_size(self, seen: Seen) -> dict[str, int]:
+        return {"segment_bytes": seen.server["segment_bytes"]} if seen.server else {}
+
+    def _refuse_small_disk(self, backup: Backup) -> None:
+        try:
+            disk = shutil.disk_usage(os.path.dirname(self.data))  # noqa: PTH120
+        except OSError as exc:
+            raise PgBackRestError(f"{self.data}: {exc.strerror}: correct data_directory") from exc
+        left = disk.free - backup.size_bytes * 1.1
+        least = disk.total * self.params["min_free_percent"] / 100
+        if left < least:
+            raise PgBackRestError(
+                f"the cluster has {human_size(backup.size_bytes)}, and {os.path.dirname(self.data)} has {human_size(disk.free)} free, "  # noqa: PTH120
+                f"of which {human_size(least)} are to stay free: make room, or lower min_free_percent"
+            )
+
+    @cached_property
+    def lineage(self) -> Lineage | None:
+        """Which timeline the live cluster is on."""
+        return lineage(self.data)
+
+    def backup(self, stanza: Stanza, target: datetime) -> Backup:
+        """Return the backup that a recovery to ``target`` begins with."""
+        return choose(stanza, target, now=datetime.now(timezone.utc), lineage=self.lineage)
+
+    def _writes(self, seen: Seen) -> bool:
+        server = seen.server
+        return bool(server and not server["in_recovery"] and server["archive_mode"] != "off")
+
+    def apply(self, steps: list[str], seen: Seen) -> None:
+        """Do ``steps``."""
+        if "restore" in steps and "drop" in steps:
+            self._drop(seen.entry)
+        entry = seen.entry
+        for step in steps:
+            began = time.monotonic()
+            if step == "restore":
+                entry = self._restore(seen)
+            elif step == "flush":
+                problem = self.program.flush(timeout_seconds=self.params["archive_timeout_seconds"])
+                self.warnings += [problem] if problem else []
+            elif step == "drop" and "restore" not in steps:
+                self._drop(entry)
+            elif step != "drop" and entry is not None:
+                getattr(self, f"_{step.replace(' ', '_')}")(entry)
+            self.seconds[step] = round(time.monotonic() - began, 2)
+
+    def _restore(self, seen: Seen) -> Entry:
+        target = parse_target(self.params["target_time"])
+        backup = self.backup(seen.stanza or self.program.info(), target)
+        now = datetime.now(timezone.utc)
+        item = make_item(self.data, now.strftime("%Y%m%dT%H%M%SZ"))
+        kept = seen.entry["kept"] if seen.entry else []
+        entry: Entry = {
+            "stage": "preparing",
+            "target": iso(target),
+            "backup": backup.label,
+            "begun_at": iso(now),
+            "item": item,
+            "rows": {},
+            "kept": kept,
+        }
+        self.journal.write(entry)
+        make_directory(item["new"], self.params["run_as"])
+        self.program(
+            "restore",
+            f"--pg1-path={item['new']}",
+            f"--set={backup.label}",
+            "--type=time",
+            f"--target={for_server(target)}",
+            "--target-action=pause",
+            f"--target-timeline={self.lineage.timeline if self.lineage else 'latest'}",
+            f"--process-max={self.params['jobs']}",
+            timeout_seconds=self.params["timeout_seconds"],
+        )
+        reached("pgbackrest_restore:restored")
+        return entry
+
+    def _recover(self, entry: Entry) -> None:
+        beside = self.beside(entry)
+        beside.start()
+        try:
+            beside.wait(timeout_seconds=self.params["timeout_seconds"])
+        except PgBackRestError:
+            beside.drop()
+            self.journal.write({**entry, "stage": "reverted"})
+            raise
+        reached("pgbackrest_restore:recovered")
+
+    def _count(self, entry: Entry) -> None:
+        beside = self.beside(entry)
+        entry["rows"] = beside.rows(beside.databases())
+        entry["item"]["new_id"] = identify(entry["item"]["new"])
+        entry["stage"] = "prepared"
+        self.journal.write(entry)
+
+    def beside(self, entry: Entry) -> Beside:
+        return Beside(entry["item"]["new"], self.params)
+
+    def _drop(self, entry: Entry | None) -> None:
+        if entry is None:
+            return
+        self.beside(entry).drop()
+        self.journal.write({**entry, "stage": "reverted"})
+
+    def _exchange(self, entry: Entry) -> None:
+        item = entry["item"]
+        if entry["stage"] == "prepared":
+            item["old_id"] = identify(item["live"])
+            entry["stage"], entry["swapped_at"] = "swapping", iso(datetime.now(timezone.utc).replace(microsecond=0))
+            self.journal.write(entry)
+        if identify(item["new"]) == item["new_id"]:
+            self._let_go_on(item["new"])
+        self.live.stop()
+        reached("pgbackrest_restore:stopped")
+        put_in_place(item)
+        reached("pgbackrest_restore:exchanged")
+
+    def _let_go_on(self, directory: str) -> None:
+        """Stop the server beside, and write that it goes on from its moment when it is started in its place."""
+        beside = Beside(directory, self.params)
+        stop(directory)
+        path = Path(directory) / "postgresql.auto.conf"
+        text = promoted(path.read_text(encoding="utf-8"), directory)
+        aside = path.with_name("postgresql.auto.conf.partial")
+        aside.write_text(text, encoding="utf-8")
+        shutil.copystat(path, aside)
+        if os.geteuid() == 0:
+            shutil.chown(aside, self.params["run_as"])
+        aside.replace(path)
+        shutil.rmtree(beside.run, ignore_errors=True)
+
+    def _start(self, entry: Entry) -> None:
+        self.live.start(timeout_seconds=self.params["start_timeout_seconds"])
+        item = entry["item"]
+        reached("pgbackrest_restore:started")
+        self.journal.write({**entry, "stage": "swapped", "kept": self._kept(entry, item["before"])})
+
+    def _back(self, entry: Entry) -> None:
+        entry["stage"] = "reverting"
+        self.journal.write(entry)
+        stop(entry["item"]["new"])
+        self.live.stop()
+        reached("pgbackrest_restore:stopped to go back")
+        go_back(entry["item"])
+
+    def _start_the_old_one(self, entry: Entry) -> None:
+        self.live.start(timeout_seconds=self.params["start_timeout_seconds"])
+        shutil.rmtree(self.beside(entry).run, ignore_errors=True)
+        self.journal.write({**entry, "stage": "reverted", "kept": self._kept(entry, entry["item"]["failed"])})
+
+    def _finish(self, entry: Entry) -> None:
+        entry["stage"] = "finished"
+        self.journal.write(entry)
+
+    def _delete(self, entry: Entry) -> None:
+        old = self._old(entry)
+        for path in old:
+            shutil.rmtree(path)
+        self.journal.write({**entry, "kept": [one for one in entry["kept"] if one["path"] not in old]})
+
+    def _kept(self, entry: Entry, path: str) -> list[dict[str, Any]]:
+        """Return what is kept now: what is there of it, and only under names that we have given."""
+        since = iso(datetime.now(timezone.utc).replace(microsecond=0))
+        listed = [one for one in entry["kept"] if one["path"] != path] + [{"path": path, "since": since}]
+        return [one for one in listed if Path(one["path"]).is_dir()]
+
+    def _old(self, entry: Entry | None) -> list[str]:
+        border = datetime.now(timezone.utc) - timedelta(days=self.params["keep_days"])
+        kept = entry["kept"] if entry else []
+        return [one["path"] for one in kept if parse_target(one["since"]) <= border and Path(one["path"]).is_dir()]
+
+    def describe(self, seen: Seen) -> dict[str, Any]:
+        """Return the plan, for programs."""
+        entry = seen.entry or {}
+        told = {"cluster": self.program.stanza, "data_directory": self.data, "running": bool(seen.server)}
+        if self.params["state"] != "prepared":
+            return {**told, "target_time": entry.get("target"), "backup": entry.get("backup")}
+        target = parse_target(self.params["target_time"])
+        stanza = seen.stanza or self.program.info()
+        backup = self.backup(stanza, target)
+        databases = seen.server["databases"] if seen.server else []
+        return {
+            **told,
+            "target_time": iso(target),
+            "backup": backup.label,
+            "backup_at": iso(backup.stopped_at),
+            "size_bytes": backup.size_bytes,
+            "earliest": iso(min(one.stopped_at for one in stanza.backups if not one.damaged) + 1),
+            "lost_seconds": round((datetime.now(timezone.utc) - target).total_seconds()),
+            "rows_now": {name: live_rows(self.program.target, name) for name in databases},
+        }
+
+
+def lines(plan: Mapping[str, Any], entry: Mapping[str, Any], steps: list[str], warnings: list[str]) -> list[str]:
+    """Return the plan for people."""
+    said = [
+        f"cluster      {plan['cluster']}, {plan['data_directory']}, {'running' if plan['running'] else 'NOT running'}"
+    ]
+    said.append(f"moment       {plan['target_time'] or 'none'}")
+    if plan.get("backup_at"):
+        said[-1] += f", {human_duration(plan['lost_seconds'])} ago; the earliest is {plan['earliest']}"
+        said.append(
+            f"begins with  the backup {plan['backup']} of {plan['backup_at']}, {human_size(plan['size_bytes'])}"
+        )
+        said.append(
+            f"lost         what was committed after {plan['target_time']}, where the whole cluster is put in place"
+        )
+    now = plan.get("rows_now") or {}
+    for database, tables in (entry.get("rows") or {}).items() if entry.get("stage") == "prepared" else ():
+        for table, rows in tables.items():
+            estimate = now.get(database, {}).get(table)
+            beside = f" (now about {estimate})" if estimate is not None else ""
+            said.append(f"rows         {database} {table}: {rows}{beside}")
+    said += [f"warning      {one}" for one in warnings]
+    said += [f"step         {one}" for one in steps]
+    return [*said, *(f"kept         {one['path']}, since {one['since']}" for one in entry.get("kept", []))]

@@ -1,0 +1,238 @@
+#!/usr/bin/python
+# Copyright: the runbook.ops authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Module: bring a cluster of PostgreSQL back to a moment, beside the live one, and put it in place."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: pgbackrest_restore
+short_description: Recover a PostgreSQL cluster to a moment beside the live one, then put it in place
+version_added: 0.2.0
+author:
+  - The runbook.ops founders (@runbook-ops)
+description:
+  - Restores a backup of pgBackRest into a new directory beside that of the live cluster, and starts a server there that recovers
+    to a moment and stands still at it. It can be read and dumped, on a socket in C(<directory>.run), and cannot be written to.
+  - Only then, where that is asked for, the two directories exchange their names, and the recovered cluster is started in the place of the
+    live one. The old directory stays until it is pruned.
+  - Everything is on disk in a journal before it is done. A run that was killed at any moment is finished or undone by the next one.
+extends_documentation_fragment:
+  - runbook.ops.attributes
+  - runbook.ops.pgbackrest
+attributes:
+  check_mode:
+    support: full
+    details: [Returns the plan, and changes nothing.]
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+options:
+  state:
+    description:
+      - V(prepared) recovers the cluster to O(target_time) beside the live one.
+      - V(swapped) stops both, keeps the live directory as C(<directory>.before-<time>), and starts the recovered cluster in its place.
+      - V(reverted) goes back. What was put in place is kept as C(<directory>.failed-<time>); what was only prepared is deleted.
+      - V(pruned) finishes the restore, deletes what was only prepared, and those directories that its journal names as kept and that are
+        old enough.
+    type: str
+    required: true
+    choices: [prepared, swapped, reverted, pruned]
+  target_time:
+    description: The moment, such as V(2026-02-05T08:59:00Z). What was committed until then is there, what was committed after it is not.
+    type: str
+  data_directory:
+    description: Directory of the live cluster, such as V(/var/lib/postgresql/15/main). The new one is made beside it, on the same disk.
+    type: path
+    required: true
+  config_file:
+    description: The server's C(postgresql.conf), where it is not in O(data_directory).
+    type: path
+  unit:
+    description: The unit of systemd that runs the live server, such as V(postgresql@15-main). Without it C(pg_ctl) is used.
+    type: str
+  jobs:
+    description: How many processes restore side by side.
+    type: int
+    default: 2
+  min_free_percent:
+    description: Percent of the disk that are to stay free.
+    type: float
+    default: 5
+  keep_days:
+    description: Days for which V(pruned) leaves what it keeps.
+    type: float
+    default: 7
+  archive_timeout_seconds:
+    description: Seconds that the last segment of the live server's WAL may take into the archive.
+    type: int
+    default: 60
+  timeout_seconds:
+    description: Seconds that the restore, and after it the recovery, may take.
+    type: int
+    default: 86400
+  start_timeout_seconds:
+    description: Seconds in which the server must take writes after it was put in place.
+    type: int
+    default: 300
+  plan_only:
+    description: Return the plan and nothing else. Unlike in check mode nothing is reported as a change that would be made.
+    type: bool
+    default: false
+  journal_directory:
+    description: Where it is kept what is being restored and what was kept.
+    type: path
+    default: /var/lib/runbook-ops/restores
+seealso:
+  - module: runbook.ops.pgbackrest_info
+  - module: runbook.ops.pg_restore
+"""
+
+EXAMPLES = r"""
+- name: Recover the cluster to the minute before somebody deleted rows, beside the live one
+  runbook.ops.pgbackrest_restore:
+    stanza: main
+    target_time: '2026-02-05T08:59:00Z'
+    data_directory: /var/lib/postgresql/15/main
+    config_file: /etc/postgresql/15/main/postgresql.conf
+    unit: postgresql@15-main
+    state: prepared
+
+- name: Throw it away again
+  runbook.ops.pgbackrest_restore:
+    stanza: main
+    data_directory: /var/lib/postgresql/15/main
+    state: reverted
+"""
+
+RETURN = r"""
+actions:
+  description: What was done, or would be, in order.
+  returned: success
+  type: list
+  elements: str
+stage:
+  description: How far the restore is, one of none, preparing, prepared, swapping, swapped, reverting, reverted, finished.
+  returned: success
+  type: str
+plan:
+  description: The cluster, the moment, the backup it begins with, the size, and the rows of now as the server estimates them.
+  returned: success
+  type: dict
+lines:
+  description: The same for people.
+  returned: success
+  type: list
+  elements: str
+rows:
+  description: Rows of each table of each database at that moment, counted.
+  returned: success
+  type: dict
+beside:
+  description: Where the recovered cluster can be read, with C(login_unix_socket) and C(login_port). Null where there is none.
+  returned: success
+  type: dict
+kept:
+  description: Directories that are kept, with C(path) and C(since).
+  returned: success
+  type: list
+  elements: dict
+seconds:
+  description: How long each step took.
+  returned: success
+  type: dict
+changes:
+  description: What changed, or in check mode would.
+  returned: success
+  type: list
+  elements: dict
+"""
+
+from contextlib import nullcontext
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.runbook.ops.plugins.module_utils._checks import make_change
+from ansible_collections.runbook.ops.plugins.module_utils._pg import PgError
+from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_journal import JournalError
+from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest import PgBackRestError
+from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest_host import ARGUMENTS, PgBackRest
+from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest_restore import STEPS, Restore, lines
+from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest_server import PORT
+from ansible_collections.runbook.ops.plugins.module_utils._store_backup import StoreError
+
+OPTIONS: dict[str, Any] = {
+    **ARGUMENTS,
+    "state": {"type": "str", "required": True, "choices": ["prepared", "swapped", "reverted", "pruned"]},
+    "target_time": {"type": "str"},
+    "data_directory": {"type": "path", "required": True},
+    "config_file": {"type": "path"},
+    "unit": {"type": "str"},
+    "jobs": {"type": "int", "default": 2},
+    "min_free_percent": {"type": "float", "default": 5},
+    "keep_days": {"type": "float", "default": 7},
+    "archive_timeout_seconds": {"type": "int", "default": 60},
+    "timeout_seconds": {"type": "int", "default": 86400},
+    "start_timeout_seconds": {"type": "int", "default": 300},
+    "plan_only": {"type": "bool", "default": False},
+    "journal_directory": {"type": "path", "default": "/var/lib/runbook-ops/restores"},
+}
+
+
+def run(restore: Restore, params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
+    with nullcontext() if check_mode else restore.journal.locked():
+        seen = restore.observe()
+        steps = restore.plan(seen)
+        plan = restore.describe(seen)
+        if steps and not check_mode:
+            restore.apply(steps, seen)
+        entry = restore.journal.read() or {}
+    done = [STEPS[step] for step in steps]
+    is_beside = entry.get("stage") == "prepared"
+    reported = [] if params["plan_only"] else steps
+    return {
+        "changed": bool(reported),
+        "actions": done,
+        "stage": entry.get("stage", "none"),
+        "plan": plan,
+        "lines": lines(plan, entry, done, restore.warnings),
+        "rows": entry.get("rows", {}),
+        "beside": {"login_unix_socket": f"{entry['item']['new']}.run", "login_port": PORT} if is_beside else None,
+        "kept": entry.get("kept", []),
+        "seconds": restore.seconds,
+        "changes": [
+            make_change(
+                f"cluster {params['stanza']}",
+                action=STEPS[step],
+                section="Restore",
+                reason=f"to {plan['target_time']}",
+                seconds=restore.seconds.get(step),
+            )
+            for step in reported
+        ],
+        "diff": {"before": "", "after": "".join(f"{line}\n" for line in done)},
+    }
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec=OPTIONS, supports_check_mode=True, required_if=[("state", "prepared", ["target_time"])]
+    )
+    params = module.params
+    try:
+        result = run(Restore(PgBackRest(params), params), params, check_mode=module.check_mode or params["plan_only"])
+    except (PgBackRestError, PgError, JournalError, StoreError) as exc:
+        module.fail_json(msg=str(exc), changed=False, actions=[])
+    except OSError as exc:
+        module.fail_json(
+            msg=f"{exc.filename or params['data_directory']}: {exc.strerror or exc}: remove the cause and run again, it goes on from here",
+            changed=False,
+            actions=[],
+        )
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
