@@ -51,6 +51,7 @@ ADVICE = {
     errno.EDQUOT: "make room within that quota",
     errno.EROFS: "see why that file system can only be read (dmesg), and make it writable",
     errno.EIO: "see what is wrong with that disk (dmesg)",
+    errno.EXDEV: "it comes from a lower layer of an overlay file system, so name what is in it one by one",
     errno.EACCES: "become root",
     errno.EPERM: "become root",
 }
