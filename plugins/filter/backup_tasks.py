@@ -12,8 +12,8 @@ author:
   - The runbook.ops founders (@runbook-ops)
 description:
   - So the inventory alone says what is backed up on a host, where to, how it is proven, copied and pruned.
-  - Only what C(ops_backups) says with C(made_by=collection) is taken. No secret is in the result, only its name, as
-    P(runbook.ops.health_secrets#filter) returns it.
+  - What C(ops_backups) says with C(made_by=collection) is taken, or with O(made_by=other) what is looked at of the others.
+  - No secret is in the result, only its name, as P(runbook.ops.health_secrets#filter) returns it.
 positional: _input, module
 options:
   _input:
@@ -29,6 +29,11 @@ options:
     type: list
     elements: str
     default: []
+  made_by:
+    description: Whose backups. Those of scripts (V(other)) are only looked at, by M(runbook.ops.backup_verify).
+    type: str
+    choices: [collection, other]
+    default: collection
 """
 
 EXAMPLES = r"""
@@ -50,15 +55,18 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.runbook.ops.plugins.module_utils._backup_tasks import plan_tasks
+from ansible_collections.runbook.ops.plugins.module_utils._backup_tasks import plan_looks, plan_tasks
 
 
 def backup_tasks(
-    description: Mapping[str, Any], module: str | None = None, names: Sequence[str] = ()
+    description: Mapping[str, Any],
+    module: str | None = None,
+    names: Sequence[str] = (),
+    made_by: str = "collection",
 ) -> list[dict[str, Any]]:
     """Return the tasks for ``description``."""
     try:
-        return plan_tasks(description, module, names)
+        return plan_looks(description, names) if made_by == "other" else plan_tasks(description, module, names)
     except ValueError as exc:
         raise AnsibleFilterError(f"runbook.ops.backup_tasks: {exc}") from exc
     except (AttributeError, KeyError, TypeError) as exc:

@@ -46,14 +46,30 @@ def plan_tasks(system: System, module: str | None = None, names: Sequence[str] =
         raise TaskError(f"there is no module {module!r} that takes part in a backup: use one of {', '.join(MODULES)}")
     items = [one for one in system.get("backups") or [] if one.get("made_by") == "collection"]
     known = [item["name"] for item in items]
+    scripted = {task["job"] for task in plan_looks(system)}
     for name in names:
-        if name not in known:
+        if name not in known and name not in scripted:
             raise TaskError(
                 f"no item of ops_backups that the collection makes on this host is called {name!r}: {_listed(known)}"
             )
     tasks = [task for item in items for task in _of_item(system, item)]
     _refuse_doubles(tasks)
     return [task for task in tasks if module in (None, task["module"]) and (not names or task["job"] in names)]
+
+
+def plan_looks(system: System, names: Sequence[str] = ()) -> list[Task]:
+    """Return what is to be looked at of the backups that scripts make on this host: nothing else is done with them."""
+    return [
+        _task(
+            item,
+            "backup_verify",
+            item["name"],
+            {"directory": item["directory"], "pattern": item["pattern"], **given(max_age=item.get("max_age_seconds"))},
+            {},
+        )
+        for item in system.get("backups") or []
+        if item.get("made_by") != "collection" and item.get("pattern") and (not names or item["name"] in names)
+    ]
 
 
 def _of_item(system: System, item: Mapping[str, Any]) -> list[Task]:

@@ -37,12 +37,15 @@ from ansible_collections.runbook.ops.plugins.module_utils._checks import make_ch
 from ansible_collections.runbook.ops.plugins.module_utils._drill_index import DRILLS
 from ansible_collections.runbook.ops.plugins.module_utils._failpoint import reached
 from ansible_collections.runbook.ops.plugins.module_utils._pg_target import ARGUMENTS as TARGET
+from ansible_collections.runbook.ops.plugins.module_utils._script_verify import verify
 from ansible_collections.runbook.ops.plugins.module_utils._units import parse_duration, parse_size
 
 ARGUMENTS: dict[str, Any] = {
     **TARGET,
     "directory": {"type": "path", "required": True},
-    "set": {"type": "str", "required": True},
+    "set": {"type": "str"},
+    "pattern": {"type": "str"},
+    "newest": {"type": "int", "default": 7},
     "names": {"type": "list", "elements": "str"},
     "max_age": {"type": "str", "aliases": ["max_age_seconds"]},
     "reread_after": {"type": "str", "default": "30d"},
@@ -68,6 +71,11 @@ def run(params: Mapping[str, Any], *, now: datetime | None = None, check_mode: b
     given = {
         name: spec.get("default") if params.get(name) is None else params[name] for name, spec in ARGUMENTS.items()
     }
+    if not given["set"]:
+        # Names of a script's files hold local time without a zone, so that is what they are compared with.
+        local = (now or datetime.now(timezone.utc)).astimezone().replace(tzinfo=None)
+        age, directory = _seconds(given["max_age"]), Path(given["directory"])
+        return verify(directory, given["pattern"] or "*", newest=given["newest"], max_age=age, now=local)
     at = (now or datetime.now(timezone.utc)).replace(microsecond=0)  # as proofs write it
     job = Verification(given, now=at, check_mode=check_mode)
     directory = Path(given["directory"])

@@ -40,9 +40,18 @@ options:
     type: path
     required: true
   set:
-    description: Name of the set; its backups are C(<set>_<YYYYMMDD>T<HHMMSS>Z).
+    description: Name of the set; its backups are C(<set>_<YYYYMMDD>T<HHMMSS>Z). Without it O(pattern).
     type: str
-    required: true
+  pattern:
+    description:
+      - Glob of what a script has made there, files or directories with a date in their names. They are held against the checksums in
+        C(manifest.json) or C(SHA256SUMS) of a directory, or in a file beside them such as C(dump.sql.gz.sha256).
+      - Without one a compressed file is read to its end, and a dump has to say that it is complete. Nothing is written, and nothing restored.
+    type: str
+  newest:
+    description: With O(pattern), how many of the newest are read.
+    type: int
+    default: 7
   names:
     description:
       - Names of the backups to look at.
@@ -136,6 +145,12 @@ EXAMPLES = r"""
     tables: [public.users, public.orders]
     canaries: ["SELECT count(*) FROM orders WHERE created_at > now() - interval '30 days'"]
 
+- name: Read again what a script has made
+  runbook.ops.backup_verify:
+    directory: /home/shop/backups
+    pattern: '20??????_??????'
+    max_age: 26h
+
 - name: Restore an encrypted one as a test, on a server in a container
   runbook.ops.backup_verify:
     directory: /backups/shop
@@ -195,9 +210,14 @@ from ansible_collections.runbook.ops.plugins.module_utils._backup_set import Set
 from ansible_collections.runbook.ops.plugins.module_utils._backup_verify import ARGUMENTS, run
 from ansible_collections.runbook.ops.plugins.module_utils._pg_target import RULES
 
+WHICH = {
+    "required_one_of": [("set", "pattern")],
+    "mutually_exclusive": [*RULES["mutually_exclusive"], ("set", "pattern")],
+}
+
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True, **RULES)
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True, **{**RULES, **WHICH})
     try:
         result = run(module.params, check_mode=module.check_mode)
     except (SetError, ValueError) as exc:

@@ -10,6 +10,7 @@ import pytest
 from ansible_collections.runbook.ops.plugins.module_utils._backup_tasks import (
     TaskError,
     encryption_of,
+    plan_looks,
     plan_tasks,
     with_secrets,
 )
@@ -201,6 +202,14 @@ def test_what_a_bucket_says_of_its_encryption_is_asked_of_it(said, asked):
 def test_an_encryption_that_no_store_can_be_asked_for_is_refused():
     with pytest.raises(TaskError, match=r"'b'.encryption is 'strong': write AES256"):
         encryption_of({"name": "b", "encryption": "strong"})
+
+
+def test_what_a_script_makes_is_only_looked_at():
+    described = system(item(made_by="other", pattern="b_*", max_age_seconds=93600))
+    (look,) = plan_looks(described, ["daily"])
+    assert look["options"] == {"directory": "/backups/daily", "pattern": "b_*", "max_age": 93600}
+    assert plan_tasks(described, names=["daily"]) == []
+    assert plan_looks(described, ["weekly"]) == []
 
 
 def test_old_files_of_a_script_count_with_the_one_set_that_takes_their_place():
