@@ -68,6 +68,7 @@ ARGUMENTS: dict[str, Any] = {
     "compression": {"type": "str", "default": "auto", "choices": ["auto", "zstd", "gzip", "none"]},
     "encryption": ENCRYPTION,
     "unless_younger_than": {"type": "str"},
+    "plan_only": {"type": "bool", "default": False},
     "timeout_seconds": {"type": "int", "default": 3600},
 }
 SECTION = "Export"
@@ -106,7 +107,7 @@ def _run(params: Mapping[str, Any], *, check_mode: bool) -> dict[str, Any]:
         picks = plan(catalog, **{key: params[key] for key in ("tables", "rows", "follow", "exclude")})
         origin = Origin(target, database, catalog, picks, snapshot, params["timeout_seconds"])
         notes = look(origin, accept_shared=params["accept_shared"], exclude=params["exclude"])
-        if check_mode:
+        if check_mode or params["plan_only"]:
             return result(None, params, changed=True, origin=origin, notes=notes, path=str(directory / name))
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         with locked(directory, name):
@@ -201,9 +202,10 @@ def result(
         picks = list(origin.picks) if origin else []
         tables = dict(zip([pick.table for pick in picks], origin.counts())) if origin else {}
         path = f"{path}_<time>"
+    reported = changed and not params["plan_only"]
     words = f"export {sum(tables.values())} rows of {len(tables)} tables of {params['database']} to {path}"
     return {
-        "changed": changed,
+        "changed": reported,
         "actions": [words] if changed else [],
         "export": described(backup) if backup else None,
         "tables": [{"table": pick.table, "rows": tables[pick.table], "by": found_by(pick)} for pick in picks],
@@ -218,7 +220,7 @@ def result(
                 unit="rows",
             )
         ]
-        if changed
+        if reported
         else [],
         "diff": {
             "before": "",

@@ -72,6 +72,10 @@ options:
   unless_younger_than:
     description: Make none while the last export of the set is younger, such as V(20h).
     type: str
+  plan_only:
+    description: Count, return what would be exported, and nothing else. Unlike in check mode nothing is reported as a change that would be made.
+    type: bool
+    default: false
   timeout_seconds:
     description: How many seconds each table may take.
     type: int
