@@ -12,11 +12,16 @@ from collections.abc import Callable, Mapping
 from contextlib import nullcontext, suppress
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from ansible_collections.runbook.ops.plugins.module_utils._backup_set import Backup
 from ansible_collections.runbook.ops.plugins.module_utils._checks import make_change
 from ansible_collections.runbook.ops.plugins.module_utils._failpoint import reached
+from ansible_collections.runbook.ops.plugins.module_utils._path_restore_terms import (
+    NOTHING,
+    Kind,
+    source_lines,
+    way_back_lines,
+)
 from ansible_collections.runbook.ops.plugins.module_utils._path_swap import (
     go_back,
     identify,
@@ -26,53 +31,10 @@ from ansible_collections.runbook.ops.plugins.module_utils._path_swap import (
 from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_journal import Journal, JournalError
 from ansible_collections.runbook.ops.plugins.module_utils._restore_choice import LATEST, choose, refuse_unproven
 from ansible_collections.runbook.ops.plugins.module_utils._store_backup import ERRORS, SECTION, StoreError, one_line
-from ansible_collections.runbook.ops.plugins.module_utils._units import human_duration, human_size
+from ansible_collections.runbook.ops.plugins.module_utils._writers import Writers, WritersError
 
-STATES = ["prepared", "swapped", "reverted", "pruned"]
-JOURNALS = "/var/lib/runbook-ops/restores"
 STAMP = "%Y%m%dT%H%M%SZ"
-FAILED_RESTORE = (*ERRORS, JournalError)
-# A journal that nothing was written into yet. Open is what is not finished; closed is what this has stopped and not started again.
-NOTHING = {"stage": "none", "open": False, "closed": False, "asked": {}}
-# The options that file_restore and redis_restore share.
-ARGUMENTS: dict[str, Any] = {
-    "state": {"type": "str", "required": True, "choices": STATES},
-    "backup": {"type": "str"},
-    "directory": {"type": "path"},
-    "set": {"type": "str"},
-    "taken_before": {"type": "str", "default": ""},
-    "accept_unproven": {"type": "str", "default": ""},
-    "identity": {"type": "str", "no_log": True},
-    "keep_days": {"type": "float", "default": 7},
-    "min_free_percent": {"type": "float", "default": 5},
-    "timeout_seconds": {"type": "int", "default": 3600},
-    "journal_directory": {"type": "path", "default": JOURNALS},
-}
-
-
-class Kind(Protocol):
-    """What is restored."""
-
-    name: str  # of the journal, and for people
-    kind: str  # of the backups that fit
-
-    def asked(self) -> dict[str, Any]:
-        """Return what of the options says what is restored, beside the backup: with others it is another restore."""
-
-    def plan(self, backup: Backup, stamp: str) -> dict[str, Any]:
-        """Return ``items``, ``lines`` for people, and what else the steps need later. Refuse what cannot be done.
-
-        Each line has what it is about in its first 13 columns.
-        """
-
-    def prepare(self, backup: Backup, entry: Mapping[str, Any]) -> None:
-        """Write what is new beside what is live, and prove it."""
-
-    def close(self, entry: Mapping[str, Any]) -> None:
-        """Stop what has the live files open."""
-
-    def open(self, entry: Mapping[str, Any], *, restored: bool) -> None:
-        """Start it again, and prove that it has what it should."""
+FAILED_RESTORE = (*ERRORS, JournalError, WritersError)
 
 
 class Restore:
@@ -84,8 +46,16 @@ class Restore:
         params: Mapping[str, Any],
         *,
         check_mode: bool,
+        writers: Writers | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        """Prepare a run.
+
+        :param writers: what stops and starts the services that the options name
+        """
+        self._writers = writers or Writers(None)
+        self._stopped: list[str] = []
+        self._served_at = 0.0
         self._kind, self._params, self._check_mode, self._clock = kind, params, check_mode, clock
         self._journal = Journal(Path(params["journal_directory"]), kind.name, kind.kind)
         self._entry: dict[str, Any] = {**NOTHING, "items": [], "kept": [], "seconds": {}, "lines": []}
@@ -121,11 +91,11 @@ class Restore:
             plan = self._kind.plan(backup, at.strftime(STAMP))
         self._actions += [f"restore {backup.name} beside {item['live']}" for item in plan["items"]]
         told = {"backup": str(backup.path), "identity": backup.identity, "reason": self._reason}
-        told["lines"] = [*_source(backup, self._reason, at), *plan["lines"], *_way_back(backup)]
+        told["lines"] = [*source_lines(backup, self._reason, at), *plan["lines"], *way_back_lines(backup)]
         if self._check_mode:
             self._entry = {**self._entry, **plan, **told}
             return
-        told.update(asked=self._kind.asked(), open=True, closed=self._entry["closed"])
+        told.update(asked=self._kind.asked(), open=True, closed=self._entry["closed"], writers=self._entry["writers"])
         self._drop_new()
         kept = self._entry["kept"]
         self._write({**plan, **told, "kept": kept, "seconds": {}, "since": f"{at:%Y-%m-%dT%H:%M:%SZ}"}, "preparing")
@@ -182,13 +152,34 @@ class Restore:
         return ""
 
     def _close(self) -> None:
-        self._write({**self._entry, "closed": True}, self._entry["stage"])
+        """Stop who uses it, then itself. It is in the journal before the first of them is stopped."""
+        services, left = self._params.get("services") or [], self._entry["writers"]
+        found = self._writers.look(services, left) if services or left else []
+        self._write({**self._entry, "closed": True, "writers": found}, self._entry["stage"])
+        self._stopped = [one["name"] for one in found]
+        self._writers.stop(found)
+        reached("path_restore:quiet")
         self._kind.close(self._entry)
         reached("path_restore:closed")
 
     def _open(self, *, restored: bool) -> None:
-        self._kind.open(self._entry, restored=restored)
-        self._entry["closed"] = False
+        """Start it, then who uses it. With what was restored each of them has to work; with what was live before each is started."""
+        found = self._entry["writers"]
+        if restored:
+            self._kind.open(self._entry, restored=True)
+            self._writers.start(found, self._params["wait_timeout_seconds"])
+            self._served_at = self._clock()
+            if found:
+                self._writers.confirm(found)
+        else:
+            try:
+                self._kind.open(self._entry, restored=False)
+            finally:
+                wrong = self._writers.start_all(found)
+            if wrong:
+                raise StoreError("; ".join(wrong))
+            self._served_at = self._clock()
+        self._entry.update(closed=False, writers=[])
 
     def _swapped(self) -> None:
         stage = self._entry["stage"]
@@ -222,7 +213,7 @@ class Restore:
                     f"{one_line(exc)}; going back failed as well: {one_line(second)}; run with state reverted"
                 ) from exc
             raise StoreError(f"{one_line(exc)}; went back: what was live before is live again") from exc
-        self._took("closed", began)
+        self._entry["seconds"]["closed"] = round(self._served_at - began, 3)
         self._keep("before")
         self._write(self._entry, "swapped")
 
@@ -311,6 +302,10 @@ class Restore:
             after=state if state != "pruned" else before,
             seconds=entry["seconds"].get({"prepared": "prepare", "swapped": "closed", "reverted": "revert"}.get(state)),
         )
+        used = [
+            make_change(name, action="stopped and started", section="Services", reason=change["reason"])
+            for name in self._stopped
+        ]
         after = before if not changed or state == "pruned" else state
         return {
             "changed": changed,
@@ -321,20 +316,6 @@ class Restore:
             "lines": entry["lines"],
             "kept": entry["kept"],
             "seconds": entry["seconds"],
-            "changes": [change] if changed else [],
+            "changes": [change, *used] if changed else [],
             "diff": {"before": f"{before}\n", "after": f"{after}\n"},
         }
-
-
-def _source(backup: Backup, reason: str, now: datetime) -> list[str]:
-    taken = backup.manifest["taken_at"]
-    age = human_duration(max((now - backup.taken_at).total_seconds(), 0))
-    size = human_size(backup.manifest["size"])
-    return [f"source       {backup.path}, {size}, taken at {taken}, {age} old", f"proof        {reason}"]
-
-
-def _way_back(backup: Backup) -> list[str]:
-    return [
-        f"lost         what was written after {backup.manifest['taken_at']}: what is live is kept, look for it there",
-        "way back     state reverted puts back what is kept; state pruned deletes it when it is old enough",
-    ]

@@ -44,7 +44,7 @@ options:
     type: bool
     default: true
 notes:
-  - Who has the files open does not notice. Reload or restart services afterwards, such as nginx after C(nginx -t).
+  - Who has the files open does not notice. Name such services in O(services), or reload them afterwards, such as nginx after C(nginx -t).
 seealso:
   - module: runbook.ops.file_backup
   - module: runbook.ops.backup_verify
@@ -115,9 +115,10 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.runbook.ops.plugins.module_utils._file_restore import FileRestore
-from ansible_collections.runbook.ops.plugins.module_utils._path_restore import ARGUMENTS as RESTORE
 from ansible_collections.runbook.ops.plugins.module_utils._path_restore import FAILED_RESTORE, Restore
+from ansible_collections.runbook.ops.plugins.module_utils._path_restore_terms import ARGUMENTS as RESTORE
 from ansible_collections.runbook.ops.plugins.module_utils._store_backup import one_line
+from ansible_collections.runbook.ops.plugins.module_utils._writers import Writers
 
 ARGUMENTS: dict[str, Any] = {
     "name": {"type": "str", "required": True},
@@ -133,7 +134,9 @@ def main() -> None:
         argument_spec=ARGUMENTS, supports_check_mode=True, required_if=[("state", "prepared", ("backup",))]
     )
     try:
-        restore = Restore(FileRestore(module.params), module.params, check_mode=module.check_mode)
+        restore = Restore(
+            FileRestore(module.params), module.params, check_mode=module.check_mode, writers=Writers(module)
+        )
         result = restore.run()
     except FAILED_RESTORE as exc:
         module.fail_json(msg=one_line(exc))

@@ -40,7 +40,7 @@ options:
     type: bool
     default: true
 notes:
-  - Stop what writes to it before, and start that afterwards. What is written between the backup and the exchange is in what is kept.
+  - What is written between the backup and the exchange is in what is kept.
   - The account needs C(+config|get) and C(+info).
 seealso:
   - module: runbook.ops.redis_backup
@@ -114,11 +114,12 @@ changes:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.runbook.ops.plugins.module_utils._path_restore import ARGUMENTS as RESTORE
 from ansible_collections.runbook.ops.plugins.module_utils._path_restore import FAILED_RESTORE, Restore
+from ansible_collections.runbook.ops.plugins.module_utils._path_restore_terms import ARGUMENTS as RESTORE
 from ansible_collections.runbook.ops.plugins.module_utils._redis_restore import RedisRestore
 from ansible_collections.runbook.ops.plugins.module_utils._redis_server import SERVER_ARGUMENTS
 from ansible_collections.runbook.ops.plugins.module_utils._store_backup import one_line
+from ansible_collections.runbook.ops.plugins.module_utils._writers import Writers
 
 ARGUMENTS: dict[str, Any] = {
     "from_name": {"type": "str", "default": ""},
@@ -136,7 +137,9 @@ def main() -> None:
         argument_spec=ARGUMENTS, supports_check_mode=True, required_if=[("state", "prepared", ("backup",))]
     )
     try:
-        restore = Restore(RedisRestore(module.params), module.params, check_mode=module.check_mode)
+        restore = Restore(
+            RedisRestore(module.params), module.params, check_mode=module.check_mode, writers=Writers(module)
+        )
         result = restore.run()
     except FAILED_RESTORE as exc:
         module.fail_json(msg=one_line(exc))

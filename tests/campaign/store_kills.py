@@ -30,7 +30,8 @@ from ansible_collections.runbook.ops.plugins.module_utils._backup_verify import 
 from ansible_collections.runbook.ops.plugins.module_utils._file_backup import FileStore  # noqa: E402
 from ansible_collections.runbook.ops.plugins.module_utils._file_restore import FileRestore  # noqa: E402
 from ansible_collections.runbook.ops.plugins.module_utils._file_stream import describe_trees  # noqa: E402
-from ansible_collections.runbook.ops.plugins.module_utils._path_restore import ARGUMENTS, Restore  # noqa: E402
+from ansible_collections.runbook.ops.plugins.module_utils._path_restore import Restore  # noqa: E402
+from ansible_collections.runbook.ops.plugins.module_utils._path_restore_terms import ARGUMENTS  # noqa: E402
 from ansible_collections.runbook.ops.plugins.module_utils._scratch import PREFIX  # noqa: E402
 from ansible_collections.runbook.ops.plugins.module_utils._store_backup import Wish, back_up  # noqa: E402
 

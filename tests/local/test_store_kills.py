@@ -18,7 +18,8 @@ from ansible_collections.runbook.ops.plugins.module_utils._backup_set import Set
 from ansible_collections.runbook.ops.plugins.module_utils._backup_verify import run as verify
 from ansible_collections.runbook.ops.plugins.module_utils._file_backup import FileStore
 from ansible_collections.runbook.ops.plugins.module_utils._file_restore import FileRestore
-from ansible_collections.runbook.ops.plugins.module_utils._path_restore import ARGUMENTS, FAILED_RESTORE, Restore
+from ansible_collections.runbook.ops.plugins.module_utils._path_restore import FAILED_RESTORE, Restore
+from ansible_collections.runbook.ops.plugins.module_utils._path_restore_terms import ARGUMENTS
 from ansible_collections.runbook.ops.plugins.module_utils._pipeline import PipelineError
 from ansible_collections.runbook.ops.plugins.module_utils._store_backup import StoreError, Wish, back_up, one_line
 

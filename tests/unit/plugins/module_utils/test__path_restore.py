@@ -16,9 +16,18 @@ from ansible_collections.runbook.ops.plugins.module_utils._path_restore import R
 from ansible_collections.runbook.ops.plugins.module_utils._path_swap import make_item
 from ansible_collections.runbook.ops.plugins.module_utils._restore_choice import choose, refuse_unproven
 from ansible_collections.runbook.ops.plugins.module_utils._store_backup import StoreError
+from ansible_collections.runbook.ops.plugins.module_utils._writers import WritersError
 
 NOW = 1_790_000_000.0
-PARAMS = {"backup": "latest", "set": "app", "taken_before": "", "accept_unproven": "", "keep_days": 7}
+PARAMS = {
+    "backup": "latest",
+    "set": "app",
+    "taken_before": "",
+    "accept_unproven": "",
+    "keep_days": 7,
+    "wait_timeout_seconds": 9,
+}
+API = {"name": "api", "manager": "pm2"}
 
 
 def make_backup(directory, *, day=1, proven=True, kind="files"):
@@ -62,6 +71,31 @@ class Kind:
         self._called("open restored" if restored else "open")
 
 
+class Writers:
+    """Services that write into the same list of calls."""
+
+    def __init__(self, kind):
+        self.kind, self.ill = kind, False
+
+    def look(self, services, left):
+        return list(left) or list(services)
+
+    def stop(self, writers):
+        self.kind.calls += [f"stop {one['name']}" for one in writers]
+
+    def start(self, writers, _wait_seconds):
+        if self.ill:
+            raise WritersError("api does not answer")
+        self.kind.calls += [f"start {one['name']}" for one in writers]
+
+    def confirm(self, writers):
+        self.kind.calls += [f"confirm {one['name']}" for one in writers]
+
+    def start_all(self, writers):
+        self.kind.calls += [f"start {one['name']}" for one in writers]
+        return []
+
+
 @pytest.fixture
 def kind(tmp_path):
     (tmp_path / "app").write_text("old")
@@ -76,8 +110,9 @@ def run(tmp_path, kind):
     def go(state, *, check_mode=False, now=NOW, **options):
         places = {"directory": str(tmp_path / "backups"), "journal_directory": str(tmp_path / "journal")}
         params = {**PARAMS, **places, "state": state, **options}
-        return Restore(kind, params, check_mode=check_mode, clock=lambda: now).run()
+        return Restore(kind, params, check_mode=check_mode, writers=go.writers, clock=lambda: now).run()
 
+    go.writers = Writers(kind)
     return go
 
 
@@ -172,6 +207,37 @@ def test_what_a_killed_run_has_stopped_is_started_by_the_next_one(run, kind, sta
     result = run(state)
     assert result["changed"] and result["stage"] == stage and kind.calls == calls
     assert not run("reverted" if state == "swapped" else state)["changed"] or state == "swapped"
+
+
+def test_who_uses_it_is_stopped_before_it_and_started_after_it(run, kind):
+    run("prepared")
+    kind.calls = []
+    result = run("swapped", services=[API])
+    assert kind.calls == ["stop api", "close", "open restored", "start api", "confirm api"]
+    assert [change["thing"] for change in result["changes"]] == ["files app", "api"]
+    kind.calls = []
+    run("reverted", services=[API])
+    assert kind.calls == ["stop api", "close", "open", "start api"]
+
+
+def test_where_who_uses_it_does_not_work_with_what_was_restored_it_goes_back(run, kind):
+    run("prepared")
+    run.writers.ill = True
+    with pytest.raises(StoreError, match="api does not answer; went back"):
+        run("swapped", services=[API])
+    assert kind.live.read_text() == "old"
+    assert kind.calls[-5:] == ["open restored", "stop api", "close", "open", "start api"]
+
+
+@pytest.mark.parametrize("state", ["prepared", "reverted", "pruned"])
+def test_who_was_stopped_by_a_killed_run_is_started_by_the_next_one_which_need_not_name_it(run, kind, state):
+    run("prepared")
+    kind.fail = "killed"
+    with pytest.raises(KeyboardInterrupt):
+        run("swapped", services=[API])
+    kind.fail, kind.calls = None, []
+    run(state)
+    assert kind.calls == ["open", "start api"]
 
 
 def test_another_backup_can_be_prepared_where_what_was_stopped_does_not_start(run, kind, tmp_path):
