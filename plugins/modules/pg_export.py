@@ -150,8 +150,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._rows_catalog import R
 
 
 def main() -> None:
-    rules = {**RULES, "mutually_exclusive": [*RULES["mutually_exclusive"], ("tables", "rows")]}
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True, **rules)
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True, **RULES)
     try:
         result: dict[str, Any] = run(module.params, check_mode=module.check_mode)
     except RowsError as exc:
