@@ -158,6 +158,7 @@ class Restore:
                 Downtime(self, seen).finish(judge=self.options.state == "swapped")
                 entry["writers"] = None
             elif entry is not None:
+                reached("pg_restore:closed")
                 entry.update(open=False, at={**entry["at"], "closed": write_time(self.now())})
                 self.journal.write(entry)
             self.seconds[step.action] = round(time.monotonic() - began, 3)

@@ -64,6 +64,8 @@ def find(
 
 def newest_proven(params: Mapping[str, Any]) -> datetime | None:
     """Return when the newest backup of the database itself was taken that has passed a test restore; None: there is none."""
+    if not (params["directory"] and params["set"]):
+        return None
     try:
         found = list_backups(Path(params["directory"]), params["set"])
     except SetError:

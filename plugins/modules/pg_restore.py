@@ -200,6 +200,10 @@ seconds:
     - C(without_service) is from the stop of the first of O(services) until all of them work again, C(stopping) and C(starting) are parts of it.
   returned: success
   type: dict
+newest_proven:
+  description: When the newest of O(set) was taken that has passed a test restore, for O(state=pruned), V(null) where there is none.
+  returned: success
+  type: str
 restore:
   description: The last restore of the database, with C(purpose), C(taken_before), C(source) and C(at), V(null) where there was none.
   returned: success
@@ -229,7 +233,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._backup_set import Set
 from ansible_collections.runbook.ops.plugins.module_utils._codec import CodecError
 from ansible_collections.runbook.ops.plugins.module_utils._pg import PgError
 from ansible_collections.runbook.ops.plugins.module_utils._pg_restore import Options, Restore, Seen
-from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_entry import Source
+from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_entry import Source, write_time
 from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_journal import JournalError
 from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_plan import RestoreError, Step
 from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_source import (
@@ -286,7 +290,8 @@ def run(restore: Restore, params: dict[str, Any], *, check_mode: bool) -> dict[s
         seen = restore.observe()
         try:
             source = choose(params, seen.entry) if params["state"] == "prepared" else None
-            steps = restore.plan(seen, source, newest_proven(params) if restore.options.proof_needed else None)
+            proven = newest_proven(params) if params["state"] == "pruned" else None
+            steps = restore.plan(seen, source, proven)
         except RestoreError:
             if not check_mode:
                 restore.start_left(seen)
@@ -307,6 +312,7 @@ def run(restore: Restore, params: dict[str, Any], *, check_mode: bool) -> dict[s
         "open": bool(entry and entry["open"]),
         "kept": entry["kept"] if entry else [],
         "restore": {key: entry.get(key) for key in ("purpose", "taken_before", "source", "at")} if entry else None,
+        "newest_proven": write_time(proven) if proven else None,
         "seconds": restore.seconds,
         "canaries": restore.canaries,
         "changes": changes(reported, params["database"], restore.seconds, accepted=accepted, writers=told["writers"]),

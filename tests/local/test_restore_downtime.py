@@ -93,7 +93,10 @@ def test_a_writer_that_does_not_start_with_the_restored_one_brings_back_the_one_
     script.write_text(f"{asks} {where} -qAtc 'SELECT 1 / count(*) FROM users WHERE id = 0' && exec sleep 600\n")  # noqa: S608
     result = do(shop, "swapped", wait_timeout_seconds=1)
     assert result["failed"]
-    assert "with the restored shop, not healthy after 2 s: worker has the unit worker.service, which is inactive" in result["msg"]
+    assert (
+        "with the restored shop, not healthy after 2 s: worker has the unit worker.service, which is inactive"
+        in result["msg"]
+    )
     assert result["msg"].endswith("the one before was put back, and its writers run again")
     assert field.is_whole((field.now,)) == ""
     assert units.running() == [API, OTHER, WORKER]
