@@ -153,6 +153,24 @@ def _backups(system: System) -> Probes:
     return probes
 
 
+def _point_in_time(system: System) -> Probes:
+    """Return what looks at the clusters that pgBackRest saves. More than what the system promises must not be lost."""
+    promised = (system.get("objectives") or {}).get("rpo_seconds")
+    return [
+        {
+            "probe": "pgbackrest",
+            "name": f"point in time of {item['name']}",
+            "stanza": item["name"],
+            "port": item["port"],
+            "max_age_seconds": item["max_age_seconds"],
+            **({"lost_seconds": {"warning": min(300.0, promised), "critical": promised}} if promised else {}),
+            "timeout_seconds": 20,
+            "about": thing("point_in_time", item),
+        }
+        for item in system.get("point_in_time") or []
+    ]
+
+
 def _sets(system: System, backup: Mapping[str, Any]) -> Probes:
     """Return what looks at the sets that the collection makes for one item: their age, and that they have been proven."""
     probes: Probes = []
@@ -203,7 +221,7 @@ TOPICS: dict[str, Callable[[System], Probes]] = {
     "certificates": _certificates,
     "host": _host,
     "logs": _logs,
-    "backups": _backups,
+    "backups": lambda system: [*_backups(system), *_point_in_time(system)],
     "monitoring": _monitoring,
     "dependencies": _dependencies,
     "probes": _own,

@@ -20,6 +20,7 @@ PLACED = (
     "ports",
     "logs",
     "backups",
+    "point_in_time",
 )
 SERVERS = ("prometheus", "alertmanager")
 REACHED = ("databases", "redis")  # what is used over the network from hosts that do not have it
