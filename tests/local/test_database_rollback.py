@@ -38,7 +38,8 @@ def cluster() -> Iterator[Cluster]:
         cluster.sql(TABLES + NOTE.format(name=BEFORE), "shop")
         hour_ago = datetime.now(timezone.utc) - timedelta(hours=1)
         make_backup(cluster, "shop", cluster.directory / "backups", at=hour_ago)
-        cluster.sql(NOTE.format(name=MIGRATION) + "; DELETE FROM users WHERE id > 10", "shop")
+        cluster.sql(NOTE.format(name=MIGRATION), "shop")
+        cluster.sql("DELETE FROM users WHERE id > 10", "shop")
         yield cluster
 
 
