@@ -137,6 +137,32 @@ def decoding(path: Path, *, identity: str | None = None) -> Iterator[tuple[list[
             _forget(home)
 
 
+class _EnoughError(Exception):
+    """What is wanted of a stream has come."""
+
+
+def read_head(path: Path, most: int, *, identity: str | None = None) -> bytes:
+    """Return the first bytes, ``most`` at most, of what was saved in the file ``path``.
+
+    :raises CodecError: see :func:`decoding`.
+    :raises PipelineError: it cannot be decrypted or unpacked.
+    """
+    head = bytearray()
+
+    def take(data: bytes) -> None:
+        head.extend(data[: most - len(head)])
+        if len(head) == most:
+            raise _EnoughError
+
+    with decoding(path, identity=identity) as (stages, source), suppress(_EnoughError):
+        if stages:
+            run_pipeline(stages, source=source, sink=take)
+        else:
+            with path.open("rb") as file:
+                take(file.read(most))
+    return bytes(head)
+
+
 def _encrypt(encryption: Mapping[str, Any]) -> Stage:
     """Return what encrypts.
 

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 MAGIC = b"PGDMP"
 OLDEST, NEWEST = (1, 12), (1, 16)  # of PostgreSQL 9.0 and 18
+HEAD_BYTES = 24 << 20  # of a stream, in which its table of contents stands
 CUSTOM = 1  # a directory has a table of contents such as that of a tar file
 PLAIN = re.compile(r"[a-z_][a-z0-9_]*\Z")
 NAME = r'("(?:[^"]|"")*"|[^".]+)'

@@ -8,20 +8,23 @@ import os
 import queue
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils._backup_draft import Draft
-from ansible_collections.runbook.ops.plugins.module_utils._codec import decoding, encoding
-from ansible_collections.runbook.ops.plugins.module_utils._pg_archive import ArchiveError, Contents, read_archive
+from ansible_collections.runbook.ops.plugins.module_utils._codec import encoding, read_head
+from ansible_collections.runbook.ops.plugins.module_utils._pg_archive import (
+    HEAD_BYTES,
+    ArchiveError,
+    Contents,
+    read_archive,
+)
 from ansible_collections.runbook.ops.plugins.module_utils._pg_backup_plan import BackupError, Recipe
 from ansible_collections.runbook.ops.plugins.module_utils._pg_target import PgTarget
 from ansible_collections.runbook.ops.plugins.module_utils._pipeline import Sink, Stage, run_pipeline
 from ansible_collections.runbook.ops.plugins.module_utils._writeback import early
 
-HEAD_BYTES = 24 << 20  # of a stream, in which its table of contents stands
 QUEUED = 8  # pieces of a stream on their way to the compressor
 
 
@@ -181,31 +184,10 @@ def read_dump(target: PgTarget, draft: Draft, dump: Dump) -> Contents | None:
     if path.is_dir():
         run_pipeline([Stage([target.program("pg_restore"), "--list", str(path)])])
         return _contents((path / "toc.dat").read_bytes())
-    head = dump.head or _head(path)
+    head = dump.head or read_head(path, HEAD_BYTES)
     # It stops reading behind the table of contents.
     run_pipeline([target.stage("pg_restore", "--list", reads=True)], source=head)
     return _contents(head)
-
-
-class _EnoughError(Exception):
-    """What is wanted of a stream has come."""
-
-
-def _head(path: Path) -> bytes:
-    """Return the head of a compressed stream, from its file.
-
-    :raises PipelineError: it cannot be unpacked.
-    """
-    head = bytearray()
-
-    def take(data: bytes) -> None:
-        head.extend(data[: HEAD_BYTES - len(head)])
-        if len(head) == HEAD_BYTES:
-            raise _EnoughError
-
-    with decoding(path) as (stages, source), suppress(_EnoughError):
-        run_pipeline(stages, source=source, sink=take)
-    return bytes(head)
 
 
 def _contents(data: bytes) -> Contents | None:

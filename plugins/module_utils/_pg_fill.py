@@ -6,13 +6,15 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from ansible_collections.runbook.ops.plugins.module_utils._codec import decoding
+from ansible_collections.runbook.ops.plugins.module_utils._codec import decoding, read_head
 from ansible_collections.runbook.ops.plugins.module_utils._pg import PgError
+from ansible_collections.runbook.ops.plugins.module_utils._pg_archive import HEAD_BYTES, ArchiveError, read_archive
 from ansible_collections.runbook.ops.plugins.module_utils._pg_target import PgTarget, tool_error
 from ansible_collections.runbook.ops.plugins.module_utils._pipeline import PipelineError, Stage, run_pipeline
 from ansible_collections.runbook.ops.plugins.module_utils._probe_program import PATH, account_of
@@ -38,9 +40,7 @@ def fill(target: PgTarget, name: str, dump: Path, how: Load) -> None:
     options = ["--exit-on-error", "--no-password", "--no-subscriptions"]
     try:
         if not dump.is_dir():
-            stage = target.stage("pg_restore", *options, database=name, reads=True)
-            with decoding(dump, identity=how.identity) as (stages, source):
-                run_pipeline([*stages, stage], source=source, timeout_seconds=how.timeout_seconds)
+            _from_stream(target, name, dump, options, how)
         elif target.inside:
             raise PgError(
                 f"{dump} is a directory, which cannot be reached inside a container: give the server's address"
@@ -52,6 +52,43 @@ def fill(target: PgTarget, name: str, dump: Path, how: Load) -> None:
         if exc.name.startswith("pg_restore"):
             raise tool_error(exc, name) from exc
         raise
+
+
+def _from_stream(target: PgTarget, name: str, dump: Path, options: list[str], how: Load) -> None:
+    """Restore one stream: its rows by one session, and then, where that can be had, its indexes and constraints by several.
+
+    For these pg_restore needs nothing but the table of contents, which stands at the head. It gets it in memory: what was
+    encrypted never is on a disk as it was.
+    """
+    began = time.monotonic()
+    contents = table_of_contents(dump, how) if how.jobs > 1 and not target.inside else None
+    first = ["--section=pre-data", "--section=data"] if contents else []
+    stage = target.stage("pg_restore", *options, *first, database=name, reads=True)
+    with decoding(dump, identity=how.identity) as (stages, source):
+        run_pipeline([*stages, stage], source=source, timeout_seconds=how.timeout_seconds)
+    if contents is None:
+        return
+    limit = how.timeout_seconds
+    left = None if limit is None else max(1.0, limit - (time.monotonic() - began))
+    stage = target.stage("pg_restore", *options, "--section=post-data", f"--jobs={how.jobs}", database=name)
+    handle = os.memfd_create("table of contents")
+    with os.fdopen(handle, "wb") as file:
+        file.write(contents)
+        file.flush()
+        stage = stage._replace(argv=[*stage.argv, f"/proc/self/fd/{handle}"], pass_fds=(handle,))
+        run_pipeline([stage], timeout_seconds=left)
+
+
+def table_of_contents(dump: Path, how: Load) -> bytes | None:
+    """Return the head of an archive in PostgreSQL's custom format; None where it is none, or too large, or nobody here knows it."""
+    if not hasattr(os, "memfd_create"):
+        return None
+    head = read_head(dump, HEAD_BYTES, identity=how.identity)
+    try:
+        read_archive(head)
+    except ArchiveError:
+        return None
+    return head
 
 
 def run_on_directory(stage: Stage, dump: Path, how: Load) -> None:

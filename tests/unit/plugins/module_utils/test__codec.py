@@ -17,6 +17,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._codec import (
     encoding,
     installed,
     prove,
+    read_head,
 )
 from ansible_collections.runbook.ops.plugins.module_utils._pipeline import PipelineError, Stage, run_pipeline
 
@@ -145,3 +146,21 @@ def test_a_program_that_is_missing_is_named(monkeypatch):
         encoding("zstd", None)
     with pytest.raises(CodecError, match="encryption is gpg, and gpg is not installed on this host: install gnupg"):
         prove({"method": "gpg", "recipients": ["x"]})
+
+
+@pytest.mark.parametrize("compression", ["none", "gzip", "zstd"])
+@pytest.mark.parametrize("most", [0, 1, 200_000, 400_000, 1_000_000])
+def test_the_head_of_a_file_is_read_without_the_rest(tmp_path, compression, most):
+    if compression != "none" and not installed(compression):
+        pytest.skip(f"{compression} is not installed")
+    assert read_head(written(tmp_path, compression, None), most) == DATA[:most]
+
+
+def test_the_head_of_an_encrypted_file_needs_the_key(tmp_path, age):
+    secret, public = age
+    path = written(tmp_path, "gzip", {"method": "age", "recipients": [public]})
+    assert read_head(path, 100, identity=secret) == DATA[:100]
+    with pytest.raises(CodecError, match="give the private key as identity"):
+        read_head(path, 100)
+    with pytest.raises(PipelineError, match="age failed"):
+        read_head(path, 100, identity=new_key()[0])
