@@ -78,11 +78,10 @@ def _changes(it: Outcome) -> list[dict[str, Any]]:
     }
     return [
         make_change(
-            f"{it.target.label}: {it.plan.counts[kind]} objects",
+            f"{it.target.label}: {it.plan.counts[kind]} object{'' if it.plan.counts[kind] == 1 else 's'}",
             action=word,
             section=SECTION,
             reason=reasons[kind],
-            after=it.plan.counts[kind],
         )
         for kind, word in words.items()
         if it.plan.counts[kind]
