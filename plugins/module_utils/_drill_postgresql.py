@@ -48,7 +48,7 @@ def drill(backup: Backup, options: Mapping[str, Any]) -> dict[str, Any]:
         workplace=backup.path.parent / f".{backup.set}.drill",
         timeout_seconds=options.get("timeout_seconds"),
     )
-    with Scratch(target, content, title=backup.name, now=now) as scratch:
+    with Scratch(target, content, title=backup.name, now=now, jobs=how.jobs) as scratch:
         fill(target, scratch.name, backup.path / content["dump"], how)
         restored = time.monotonic() - began
         reached("backup_verify:restored")

@@ -60,9 +60,16 @@ def create(name: str, content: Mapping[str, Any], *, owner: str | None, comment:
     return f"{' '.join(words)};\nCOMMENT ON DATABASE {quote_identifier(name)} IS {quote_literal(comment)};\n"
 
 
-def settings(name: str, content: Mapping[str, Any], *, version_num: int) -> str:
-    """Return what holds for this database only: it is filled fast, and its sessions end with the program that opened them."""
+def settings(name: str, content: Mapping[str, Any], *, version_num: int, jobs: int = 1) -> str:
+    """Return what holds for this database only: it is filled fast, and its sessions end with the program that opened them.
+
+    :param jobs: how many sessions fill it
+    """
     wanted = {"synchronous_commit": "off", "maintenance_work_mem": "256MB", "default_transaction_read_only": "off"}
+    if version_num >= 110000:
+        wanted["jit"] = "off"
+        if is_even(content, jobs):
+            wanted["max_parallel_maintenance_workers"] = "0"
     if version_num >= 140000:
         wanted["client_connection_check_interval"] = "1s"
     lines = [f"SET {key} = {quote_literal(value)}" for key, value in wanted.items()]
@@ -70,6 +77,15 @@ def settings(name: str, content: Mapping[str, Any], *, version_num: int) -> str:
     paths = [one["value"] for one in content.get("settings") or () if one["name"] == "search_path" and not one["role"]]
     lines += [f"SET search_path = {path}" for path in paths if path]
     return "".join(f"ALTER DATABASE {quote_identifier(name)} {line};\n" for line in lines)
+
+
+def is_even(content: Mapping[str, Any], jobs: int) -> bool:
+    """Return whether ``jobs`` sessions are busy to the end with one index each.
+
+    Then parallel workers for an index would take the processors from one another: a quarter more of them for the same index.
+    """
+    rows = [int(number) for number in (content.get("tables") or {}).values()]
+    return jobs > 1 and sum(rows) > 0 and max(rows) * jobs <= sum(rows)
 
 
 def drop(name: str, *, version_num: int) -> str:
@@ -107,13 +123,16 @@ def _lock(name: str) -> str:
 class Scratch:
     """An empty database like that of a backup, inside ``with``."""
 
-    def __init__(self, target: PgTarget, content: Mapping[str, Any], *, title: str, now: datetime) -> None:
+    def __init__(
+        self, target: PgTarget, content: Mapping[str, Any], *, title: str, now: datetime, jobs: int = 1
+    ) -> None:
         """Prepare to make it.
 
         :param content: of the manifest
         :param title: name of the backup, for whoever finds the database
+        :param jobs: how many sessions will fill it
         """
-        self.target, self.content, self.title = target, content, title
+        self.target, self.content, self.title, self.jobs = target, content, title, jobs
         self.name = scratch_name(str(content.get("database") or "database"), now)
         self._session = PgSession(target, ADMIN)
         self._is_ours = False  # another run may make the same in the same second
@@ -137,7 +156,7 @@ class Scratch:
             comment = f"{MARK} {self.title}; it is dropped when the test is over, or by the next one"
             self._session(create(self.name, self.content, owner=owner, comment=comment))
             reached("backup_verify:created")
-            self._session(settings(self.name, self.content, version_num=version))
+            self._session(settings(self.name, self.content, version_num=version, jobs=self.jobs))
         except BaseException:
             self._leave()
             raise

@@ -11,6 +11,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._pg_scratch import (
     MARK,
     create,
     drop,
+    is_even,
     is_scratch,
     scratch_name,
     settings,
@@ -78,6 +79,27 @@ def test_it_is_filled_fast_and_canaries_find_their_tables_in_it() -> None:
     assert "other" not in sql
     assert "app.key" not in sql
     assert "client_connection" not in settings("x", content, version_num=130000)
+
+
+@pytest.mark.parametrize(
+    ("tables", "jobs", "even"),
+    [
+        pytest.param({"a": 10, "b": 10, "c": 10}, 2, True, id="enough for all"),
+        pytest.param({"a": 10, "b": 10}, 2, True, id="one each"),
+        pytest.param({"a": 30, "b": 10, "c": 5}, 2, False, id="one holds more than its share"),
+        pytest.param({"a": 10, "b": 10, "c": 10}, 4, False, id="more sessions than tables"),
+        pytest.param({"a": 10, "b": 10}, 1, False, id="one session"),
+        pytest.param({"a": 0}, 2, False, id="nothing in it"),
+        pytest.param({}, 2, False, id="no table"),
+    ],
+)
+def test_indexes_get_parallel_workers_only_where_sessions_would_be_idle(
+    tables: dict[str, int], jobs: int, even: bool
+) -> None:
+    assert is_even({"tables": tables}, jobs) == even
+    sql = settings("x", {"tables": tables}, version_num=150000, jobs=jobs)
+    assert ("SET max_parallel_maintenance_workers = '0'" in sql) == even
+    assert "parallel" not in settings("x", {"tables": tables}, version_num=100000, jobs=jobs)
 
 
 def test_it_is_dropped_whoever_is_connected_to_it() -> None:
