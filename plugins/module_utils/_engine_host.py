@@ -97,10 +97,10 @@ class EngineHost:
         """Yield a directory in memory to try things out in; what a killed run left there is removed."""
         above = self.root / "run"
         above.mkdir(exist_ok=True)
-        for left in above.glob(f"{TRIAL}*"):
-            if not Path("/proc", left.name[len(TRIAL) :]).exists():
-                shutil.rmtree(left, ignore_errors=True)
         folder = above / f"{TRIAL}{os.getpid()}"
+        for left in above.glob(f"{TRIAL}*"):
+            if left == folder or not Path("/proc", left.name[len(TRIAL) :]).exists():
+                shutil.rmtree(left, ignore_errors=True)
         folder.mkdir(mode=0o700)
         try:
             yield folder

@@ -109,6 +109,7 @@ def test_a_killed_run_leaves_the_last_one_and_the_next_run_makes_one(saved: Save
     assert set(before) <= set(saved.listed())
     code, text = saved.play("backup")
     assert code == 0, text
+    assert ("read back and compared" in text) == bool(saved.item.get("offsite")), text
     after = saved.listed()
     assert set(before) < set(after)
     assert [line for line in after if line.endswith((".partial", ".removed"))] == []
