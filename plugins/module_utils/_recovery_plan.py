@@ -28,6 +28,7 @@ LEFT_OUT = {
     "updates": "they come from the network",
     "dns, clock": "a drill host has no way to what is outside",
 }
+REACH = ("login_host", "login_port", "login_user", "run_as")
 
 
 class RecoveryError(ValueError):
@@ -103,6 +104,8 @@ def _fetches(system: System) -> list[dict[str, Any]]:
             "paths": list(task["options"].get("paths") or []),
             "options": {key: copy["options"][key] for key in where if copy["options"].get(key) is not None},
             "secrets": copy["secrets"],
+            "reach": {key: task["options"][key] for key in REACH if task["options"].get(key) is not None},
+            "canaries": [one["canary"] for one in system["databases"] if one["name"] == task["name"] and one["canary"]],
         }
         # All sets of files are needed, for each holds other paths.
         chosen.setdefault((task["module"], task["set"] if task["module"] == "file_backup" else task["name"]), fetch)
