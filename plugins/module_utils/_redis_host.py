@@ -21,6 +21,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._redis import (
 )
 from ansible_collections.runbook.ops.plugins.module_utils._store_backup import StoreError
 
+LOGS = ("appendonlydir", "appendonly.aof")  # what a server that keeps a log has, as it is set by default
 SETTINGS = ("dir", "dbfilename", "appendonly", "appendfilename", "appenddirname")
 UNIT = re.compile(r"[A-Za-z0-9:_.@-]+\Z")
 ANSWER_SECONDS = 10.0
@@ -42,9 +43,12 @@ def read_layout(server: Server, told: Mapping[str, Any], container: str | None) 
     :raises StoreError: the server does not tell, or what it tells of is not on this host.
     """
     settings = {"dir": told["data_directory"]} if told.get("data_directory") else _ask(server)
-    if told.get("append_only") is not None:
-        settings["appendonly"] = "yes" if told["append_only"] else "no"
     directory = settings["dir"]
+    append_only = told.get("append_only")
+    if append_only is None and told.get("data_directory"):
+        append_only = any(Path(directory, name).exists() for name in LOGS)
+    if append_only is not None:
+        settings["appendonly"] = "yes" if append_only else "no"
     if container and not told.get("data_directory"):
         directory = on_host(ask_docker(f"/containers/{quote(container)}/json"), directory)
     if not Path(directory).is_dir():

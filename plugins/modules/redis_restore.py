@@ -33,7 +33,7 @@ options:
     description: Directory of its files on this host. The server is asked without it, so it is needed where that is down.
     type: path
   append_only:
-    description: Whether it keeps an append-only log. The server is asked without it; with O(data_directory) it is taken to keep none.
+    description: Whether it keeps an append-only log. The server is asked without it; with O(data_directory) its files tell.
     type: bool
   try_it:
     description: Load the dump into a server of its own first, which needs C(redis-server) on this host and the memory.

@@ -66,7 +66,7 @@ def test_of_a_server_that_is_down_it_can_be_told(files, append_only, tmp_path):
     layout = read_layout(Server(), {"data_directory": str(tmp_path), "append_only": append_only}, None)
     log = "appendonly.aof" if "appendonly.aof" in files else "appendonlydir"
     assert layout.dump == f"{tmp_path}/dump.rdb"
-    assert layout.log == (f"{tmp_path}/{log}" if append_only else None)
+    assert layout.log == (f"{tmp_path}/{log}" if append_only or (files and append_only is None) else None)
 
 
 def test_a_server_that_tells_nothing_is_refused(monkeypatch):
