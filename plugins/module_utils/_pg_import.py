@@ -282,7 +282,7 @@ class Import:
         for one in (self.look(session, merge) for merge in ordered):
             if one.changes(params):
                 raise RowsError(
-                    f"after the import {one.words()} in {one.table}, which must not be: nothing was changed"
+                    f"after the import {one.table} is not as it should be ({one.words()}): nothing was changed"
                 )
         for merge in ordered:
             session(merge.move_sequences())

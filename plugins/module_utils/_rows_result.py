@@ -34,11 +34,11 @@ class Found:
         return bool(self.new or replaced or (self.extra and params["extra"] == "delete"))
 
     def words(self) -> str:
-        return f"{self.new} rows are missing, {self.different} have other values, {self.equal} are equal, {self.extra} are there besides"
+        return f"{self.new} missing, {self.different} with other values, {self.equal} equal, {self.extra} there besides"
 
     def deeds(self, params: Mapping[str, Any]) -> str:
         """Return in words what is done here."""
-        parts = [f"{self.new} rows inserted"] if self.new else []
+        parts = [f"{self.new} inserted"] if self.new else []
         if self.different:
             parts.append(f"{self.different} {'replaced' if params['different'] == 'replace' else 'left as they are'}")
         if self.extra and params["extra"] == "delete":
