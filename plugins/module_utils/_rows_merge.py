@@ -175,7 +175,7 @@ def merges(catalog: Catalog, picks: Sequence[Pick], wanted: Sequence[tuple[int, 
     :raises RowsError: a table is not here, or its columns do not fit.
     """
     found = {}
-    for number, name, columns in wanted:
+    for number, name, columns in sorted(wanted, key=lambda one: one[0]):  # in a circle this order stays
         if name not in catalog.tables:
             raise RowsError(f"there is no table {name} here: migrate this database first")
         problems = [*_misfits(catalog.tables[name], columns)]
