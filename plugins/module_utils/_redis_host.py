@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from ansible_collections.runbook.ops.plugins.module_utils._docker import DockerError, find
+from ansible_collections.runbook.ops.plugins.module_utils._docker import DockerError, containers, parse
 from ansible_collections.runbook.ops.plugins.module_utils._docker import ask as ask_docker
 from ansible_collections.runbook.ops.plugins.module_utils._pipeline import PipelineError, Stage, run_pipeline
 from ansible_collections.runbook.ops.plugins.module_utils._redis import (
@@ -36,7 +36,7 @@ class Layout(NamedTuple):
     log_name: str | None  # how the files of the log begin; none where the log is one file, as before Redis 7
 
 
-def read_layout(server: Server, told: Mapping[str, Any], container: str | None) -> Layout:
+def read_layout(server: Server | None, told: Mapping[str, Any], container: str | None) -> Layout:
     """Return where the files are.
 
     :param told: what of it is known although the server may be down: ``data_directory`` and ``append_only``
@@ -77,7 +77,9 @@ def on_host(container: Mapping[str, Any], path: str) -> str:
     raise StoreError(f"Redis keeps its files in {path} of the container, which is in no volume: give it one first")
 
 
-def _ask(server: Server) -> dict[str, str]:
+def _ask(server: Server | None) -> dict[str, str]:
+    if server is None:
+        raise StoreError("Redis is down and does not tell where its files are: start it, or set data_directory")
     try:
         answers = ask(server, [("CONFIG", "GET", name) for name in SETTINGS], timeout_seconds=ANSWER_SECONDS)
     except (RedisDownError, RedisRefusedError) as exc:
@@ -132,14 +134,21 @@ class Service:
 
 
 def container_of(options: Mapping[str, Any]) -> str | None:
-    """Return the name of the container that the options name, none where they name none.
+    """Return the name of the container that the options name, one that runs before one that does not; none where they name none.
 
-    :raises StoreError: it does not run.
+    :raises StoreError: there is none.
     """
-    keys = ("project", "service", "container")
-    if not options.get("service") and not options.get("container"):
+    name, service = options.get("container"), options.get("service")
+    if not name and not service:
         return None
     try:
-        return find(**{key: options.get(key) for key in keys}).name
+        if name:
+            return parse(ask_docker(f"/containers/{quote(name)}/json")).name
+        found = containers(project=options.get("project"), service=service)
     except DockerError as exc:
-        raise StoreError(f"{exc}; see what runs: docker ps -a") from exc
+        raise StoreError(f"{exc}; see what there is: docker ps -a") from exc
+    if not found:
+        raise StoreError(
+            f"there is no container of {options.get('project')}/{service}: see what there is, docker ps -a"
+        )
+    return min(found, key=lambda one: (one.status != "running", one.name)).name

@@ -54,7 +54,7 @@ class RedisRestore:
             )
         container = container_of(self._params)
         service = Service(self._params["unit"], container, self._params["timeout_seconds"])
-        server = server_of({**self._params, "service": None, "container": container})
+        server = self._reach(container)
         layout = read_layout(server, self._params, container)
         content = backup.manifest["content"]
         self._refuse_full(layout.directory, content["size_bytes"])
@@ -70,6 +70,13 @@ class RedisRestore:
         ]
         told = {"unit": service.unit, "container": service.container, "keys": saved}
         return {"items": items, "lines": lines, **told}
+
+    def _reach(self, container: str | None) -> Server | None:
+        """Return where the server is; None where its container has no address, as one that is stopped."""
+        try:
+            return server_of({**self._params, "service": None, "container": container})
+        except ProbeError:
+            return None
 
     def _refuse_full(self, directory: str, size: int) -> None:
         disk = os.statvfs(directory)
@@ -135,7 +142,9 @@ class RedisRestore:
         return Service(entry["unit"], entry["container"], self._params["timeout_seconds"])
 
 
-def _keys_now(server: Server) -> str:
+def _keys_now(server: Server | None) -> str:
+    if server is None:
+        return "how many there are now is not known: it does not run"
     try:
         info = look_at(server)
     except StoreError as exc:

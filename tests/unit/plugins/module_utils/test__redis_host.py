@@ -4,11 +4,19 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 from ansible_collections.runbook.ops.plugins.module_utils import _redis_host
 from ansible_collections.runbook.ops.plugins.module_utils._pipeline import Outcome
 from ansible_collections.runbook.ops.plugins.module_utils._redis import Refusal, Server
-from ansible_collections.runbook.ops.plugins.module_utils._redis_host import Layout, Service, on_host, read_layout
+from ansible_collections.runbook.ops.plugins.module_utils._redis_host import (
+    Layout,
+    Service,
+    container_of,
+    on_host,
+    read_layout,
+)
 from ansible_collections.runbook.ops.plugins.module_utils._store_backup import StoreError
 
 MOUNTS = {
@@ -101,3 +109,17 @@ def test_it_is_stopped_and_started_by_what_runs_it(service, commands, monkeypatc
     service.stop()
     service.start()
     assert called == commands
+
+
+def test_a_container_that_is_stopped_is_found_where_none_runs(monkeypatch):
+    known = [SimpleNamespace(name="a", status="exited"), SimpleNamespace(name="b", status="running")]
+    monkeypatch.setattr(_redis_host, "containers", lambda **_place: known)
+    assert container_of({"project": "shop", "service": "redis"}) == "b"
+    assert container_of({}) is None
+    del known[1]
+    assert container_of({"project": "shop", "service": "redis"}) == "a"
+    with pytest.raises(StoreError, match="start it, or set data_directory"):
+        read_layout(None, {}, "a")
+    del known[0]
+    with pytest.raises(StoreError, match="no container of shop/redis"):
+        container_of({"project": "shop", "service": "redis"})
