@@ -4,8 +4,9 @@
 
 Run it by hand: ``python3 tests/campaign/restore_kills.py [--kills 40] [--seed 1]``. It needs ansible-core and the programs of a
 PostgreSQL server (Debian: apt-get install postgresql), and makes two clusters of its own: one is restored, the other has the same
-databases and must stay as it is. After each kill the live database is the old one or the new one, whole; the next runs finish what
-was begun, and nothing is left over. Ends with 1 when anything was violated.
+databases and must stay as it is. Two services write to it, which are stopped and started around the exchange of names. After each kill
+the live database is the old one or the new one, whole; the next runs finish what was begun, all services run, and nothing is left over.
+Ends with 1 when anything was violated.
 """
 
 from __future__ import annotations
@@ -26,15 +27,21 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmark"))
 from pg_cluster import Cluster
 from restore_module import finish, make_backup, run, start
+from units import Units
 
 NOW, LIVE = "template now", "shop"
 # What is killed, the states before it, and the moments at which it can be.
 ACTS = {
     "prepared": ((), ("journaled", "created", "loaded", "compared", "analyzed", "prepared")),
-    "swapped": (("prepared",), ("swapping", "swapped")),
-    "reverted": (("prepared", "swapped"), ("reverting", "reverted")),
-    "pruned": (("prepared", "swapped"), ("dropping", "dropped")),
+    "pruned": (("prepared", "swapped"), ("closed", "dropping", "dropped")),
+    "swapped": (("prepared",), ("closing", "stopped", "swapping", "swapped", "started", "serving")),
+    "reverted": (("prepared", "swapped"), ("closing", "stopped", "reverting", "reverted", "started", "serving")),
 }
+API, WORKER = "api.service", "worker.service"
+SERVICES = [
+    {"name": "api", "manager": "systemd", "unit": API},
+    {"name": "worker", "manager": "systemd", "after": ["api"]},
+]
 POINTS = [(state, point) for state, (_before, points) in ACTS.items() for point in points]
 FILL = """
 CREATE TABLE users (id int PRIMARY KEY, name text NOT NULL);
@@ -81,6 +88,7 @@ class Field:
         self.now = cluster.sql(PRINT, LIVE)
         cluster.sql(f'CREATE DATABASE "{NOW}" TEMPLATE {LIVE} IS_TEMPLATE true')
         self.untouched = self.other_is()
+        self.units = Units(cluster.directory / "services", {unit: ["sleep", "3600"] for unit in (API, WORKER)})
 
     def other_is(self) -> str:
         return self.other.sql(PRINT, LIVE) + self.other.sql(
@@ -94,12 +102,14 @@ class Field:
         self.cluster.sql(f'CREATE DATABASE {LIVE} TEMPLATE "{NOW}"')
         for path in (self.cluster.directory / "journal").glob("*.json"):
             path.unlink()
+        self.units.systemctl("start", API, WORKER)
 
     def databases(self) -> list[str]:
         return [name for name in self.cluster.sql(DATABASES).split(",") if name != "postgres"]
 
     def do(self, state: str, **options: object) -> dict[str, object]:
-        return run(self.cluster, LIVE, state, **self.options(state), **options)
+        given = {**self.options(state), **options}
+        return run(self.cluster, LIVE, state, environment=self.units.environment, **given)
 
     def seconds(self, state: str) -> float:
         """Return how long ``state`` takes when nobody kills it."""
@@ -113,7 +123,7 @@ class Field:
     def options(self, state: str) -> dict[str, object]:
         if state == "prepared":
             return {"backup": str(self.backup.path), "canaries": ["SELECT count(*) FROM users"]}
-        return {"keep_days": 0} if state == "pruned" else {}
+        return {"keep_days": 0} if state == "pruned" else {"services": SERVICES}
 
     def is_whole(self, allowed: Sequence[str]) -> str:
         """Return what is wrong with the live database; nothing where it is one of ``allowed``."""
@@ -126,7 +136,8 @@ class Field:
 
 def kill(field_: Field, state: str, point: str, delay: float) -> bool:
     """Start ``state`` and kill it, at ``point`` or after ``delay`` seconds with all that it started. Return whether it was alive."""
-    environment = {"RUNBOOK_OPS_KILL_AT": f"pg_restore:{point}"} if point else {}
+    killer = {"RUNBOOK_OPS_KILL_AT": f"pg_restore:{point}"} if point else {}
+    environment = {**field_.units.environment, **killer}
     process = start(field_.cluster, LIVE, state, environment=environment, **field_.options(state))
     if not point:
         try:
@@ -146,6 +157,8 @@ def judge(field_: Field, state: str) -> list[str]:
         result = field_.do(step)
         if result.get("failed") or result.get("killed"):
             wrong.append(f"the next run, {step}, failed: {result.get('msg')}")
+    if field_.units.running() != [API, WORKER]:
+        wrong.append(f"of the services there run only {field_.units.running()}")
     expected = field_.then if state in ("swapped", "pruned") else field_.now
     wrong.append(field_.is_whole((expected,)))
     quiet = field_.do(state)
@@ -201,7 +214,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     seed = random.SystemRandom().randrange(10**6) if arguments.seed is None else arguments.seed
     began = time.monotonic()
     with Cluster(settings=SETTINGS) as cluster, Cluster(settings=SETTINGS) as other:
-        tally = campaign(Field(cluster, other, arguments.rows), kills=arguments.kills, seed=seed)
+        field_ = Field(cluster, other, arguments.rows)
+        try:
+            tally = campaign(field_, kills=arguments.kills, seed=seed)
+        finally:
+            field_.units.end()
     for violation in tally.violations:
         print(violation)
     print(f"{time.monotonic() - began:.0f} s")

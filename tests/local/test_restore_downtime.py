@@ -29,7 +29,9 @@ SERVICES = [
 @pytest.fixture(scope="module")
 def field() -> Iterator[Field]:
     with Cluster() as cluster, Cluster() as other:
-        yield Field(cluster, other, rows=500)
+        made = Field(cluster, other, rows=500)
+        yield made
+        made.units.end()
 
 
 @pytest.fixture
@@ -52,7 +54,7 @@ def do(shop: tuple[Field, Units], state: str, **options: Any) -> dict[str, Any]:
     field, units = shop
     services = SERVICES if state in ("swapped", "reverted") else []
     kill = {"RUNBOOK_OPS_KILL_AT": f"pg_restore:{options.pop('kill')}"} if "kill" in options else {}
-    given = {"services": services, "wait_timeout_seconds": 5, **field.options(state), **options}
+    given = {**field.options(state), "services": services, "wait_timeout_seconds": 5, **options}
     return run(field.cluster, LIVE, state, environment={**units.environment, **kill}, **given)
 
 
@@ -113,7 +115,7 @@ def test_where_the_names_cannot_be_exchanged_the_writers_run_again(shop: tuple[F
     assert field.is_whole((field.now,)) == ""
 
 
-@pytest.mark.parametrize("point", ["closing", "stopped", "swapped", "started"])
+@pytest.mark.parametrize("point", ["stopped", "swapped"])
 def test_killed_on_the_way_the_next_run_ends_with_all_running_on_the_restored_one(
     shop: tuple[Field, Units], point: str
 ) -> None:
