@@ -105,8 +105,13 @@ class Verification:
         self.before: list[str] = []
         self.after: list[str] = []
         self.bytes_read = 0
+        self.unwritten: list[str] = []  # proofs that could not be
 
     def run(self) -> dict[str, Any]:
+        """Look at all of them.
+
+        :raises SetError: the directory cannot be read, or a proof not be changed.
+        """
         names = self.params["names"]
         found = [one for one in list_backups(self.directory, self.prefix) if names is None or one.name in names]
         damaged = strays(self.directory, self.prefix)
@@ -129,12 +134,16 @@ class Verification:
             drill_max_age=self.drill_max_age,
             drilled=self.params["drill"],
         )
+        problems = [f"{one['name']}: {one['detail']}" for one in checks if one["status"] == "critical"]
+        if self.unwritten:
+            more = f" (and {len(self.unwritten) - 1} more)" if len(self.unwritten) > 1 else ""
+            raise SetError("; ".join([self.unwritten[0] + more, *problems]))
         return {
             "changed": bool(self.changes),
             "actions": [f"{one['action']} {one['thing']}: {one['reason']}" for one in self.changes],
             "backups": [_told(look) for look in looks],
             "bytes_read": self.bytes_read,
-            "problems": [f"{one['name']}: {one['detail']}" for one in checks if one["status"] == "critical"],
+            "problems": problems,
             "checks": checks,
             "changes": self.changes,
             "diff": {"before": "".join(self.before), "after": "".join(self.after)},
@@ -215,8 +224,7 @@ class Verification:
     def act(self, work: Callable[[], None], otherwise: str) -> None:
         """Change something, unless we only look; a backup that has been removed meanwhile needs no proof.
 
-        :param otherwise: what is so where it cannot be changed
-        :raises SetError: it cannot.
+        :param otherwise: what is so where it cannot be changed; the others are looked at all the same
         """
         if self.check_mode:
             return
@@ -225,10 +233,10 @@ class Verification:
         except FileNotFoundError:
             return
         except OSError as exc:
-            raise SetError(
+            self.unwritten.append(
                 f"{otherwise}. Its proof {exc.filename or self.directory} cannot be changed ({exc.strerror}): make room, or let "
                 "this account write there, then verify again"
-            ) from exc
+            )
 
     def say(
         self,

@@ -146,6 +146,19 @@ def test_a_proof_that_cannot_be_written_is_one_line_and_leaves_none_half(
     assert sorted(one.name for one in backup.path.iterdir()) == ["SHA256SUMS", "dump", "manifest.json"]
 
 
+def test_where_no_proof_can_be_written_all_are_looked_at_and_what_is_damaged_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(tmp_path)
+    newest = make(tmp_path, days=0.5)
+    damage_a_bit(newest)
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(
+        SetError, match=rf"is not verified.*No space left.*; Backup {newest.name}: dump/1.dat.gz is damaged"
+    ):
+        look(tmp_path)
+
+
 def test_a_proof_of_what_is_damaged_that_cannot_be_taken_away_is_told_with_the_damage(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
