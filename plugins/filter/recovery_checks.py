@@ -32,6 +32,10 @@ options:
   failed:
     description: What failed, where the recovery did not come to its end.
     type: str
+  data_only:
+    description: Whether only data was restored, as a test. Its time is then no recovery time.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -61,10 +65,12 @@ def recovery_checks(
     rto_seconds: float | None = None,
     rpo_seconds: float | None = None,
     failed: str | None = None,
+    data_only: bool = False,
 ) -> list[dict[str, Any]]:
     """Return the checks for ``marks``."""
     try:
-        return judge(marks, backups, rto_seconds=rto_seconds, rpo_seconds=rpo_seconds, failed=failed or None)
+        promised = {"rto_seconds": rto_seconds, "rpo_seconds": rpo_seconds}
+        return judge(marks, backups, **promised, failed=failed or None, data_only=data_only)
     except (KeyError, TypeError, ValueError) as exc:
         raise AnsibleFilterError(
             f"runbook.ops.recovery_checks: takes steps and names of backups ({type(exc).__name__}: {exc})"

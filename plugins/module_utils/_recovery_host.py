@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import grp
 import json
 import os
@@ -34,6 +35,7 @@ STORES = (
     ),
     *("/var/lib/nginx", "/var/log/nginx", "/etc/nginx", "/usr/local/lib/node_modules"),
 )
+LOCK_SECONDS = 300
 FIRST_OWN_OID = 16384  # databases below it belong to PostgreSQL itself
 
 
@@ -155,11 +157,16 @@ class Cleaner:
             psql("-XqAt", "-d", "postgres", stdin=f'DROP ROLE IF EXISTS "{quoted}";')
 
     def _purge(self) -> None:
+        apt = self._program("apt-get", environment={"DEBIAN_FRONTEND": "noninteractive"})
+        # What a killed run had begun goes on here by itself, or has broken off.
+        wait = ("-o", f"DPkg::Lock::Timeout={LOCK_SECONDS}", "-o", "Dpkg::Options::=--force-unsafe-io")
+        if not _at_work("/var/lib/dpkg/lock-frontend"):
+            self._quietly("dpkg", "--configure", "-a")
+        apt("install", "--fix-broken", "--yes", *wait)
         new = sorted(set(packages(self._program)) - set(self._journal["packages"]))
         if new:
             self._did(f"remove {len(new)} packages")
-            apt = self._program("apt-get", environment={"DEBIAN_FRONTEND": "noninteractive"})
-            apt("purge", "--yes", "-o", "Dpkg::Options::=--force-unsafe-io", *new)
+            apt("purge", "--yes", *wait, *new)
 
     def _remove_paths(self) -> None:
         stores = [path for path in (*self._journal["paths"], *STORES) if not self._was_there(path)]
@@ -264,6 +271,16 @@ def _delete(path: str, did: Callable[[str], None]) -> None:
         shutil.rmtree(path)
     else:
         os.unlink(path)  # noqa: PTH108
+
+
+def _at_work(lock: str) -> bool:
+    """Return whether somebody installs packages at this moment."""
+    try:
+        with open(lock, "a") as file:  # noqa: PTH123
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    return False
 
 
 def _end_processes(account: str) -> None:

@@ -74,6 +74,13 @@ def test_one_that_failed_at_once_and_one_that_never_began_say_so():
     assert judge([], [], rto_seconds=1, rpo_seconds=1, failed="x") == []
 
 
+def test_the_time_of_a_mere_test_restore_is_no_recovery_time():
+    checks = of(rto=1, data_only=True)
+    assert [check["id"] for check in checks if ":step:" not in check["id"]] == ["recovery:test", "recovery:rpo"]
+    assert found(checks, "recovery:test")["status"] == "ok"
+    assert found(of(data_only=True, failed="x"), "recovery:test")["status"] == "critical"
+
+
 def test_what_is_no_name_of_a_backup_is_an_error():
     with pytest.raises(ValueError, match="no name of a backup"):
         taken_at("daily.sql.gz")
