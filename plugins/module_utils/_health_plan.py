@@ -181,8 +181,9 @@ def _sets(system: System, backup: Mapping[str, Any]) -> Probes:
         limits = given(min_size_bytes=backup.get("min_size_bytes"))
         where = {"directory": backup["directory"], "set": task["set"], "max_age_seconds": backup["max_age_seconds"]}
         probe = {"name": task["set"], **where, **limits}
-        # A run verifies what it has made, so that the newest verified one is as young as the newest.
-        probe.update(given(pattern=task["options"].get("pattern")))
+        # A script saved all of it together: its files count until the first of each set. After that only what is verified does, and a
+        # run verifies what it has made, so that the newest verified one is as young as the newest.
+        probe.update(given(pattern=backup.get("pattern")))
         probes.append({"probe": "backup_files", **probe})
         probes.append({"probe": "backup_proof", **probe, **given(max_drill_age_seconds=drill)})
     return probes

@@ -193,11 +193,11 @@ def test_sets_that_are_tried_out_must_be_proven():
     assert backups_of(drill={"max_age_seconds": 604800})[1]["max_drill_age_seconds"] == 604800
 
 
-def test_each_set_of_an_item_is_looked_at_and_the_old_files_of_none():
+def test_each_set_of_an_item_is_looked_at_and_what_a_script_made_before_with_each():
     probes = backups_of(files=["/etc"])
     found = [(one["probe"], one["set"], one.get("pattern")) for one in probes]
     assert found == [
-        (f"backup_{probe}", name, None) for name in ("nightly-shop", "nightly-files") for probe in ("files", "proof")
+        (f"backup_{probe}", name, "old_*") for name in ("nightly-shop", "nightly-files") for probe in ("files", "proof")
     ]
 
 
