@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.runbook.ops.plugins.module_utils._backup_schedule import SERVICE, render_units, timer_of
-from ansible_collections.runbook.ops.plugins.module_utils._backup_tasks import plan_tasks
+from ansible_collections.runbook.ops.plugins.module_utils._backup_tasks import plan_looks, plan_tasks
 from ansible_collections.runbook.ops.plugins.module_utils._contract import normalise
 from ansible_collections.runbook.ops.plugins.module_utils._references import complete
 from jinja2.nativetypes import NativeEnvironment
@@ -68,3 +68,18 @@ def test_a_backup_of_the_schedule_is_made_proven_and_rotated_by_a_timer(
     assert [done[0], done[-1]] == ["pg_backup", "backup_rotate"]
     assert "backup_verify" in done
     assert ("backup_offsite" in done) == bool(item["offsite"])
+
+
+def test_the_media_search_is_restored_as_a_test_every_week_by_itself() -> None:
+    (look,) = plan_tasks(system_of("mediasearch", "mediasearch"), "backup_verify", ["database"])
+    assert look["options"]["drill"]
+    assert look["options"]["drill_max_age"] == 8 * 86400
+
+
+def test_what_the_script_of_plugspace_makes_is_read_again() -> None:
+    (look,) = plan_looks(system_of("plugspace", "plugspace"))
+    assert look["options"] == {
+        "directory": "/home/plugspace/backups",
+        "pattern": "20??????_??????",
+        "max_age": 26 * 3600,
+    }
