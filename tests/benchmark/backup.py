@@ -15,7 +15,6 @@ import contextlib
 import hashlib
 import json
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -105,20 +104,12 @@ def once(cluster: Cluster, way: Way) -> Cost:
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(mode=0o777)
     os.sync()
-    before, began = used(cluster), time.monotonic()
+    before, began = cluster.processor_seconds(), time.monotonic()
     way.act(cluster, place)
     wall = time.monotonic() - began
     time.sleep(0.2)  # until the server's sessions have ended
     size = sum(path.stat().st_size for path in place.rglob("*") if path.is_file())
-    return Cost(wall, used(cluster) - before, size)
-
-
-def used(cluster: Cluster) -> float:
-    """Return the seconds of CPU that what we have started, and the server with the sessions that have ended, took until now."""
-    told = resource.getrusage(resource.RUSAGE_CHILDREN)
-    server = int((cluster.directory / "data" / "postmaster.pid").read_text().splitlines()[0])
-    fields = Path(f"/proc/{server}/stat").read_text().rpartition(")")[2].split()
-    return told.ru_utime + told.ru_stime + sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+    return Cost(wall, cluster.processor_seconds() - before, size)
 
 
 def peaks(cluster: Cluster) -> tuple[int, float]:

@@ -91,6 +91,14 @@ class Cluster:
     def target(self, database: str) -> list[str]:
         return ["-h", str(self.directory), "-p", str(self.port), "-d", database]
 
+    def processor_seconds(self) -> float:
+        """Return what the server with its sessions that have ended, and all that this process has started, took until now."""
+        server = int((self.directory / "data" / "postmaster.pid").read_text().splitlines()[0])
+        fields = Path(f"/proc/{server}/stat").read_text().rpartition(")")[2].split()
+        times = os.times()
+        mine = times.user + times.system + times.children_user + times.children_system
+        return mine + sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+
     @property
     def log(self) -> Path:
         return self.directory / "log"
