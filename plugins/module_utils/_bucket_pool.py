@@ -20,10 +20,12 @@ def in_order(
     work: Callable[[Item], Result],
     *,
     skip: Callable[[Item], Result | None] = lambda _item: None,
+    give_up: Callable[[], None] = lambda: None,
 ) -> Iterator[Result]:
     """Yield what ``work`` makes of each of ``items``, ``jobs`` at a time. The first error ends it.
 
     :param skip: returns what is known of an item without work
+    :param give_up: called at the first error, so that what is still being worked on ends soon
     """
     waiting: deque[Future[Result] | tuple[Result]] = deque()
     with ThreadPoolExecutor(max_workers=jobs) as pool:
@@ -35,10 +37,12 @@ def in_order(
                     yield _result(waiting.popleft())
             while waiting:
                 yield _result(waiting.popleft())
-        finally:
+        except BaseException:
+            give_up()
             for one in waiting:
                 if isinstance(one, Future):
                     one.cancel()
+            raise
 
 
 def _result(one: Future[Result] | tuple[Result]) -> Result:

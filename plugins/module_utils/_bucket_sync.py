@@ -165,7 +165,9 @@ class Sync:
         :raises SyncError: there is no room, or something is in the way.
         """
         self._refuse_full(plan, work)
-        for _done in in_order(self.options["jobs"], plan.steps(NEW, REPLACED), partial(self._copy, work)):
+        for _done in in_order(
+            self.options["jobs"], plan.steps(NEW, REPLACED), partial(self._copy, work), give_up=self._give_up
+        ):
             reached("bucket_sync:copied")
         if not deletes or not plan.counts[GONE]:
             return
@@ -173,9 +175,15 @@ class Sync:
             raise SyncError(
                 f"{self.target.label} has stopped keeping versions, so nothing is deleted there: see who turned them off"
             )
-        for one in in_order(self.options["jobs"], plan.steps(GONE), self._delete):
+        for one in in_order(self.options["jobs"], plan.steps(GONE), self._delete, give_up=self._give_up):
             self.done["deleted"] += one
             reached("bucket_sync:deleted")
+
+    def _give_up(self) -> None:
+        """Have no request tried again from now on."""
+        for end in (self.source, self.target):
+            if isinstance(end, Bucket):
+                end.storage.stop.set()
 
     def _refuse_full(self, plan: Plan, work: Path) -> None:
         needed = (
