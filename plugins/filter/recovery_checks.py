@@ -62,6 +62,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._recovery_times import
 def recovery_checks(
     marks: Sequence[Mapping[str, Any]],
     backups: Sequence[str] = (),
+    *,
     rto_seconds: float | None = None,
     rpo_seconds: float | None = None,
     failed: str | None = None,

@@ -79,7 +79,8 @@ def evidence(paths: Iterable[str], *, root: Path = Path("/"), own: Path = Path(K
     found = [f"{path} is there" for path in paths if _is_used(_below(root, path))]
     kept = _below(root, KEPT)
     if kept.is_dir():
-        found += [f"{KEPT}/{one.name} is there" for one in sorted(kept.iterdir()) if Path(KEPT) / one.name != own]
+        others = [one for one in sorted(kept.iterdir()) if Path(KEPT) / one.name != own and not _is_of_recoveries(one)]
+        found += [f"{KEPT}/{one.name} is there" for one in others]
     for cluster in sorted(_below(root, "/var/lib/postgresql").glob("*/*/base")):
         if any(one.name.isdigit() and int(one.name) >= FIRST_OWN_OID for one in cluster.iterdir()):
             found.append(f"/{cluster.parent.relative_to(root)} holds databases")
@@ -89,6 +90,11 @@ def evidence(paths: Iterable[str], *, root: Path = Path("/"), own: Path = Path(K
     if any(_below(root, "/var/lib/docker/containers").glob("*")):
         found.append("Docker has containers")
     return found
+
+
+def _is_of_recoveries(kept: Path) -> bool:
+    """Return whether these are records, and of nothing but recoveries: such a run opens its own before it looks."""
+    return kept.name == "runs" and all("-disaster_recovery" in one.name for one in kept.glob("*.json"))
 
 
 def _below(root: Path, path: str) -> Path:

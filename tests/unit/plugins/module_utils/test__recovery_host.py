@@ -28,7 +28,7 @@ def make(root, path):
     ("path", "words"),
     [
         pytest.param("srv/shop/server.js", "/srv/shop is there", id="what would be restored"),
-        pytest.param("var/lib/runbook-ops/runs/1.json", "/var/lib/runbook-ops/runs is there", id="records of runs"),
+        pytest.param("var/lib/runbook-ops/runs/20261121T170000Z-backup-1.json", "/var/lib/runbook-ops/runs is there", id="records of runs"),
         pytest.param("var/lib/runbook-ops/restores/1.json", "runbook-ops/restores is there", id="restores"),
         pytest.param("var/lib/postgresql/15/main/base/16384/1", "/var/lib/postgresql/15/main holds databases", id="a database"),
         pytest.param("home/shop/.pm2/dump.pm2", "/home/shop/.pm2 is there", id="applications"),
@@ -49,6 +49,9 @@ def test_a_host_in_use_is_known_by(tmp_path, path, words):
         pytest.param("var/lib/postgresql/15/main/base/5/1", id="with a server that holds nothing"),
         pytest.param("var/lib/runbook-ops/recovery/journal.json", id="with a recovery underway"),
         pytest.param("home/admin/.bashrc", id="with an account"),
+        pytest.param(
+            "var/lib/runbook-ops/runs/20261121T170000Z-disaster_recovery-1.json", id="with the record of this run"
+        ),
     ],
 )
 def test_an_empty_host_is_one(tmp_path, path):
