@@ -124,8 +124,9 @@ faults: $(HOSTS:%=faults-%) ## wrong values, sick hosts and killed runs
 
 # What differs from system to system is tried on all of them; the rest on Owlivion's two hosts, the long tests on one of these.
 FAULTS := healthy matrix backup
-faults-plugspace: FAULTS := healthy matrix
-faults-owlivion-12: FAULTS := healthy health_check runs weekly_maintenance monitoring describe_a_system round_trip
+faults-plugspace: FAULTS := healthy matrix maintenance_page
+faults-mediasearch: FAULTS := healthy matrix backup maintenance_page
+faults-owlivion-12: FAULTS := healthy health_check runs weekly_maintenance monitoring describe_a_system round_trip maintenance_page
 faults-owlivion-13: FAULTS := healthy health_check runs weekly_maintenance matrix diagnose evening_review secrets backup
 
 faults-%:

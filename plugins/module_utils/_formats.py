@@ -115,7 +115,17 @@ day = matching(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])", "a date as YYYY-M
 _DURATIONS = (
     *("timeout", "max_age", "mirror_max_age", "within", "older_than", "interval", "for", "remind", "silence", "period"),
     *("journal", "application_logs", "backups", "downtime", "response", "event_loop", "watch", "hotfix_watch"),
-    *("respond_within", "unsolved_for", "update_every", "review_within", "until", "rotate_every", "rto", "rpo"),
+    *(
+        "respond_within",
+        "unsolved_for",
+        "update_every",
+        "review_within",
+        "until",
+        "rotate_every",
+        "rto",
+        "rpo",
+        "retry_after",
+    ),
 )
 _SIZES = ("memory", "min_size", "max_size")
 

@@ -65,7 +65,7 @@ class Change:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the lock of this upstream: one change at a time. A process that dies lets go of it.
+        """Hold the lock: one change at a time. A process that dies lets go of it.
 
         :raises NginxError: somebody else holds it.
         """
@@ -81,7 +81,7 @@ class Change:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             yield
         except BlockingIOError as exc:
-            raise NginxError(f"another run changes this upstream just now: it holds {lock}; wait for it") from exc
+            raise NginxError(f"another run changes this just now: it holds {lock}; wait for it") from exc
         finally:
             os.close(handle)
 
@@ -107,10 +107,10 @@ class Change:
         before = {path: conf.texts.get(path) for path in files}
         try:
             _write(self._journal, json.dumps({"files": before}, indent=1), 0o600)
-            reached("nginx_upstream:journaled")
+            reached("nginx_change:journaled")
             for path, text in files.items():
                 _put(path, text)
-                reached("nginx_upstream:written")
+                reached("nginx_change:written")
         except OSError as exc:
             self.put_back(before)
             raise NginxError(f"cannot write {exc.filename}: {exc.strerror}; nothing has changed") from exc

@@ -14,12 +14,27 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from ansible_collections.runbook.ops.plugins.module_utils._command import Command, CommandError
 from ansible_collections.runbook.ops.plugins.module_utils._nginx_conf import Directive, NginxError
 from ansible_collections.runbook.ops.plugins.module_utils._proc import Process, processes
 
 PID_FILE = "/run/nginx.pid"  # Debian's, where the configuration names none
 RELOAD_SECONDS = 15.0
 LOOK_SECONDS = 0.02
+
+
+def nginx_test(nginx: Command, config: str) -> Callable[[], str | None]:
+    """Return a function that says what ``nginx -t`` objects to, in one line; None where it passes."""
+
+    def test() -> str | None:
+        try:
+            nginx("-t", "-q", "-c", config)
+        except CommandError as exc:
+            said = [line for line in exc.details.get("stderr", "").splitlines() if "[emerg]" in line]
+            return said[0].partition("[emerg] ")[2].partition(": ")[2] if said else str(exc)
+        return None
+
+    return test
 
 
 def master_of(directives: list[Directive]) -> int:

@@ -8,10 +8,11 @@ Only one small file is written at a switch: the servers of the upstream. What in
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ansible_collections.runbook.ops.plugins.module_utils._nginx_conf import Directive, NginxError, Word, walk
+from ansible_collections.runbook.ops.plugins.module_utils._nginx_edits import Edits
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\Z")
 SERVER = re.compile(r"(?:unix:/[^\s;{}\"'$\\#:]+|(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+):[0-9]{1,5})\Z")
@@ -70,7 +71,7 @@ def plan_present(wish: Wish, conf: Conf) -> Plan:
 
     :raises NginxError: the configuration says something that is not understood, and where.
     """
-    edits = _Edits(conf.texts)
+    edits = Edits(conf.texts)
     notes: list[str] = []
     actions = _wire(wish, conf, edits)
     uses = 0
@@ -112,7 +113,7 @@ def plan_absent(wish: Wish, conf: Conf) -> Plan:
     servers = servers_of(conf.texts.get(wish.file))
     if not servers:
         return Plan({}, [], [])
-    edits = _Edits(conf.texts)
+    edits = Edits(conf.texts)
     actions = []
     keeps_block = False
     for directive, _above in walk(conf.directives):
@@ -134,13 +135,13 @@ def plan_absent(wish: Wish, conf: Conf) -> Plan:
     return Plan(files, [*actions, f"{wish.name} is no longer an upstream of runbook.ops"], [])
 
 
-def _wire(wish: Wish, conf: Conf, edits: _Edits) -> list[str]:
+def _wire(wish: Wish, conf: Conf, edits: Edits) -> list[str]:
     """See to it that an upstream of this name takes its servers from our file; return what that changes."""
     blocks = [found for found, _above in walk(conf.directives) if _is_upstream(found, wish.name)]
     if len(blocks) > 1:
         raise NginxError(f"{blocks[1].place}: a second upstream {wish.name}; the first is at {blocks[0].place}")
     if not blocks:
-        _refuse_unread(wish, conf)
+        refuse_unread(wish.block_file, conf, option="block_file")
         edits.new[wish.block_file] = BLOCK.format(name=wish.name, path=wish.file)
         return [f"{wish.block_file}: upstream {wish.name} is added"]
     (block,) = blocks
@@ -164,21 +165,23 @@ def _is_upstream(directive: Directive, name: str) -> bool:
     return directive.name.text == "upstream" and directive.texts() == [name] and directive.opened is not None
 
 
-def _refuse_unread(wish: Wish, conf: Conf) -> None:
-    """Refuse a file for the block that nginx would not read in its ``http`` block."""
+def refuse_unread(file: str, conf: Conf, *, option: str) -> None:
+    """Refuse a file that nginx would not read in its ``http`` block.
+
+    :raises NginxError: it would not, and which option to set.
+    """
     http = [found for found in conf.directives if found.name.text == "http" and found.opened is not None]
     if not http:
         raise NginxError("the configuration has no http block: is config the file that nginx is started with?")
-    patterns = [
-        inner.texts()[0] for block in http for inner in block.block if inner.name.text == "include" and inner.arguments
-    ]
-    if not any(conf.would_read(pattern, wish.block_file) for pattern in patterns):
+    inner = [found for block in http for found in block.block if found.name.text == "include" and found.arguments]
+    patterns = [found.texts()[0] for found in inner]
+    if not any(conf.would_read(pattern, file) for pattern in patterns):
         raise NginxError(
-            f"nginx would not read {wish.block_file}: its http block includes {', '.join(patterns) or 'nothing'}; set block_file"
+            f"nginx would not read {file}: its http block includes {', '.join(patterns) or 'nothing'}; set {option}"
         )
 
 
-def _refuse_others(wish: Wish, conf: Conf, edits: _Edits) -> None:
+def _refuse_others(wish: Wish, conf: Conf, edits: Edits) -> None:
     """Refuse an address that stands where it is not understood: one site must not go on with the old server unseen."""
     if not wish.replaces:
         return
@@ -213,33 +216,3 @@ def _host_note(directive: Directive, above: Sequence[Directive], server: str) ->
     return [
         f"{directive.place}: no proxy_set_header Host, so the application saw Host: {server} and now sees the upstream's name"
     ]
-
-
-class _Edits:
-    """What is put in the place of what, by file."""
-
-    def __init__(self, texts: Mapping[str, str]) -> None:
-        self._texts = texts
-        self._edits: dict[str, list[tuple[int, int, str]]] = {}
-        self.new: dict[str, str] = {}
-
-    def put(self, file: str, span: tuple[int, int], text: str) -> None:
-        edit = (*span, text)
-        if edit not in self._edits.setdefault(file, []):  # a file may be included twice
-            self._edits[file].append(edit)
-
-    def covers(self, file: str, word: Word) -> bool:
-        return any(start <= word.end and word.start <= end for start, end, _text in self._edits.get(file, ()))
-
-    def files(self) -> dict[str, str | None]:
-        """Return the new texts."""
-        made: dict[str, str | None] = dict(self.new)
-        for file, edits in self._edits.items():
-            made[file] = _apply(self._texts[file], edits)
-        return made
-
-
-def _apply(text: str, edits: Iterable[tuple[int, int, str]]) -> str:
-    for start, end, new in sorted(edits, reverse=True):
-        text = text[:start] + new + text[end:]
-    return text

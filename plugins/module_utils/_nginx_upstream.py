@@ -5,14 +5,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ansible_collections.runbook.ops.plugins.module_utils import _nginx_host
 from ansible_collections.runbook.ops.plugins.module_utils._checks import make_change, make_check
-from ansible_collections.runbook.ops.plugins.module_utils._failpoint import reached
-from ansible_collections.runbook.ops.plugins.module_utils._nginx_conf import NginxError
+from ansible_collections.runbook.ops.plugins.module_utils._nginx_change import Nginx, carry_out
 from ansible_collections.runbook.ops.plugins.module_utils._nginx_files import Change, changed_at, keep_copies, read_conf
 from ansible_collections.runbook.ops.plugins.module_utils._nginx_plan import (
     Conf,
@@ -25,10 +24,6 @@ from ansible_collections.runbook.ops.plugins.module_utils._nginx_plan import (
 )
 
 SECTION = "Proxy"
-PROOFS = 3  # answers in a row
-PAUSE_SECONDS = 0.05
-
-Proof = Callable[[], "str | None"]  # what is wrong with the answer; None where it is right
 
 
 class Task(NamedTuple):
@@ -38,9 +33,7 @@ class Task(NamedTuple):
     present: bool
     config: str
     directory: Path  # of the journal and of the copies
-    test: Callable[[], str | None]  # what nginx -t objects to
-    prove: Proof | None
-    proof_seconds: float
+    nginx: Nginx
     drain_seconds: float
 
 
@@ -57,7 +50,7 @@ def run(task: Task, *, check_mode: bool) -> dict[str, Any]:
         return _result(task, conf, plan, changed=bool(plan.actions))
     with change.locked():
         killed = change.pending()
-        if killed is not None and task.test():
+        if killed is not None and task.nginx.test():
             change.put_back(killed)  # it was cut off between two files that belong together
         conf, plan, stale = _look(task, killed=killed is not None)
         if not plan.files and not stale:
@@ -81,67 +74,22 @@ def _look(task: Task, *, killed: bool) -> tuple[Conf, Plan, bool]:
 
 def _apply(task: Task, change: Change, conf: Conf, plan: Plan, killed: Mapping[str, str | None]) -> dict[str, Any]:
     """Make the change, or raise with everything as it was."""
-    broken = task.test()
-    if broken:
-        raise NginxError(f"nginx -t fails before anything is changed: {broken}")
     for server in task.wish.servers if task.present else ():
         _nginx_host.connect(server)
     others = {path: text for path, text in plan.files.items() if path not in (task.wish.file, task.wish.block_file)}
     copies = keep_copies(task.directory / f"{task.wish.name}.before", others, conf)
+    old, switch_seconds = carry_out(change, conf, _in_order(task, plan.files), task.nginx, killed=killed)
     began = time.monotonic()
-    master = _nginx_host.master_of(conf.directives)
-    before = {**{path: conf.texts.get(path) for path in plan.files}, **killed}
-    change.make(_in_order(task, plan.files), conf)
-    try:
-        wrong = task.test()
-        if wrong:
-            raise NginxError(f"nginx -t: {wrong}")
-        reached("nginx_upstream:tested")
-        old = _nginx_host.reload(master)
-        reached("nginx_upstream:reloaded")
-        switched = time.monotonic() - began
-        _prove(task)
-    except NginxError as exc:
-        change.put_back(before)
-        _return(task, master, exc)
-    change.done()
-    reached("nginx_upstream:proven")
     left = _nginx_host.drain(old, seconds=task.drain_seconds)
-    return _result(
-        task, conf, plan, changed=True, copies=copies, switch_seconds=round(switched, 3), left=left,
-        drain_seconds=round(time.monotonic() - began - switched, 3),
-    )  # fmt: skip
+    drain_seconds = round(time.monotonic() - began, 3)
+    more = {"copies": copies, "switch_seconds": switch_seconds, "left": left, "drain_seconds": drain_seconds}
+    return _result(task, conf, plan, changed=True, **more)
 
 
 def _in_order(task: Task, files: Mapping[str, str | None]) -> dict[str, str | None]:
     """Return the files so that none names one that is not there: the servers first, and last where they go."""
     rank = {task.wish.file: 0, task.wish.block_file: 1}
     return dict(sorted(files.items(), key=lambda item: rank.get(item[0], 2), reverse=not task.present))
-
-
-def _prove(task: Task) -> None:
-    if task.prove is None:
-        return
-    end, good, wrong = time.monotonic() + task.proof_seconds, 0, None
-    while good < PROOFS:
-        wrong = task.prove()
-        good = 0 if wrong else good + 1
-        if wrong and time.monotonic() >= end:
-            raise NginxError(f"the request through nginx is not answered by what it was switched to: {wrong}")
-        if good < PROOFS:
-            time.sleep(PAUSE_SECONDS)
-
-
-def _return(task: Task, master: int, why: NginxError) -> None:
-    """Have nginx serve what it served before, and raise ``why``."""
-    wrong = task.test()
-    if wrong:
-        raise NginxError(f"{why}; the files are as before, but nginx -t fails now: {wrong}") from why
-    try:
-        _nginx_host.reload(master)
-    except NginxError as exc:
-        raise NginxError(f"{why}; the files are as before, but {exc}") from why
-    raise NginxError(f"{why}; nginx serves as before") from why
 
 
 def _result(task: Task, conf: Conf, plan: Plan, *, changed: bool, **more: Any) -> dict[str, Any]:

@@ -181,7 +181,9 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.runbook.ops.plugins.module_utils._command import Command, CommandError
+from ansible_collections.runbook.ops.plugins.module_utils._nginx_change import Nginx
 from ansible_collections.runbook.ops.plugins.module_utils._nginx_conf import NginxError
+from ansible_collections.runbook.ops.plugins.module_utils._nginx_host import nginx_test
 from ansible_collections.runbook.ops.plugins.module_utils._nginx_plan import Wish
 from ansible_collections.runbook.ops.plugins.module_utils._nginx_upstream import Task, run
 from ansible_collections.runbook.ops.plugins.module_utils._probe_options import read_options
@@ -221,14 +223,6 @@ def task_of(params: dict[str, Any], nginx: Command) -> Task:
         params["block_file"] or str(beside / "conf.d" / f"runbook-ops-{name}.conf"),
     )
 
-    def test() -> str | None:
-        try:
-            nginx("-t", "-q", "-c", params["config"])
-        except CommandError as exc:
-            said = [line for line in exc.details.get("stderr", "").splitlines() if "[emerg]" in line]
-            return said[0].partition("[emerg] ")[2].partition(": ")[2] if said else str(exc)
-        return None
-
     proof = params["proof"]
     options = read_options({"probe": "http", **proof}, http.OPTIONS, where="proof") if proof else None
 
@@ -243,9 +237,7 @@ def task_of(params: dict[str, Any], nginx: Command) -> Task:
         present=params["state"] == "present",
         config=params["config"],
         directory=Path(params["directory"]),
-        test=test,
-        prove=prove if proof else None,
-        proof_seconds=params["proof_seconds"],
+        nginx=Nginx(nginx_test(nginx, params["config"]), prove if proof else None, params["proof_seconds"]),
         drain_seconds=params["drain_seconds"],
     )
 

@@ -1,0 +1,89 @@
+# Copyright: the runbook.ops authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Files of nginx that change together: tested, taken by nginx, proven, or put back. Private to this collection."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from ansible_collections.runbook.ops.plugins.module_utils import _nginx_host
+from ansible_collections.runbook.ops.plugins.module_utils._failpoint import reached
+from ansible_collections.runbook.ops.plugins.module_utils._nginx_conf import NginxError
+from ansible_collections.runbook.ops.plugins.module_utils._nginx_files import Change
+from ansible_collections.runbook.ops.plugins.module_utils._nginx_plan import Conf
+
+PROOFS = 3  # answers in a row
+PAUSE_SECONDS = 0.05
+
+Look = Callable[[], "str | None"]  # what is wrong; None where nothing is
+
+
+class Nginx(NamedTuple):
+    """How nginx is asked."""
+
+    test: Look  # what nginx -t objects to
+    prove: Look | None  # what is wrong with the answer to a request
+    proof_seconds: float
+
+
+def carry_out(
+    change: Change, conf: Conf, files: Mapping[str, str | None], nginx: Nginx, *, killed: Mapping[str, str | None]
+) -> tuple[list[int], float]:
+    """Replace ``files``, in their order, and return the workers that served before, and how long it took, in seconds.
+
+    :param killed: files as they were before a change that was cut off: the way back leads there
+    :raises NginxError: it cannot be done; the files are as they were, and nginx serves what it served.
+    """
+    broken = nginx.test()
+    if broken:
+        raise NginxError(f"nginx -t fails before anything is changed: {broken}")
+    began = time.monotonic()
+    master = _nginx_host.master_of(conf.directives)
+    before = {**{path: conf.texts.get(path) for path in files}, **killed}
+    change.make(files, conf)
+    try:
+        wrong = nginx.test()
+        if wrong:
+            raise NginxError(f"nginx -t: {wrong}")
+        reached("nginx_change:tested")
+        old = _nginx_host.reload(master)
+        reached("nginx_change:reloaded")
+        seconds = round(time.monotonic() - began, 3)
+        prove(nginx)
+    except NginxError as exc:
+        change.put_back(before)
+        _return(nginx, master, exc)
+    change.done()
+    reached("nginx_change:proven")
+    return old, seconds
+
+
+def prove(nginx: Nginx) -> None:
+    """Ask until the answer is right a few times in a row.
+
+    :raises NginxError: it is not in time.
+    """
+    if nginx.prove is None:
+        return
+    end, good = time.monotonic() + nginx.proof_seconds, 0
+    while good < PROOFS:
+        wrong = nginx.prove()
+        good = 0 if wrong else good + 1
+        if wrong and time.monotonic() >= end:
+            raise NginxError(f"the request through nginx is not answered as it should be: {wrong}")
+        if good < PROOFS:
+            time.sleep(PAUSE_SECONDS)
+
+
+def _return(nginx: Nginx, master: int, why: NginxError) -> None:
+    """Have nginx serve what it served before, and raise ``why``."""
+    wrong = nginx.test()
+    if wrong:
+        raise NginxError(f"{why}; the files are as before, but nginx -t fails now: {wrong}") from why
+    try:
+        _nginx_host.reload(master)
+    except NginxError as exc:
+        raise NginxError(f"{why}; the files are as before, but {exc}") from why
+    raise NginxError(f"{why}; nginx serves as before") from why
