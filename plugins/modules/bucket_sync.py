@@ -211,7 +211,7 @@ actions:
   elements: str
 mirror:
   description:
-    - RV(mirror.source) and RV(mirror.target); C(objects) and C(bytes) in the target afterwards, and the C(sha256) of their list, null in a
+    - C(source) and C(target); C(objects) and C(bytes) in the target afterwards, and the C(sha256) of their list, null in a
       prediction; C(source_objects); how many were C(new), C(replaced), C(same) and C(gone) before; C(copied), C(bytes_copied), C(deleted),
       and C(moved_on), those that were changed while they were copied; C(left_out), what cannot be a file; C(versioned) and C(object_lock)
       of the target, null where this key may not know.
