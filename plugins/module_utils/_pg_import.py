@@ -32,7 +32,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._pg_target import ARGU
 from ansible_collections.runbook.ops.plugins.module_utils._pg_target import PgSession, PgTarget
 from ansible_collections.runbook.ops.plugins.module_utils._pipeline import Sink
 from ansible_collections.runbook.ops.plugins.module_utils._rows_backup import choose, is_proven
-from ansible_collections.runbook.ops.plugins.module_utils._rows_catalog import TABLES, RowsError, parse
+from ansible_collections.runbook.ops.plugins.module_utils._rows_catalog import TABLES, RowsError, bare, parse
 from ansible_collections.runbook.ops.plugins.module_utils._rows_copy import (
     EXACT,
     KIND,
@@ -41,7 +41,14 @@ from ansible_collections.runbook.ops.plugins.module_utils._rows_copy import (
     parts_of_backup,
     parts_of_database,
 )
-from ansible_collections.runbook.ops.plugins.module_utils._rows_merge import Merge, after, before, merges, outside
+from ansible_collections.runbook.ops.plugins.module_utils._rows_merge import (
+    Merge,
+    after,
+    before,
+    circular,
+    merges,
+    outside,
+)
 from ansible_collections.runbook.ops.plugins.module_utils._rows_result import Found, RefusedError, refuse, result
 from ansible_collections.runbook.ops.plugins.module_utils._rows_select import Pick, plan
 
@@ -145,9 +152,12 @@ class Import:
                 refuse(found, self.params)
             if not check_mode and any(one.changes(self.params) for one in found):
                 found = self.merge(session, ordered, wanted)
-        return result(
-            self.params, found, path=backup.path, title=wanted.title, notes=wanted.notes, way_back=self.way_back
-        )
+        closed = [
+            f"{table.name} and {key.references} refer to each other: who reads {table.name} waits too, while the rows go in"
+            for table, key in circular(ordered)
+        ]
+        notes = [*wanted.notes, *closed]
+        return result(self.params, found, path=backup.path, title=wanted.title, notes=notes, way_back=self.way_back)
 
     def begin(self, session: PgSession) -> None:
         """Make sure that nobody else imports here.
@@ -212,13 +222,12 @@ class Import:
 
         :raises RowsError: a table is not in it.
         """
-        asked = {name if "." in name else f"public.{name}" for name in self.params["tables"]}
-        missing = sorted(asked - {part.table for part in parts})
+        asked = {bare(name) for name in self.params["tables"]}
+        missing = sorted(asked - {bare(part.table) for part in parts})
         if missing:
-            raise RowsError(
-                f"the export has no table {', '.join(missing)}: it has {', '.join(part.table for part in parts)}"
-            )
-        return [part for part in parts if not asked or part.table in asked]
+            known = ", ".join(part.table for part in parts)
+            raise RowsError(f"the export has no table {', '.join(missing)}: it has {known}")
+        return [part for part in parts if not asked or bare(part.table) in asked]
 
     def stage(self, session: RowsSession, ordered: Sequence[Merge], parts: Sequence[Part]) -> None:
         """Bring the rows into temporary tables: that all of them fit is known before a real one is touched.

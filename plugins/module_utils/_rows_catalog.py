@@ -92,13 +92,12 @@ class Catalog:
 
         :raises RowsError: there is none.
         """
-        full = wanted if "." in wanted else f"public.{wanted}"
-        bare = full.replace('"', "")
-        for name, table in self.tables.items():
-            if name == full or name.replace('"', "") == bare:
-                return table
+        exact = self.tables.get(wanted if "." in wanted else f"public.{wanted}")
+        found = exact or next((table for name, table in self.tables.items() if bare(name) == bare(wanted)), None)
+        if found:
+            return found
         known = sorted(self.tables)
-        near = [name for name in known if bare.rpartition(".")[2][:4] in name] or known
+        near = [name for name in known if bare(wanted).rpartition(".")[2][:4] in name] or known
         told = ", ".join(near[:NEAR]) or "there are none"
         raise RowsError(f"there is no table {wanted}: correct its name; such are {told}")
 
@@ -176,6 +175,11 @@ def parse(told: Mapping[str, Any]) -> Catalog:
         {table.name: table for table in tables},
         tuple(foreign),
     )
+
+
+def bare(name: str) -> str:
+    """Return a table's name with its schema and without quotes."""
+    return (name if "." in name else f"public.{name}").replace('"', "")
 
 
 def in_order(names: Iterable[str], pairs: Iterable[tuple[str, str]]) -> list[str]:

@@ -205,7 +205,7 @@ def _misfits(table: Table, columns: dict[str, str]) -> Iterator[str]:
 
 def before(ordered: Sequence[Merge]) -> str:
     """Return what lets the rows in as they were: the application's triggers rest, and references in a circle wait for the end."""
-    waiting = _circular(ordered)
+    waiting = circular(ordered)
     rest = [f"DISABLE TRIGGER {quote_identifier(one.name)}" for merge in ordered for one in merge.table.triggers]
     tables = [merge.table.only for merge in ordered for _one in merge.table.triggers]
     lines = [f"ALTER TABLE {table} {what};\n" for table, what in zip(tables, rest)]
@@ -226,13 +226,13 @@ def after(ordered: Sequence[Merge]) -> str:
     ]
     lines += [
         f"ALTER TABLE {table.sql} ALTER CONSTRAINT {quote_identifier(key.name)} NOT DEFERRABLE;\n"
-        for table, key in _circular(ordered)
+        for table, key in circular(ordered)
     ]
     return "".join(lines)
 
 
-def _circular(ordered: Sequence[Merge]) -> list[tuple[Table, ForeignKey]]:
-    """Return the references that lead to a table whose rows come later."""
+def circular(ordered: Sequence[Merge]) -> list[tuple[Table, ForeignKey]]:
+    """Return the references that lead to a table whose rows come later. To let them wait locks their table for readers too."""
     places = {merge.table.name: place for place, merge in enumerate(ordered)}
     if not ordered:
         return []

@@ -21,8 +21,9 @@ description:
     O(different) says what becomes of one with other values.
   - What was there of these rows is exported to a set in O(way_back_directory) before. To import that with O(different=replace) and
     O(extra=delete) is the way back.
-  - All changes are one transaction. Meanwhile other sessions can read these tables, and who writes to them waits. Unique and foreign keys
-    hold at its end, triggers of the application do not fire, and sequences are moved behind the numbers that came in.
+  - All changes are one transaction. Meanwhile other sessions can read these tables, and who writes to them waits. Only where tables refer
+    to each other in a circle, readers wait as well, while the rows go in. Unique and foreign keys hold at its end, triggers of the
+    application do not fire, and sequences are moved behind the numbers that came in.
 extends_documentation_fragment:
   - runbook.ops.attributes
   - runbook.ops.rows

@@ -161,6 +161,9 @@ def test_check_mode_tells_what_comes_and_changes_nothing(field: Field) -> None:
     path = field.export()["export"]["path"]
     told = field.take(path, check=True)
     assert field.is_now("there") == before
+    assert "public.tenants and public.users refer to each other: who reads public.tenants waits too" in "".join(
+        told["notes"]
+    )
     done = field.take(path)
     assert (told["actions"], told["diff"], told["tables"]) == (done["actions"], done["diff"], done["tables"])
     again = field.take(path)
@@ -311,10 +314,39 @@ def test_who_writes_is_waited_for_but_not_for_ever(field: Field) -> None:
     writer.stdin.write("BEGIN; INSERT INTO log VALUES (NULL, 'x'); SELECT 'written';\n")
     writer.stdin.flush()
     assert writer.stdout.readline() == "written\n"
-    with pytest.raises(RowsError, match="raise lock_timeout_seconds"):
-        field.take(path)
-    writer.communicate("COMMIT;\n", timeout=10)
+    try:
+        with pytest.raises(RowsError, match="raise lock_timeout_seconds"):
+            field.take(path)
+    finally:
+        writer.communicate("COMMIT;\n", timeout=10)
     assert field.take(path)["changed"]
+
+
+def test_who_reads_goes_on_meanwhile(field: Field) -> None:
+    field.cluster.sql("ALTER TABLE tenants DROP CONSTRAINT tenants_owner_id_fkey", "there")
+    path = field.export()["export"]["path"]
+    argv = field.cluster.as_user(str(field.cluster.binaries / "psql"), *field.cluster.target("there"), "-qAtX")
+    reader = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd="/")
+    assert reader.stdin
+    assert reader.stdout
+    reader.stdin.write("BEGIN; SELECT count(*) FROM tenants, users, log, messages, events, plans;\n")
+    reader.stdin.flush()
+    assert reader.stdout.readline() == "0\n"
+    try:
+        told = field.take(path)
+    finally:
+        reader.communicate("COMMIT;\n", timeout=10)
+    assert told["changed"]
+    assert "refer to each other" not in "".join(told["notes"])
+
+
+def test_one_table_of_an_export_is_enough(field: Field) -> None:
+    path = field.export(tables=["tenants", "users", "Comments", "log"])["export"]["path"]
+    field.cluster.sql('DELETE FROM "Comments"; DELETE FROM log', "here")
+    assert [one["table"] for one in field.take(path, database="here", tables=["Comments"])["tables"]] == [
+        'public."Comments"'
+    ]
+    assert field.cluster.sql('SELECT (SELECT count(*) FROM "Comments"), (SELECT count(*) FROM log)', "here") == "180|0"
 
 
 def test_a_damaged_export_is_refused(field: Field) -> None:
