@@ -129,17 +129,20 @@ def _far_servers(system: System) -> list[Mapping[str, Any]]:
 
 def buckets(system: System) -> Probes:
     """Return the probes of object storage, for the buckets that there are keys for."""
+    everything = system.get("buckets") or []
+    mirrored = {one["mirror"]: one["mirror_max_age_seconds"] for one in everything if one.get("mirror_max_age_seconds")}
     return [
         {
             "probe": "bucket",
             "name": bucket["name"],
             **{key: bucket[key] for key in ("bucket", "region")},
             **given(**{key: bucket.get(key) for key in ("endpoint", "prefix", "max_age_seconds", "min_size_bytes")}),
+            **given(mirror_max_age_seconds=mirrored.get(bucket["name"])),
             **{key: True for key in ("versioning", "encryption") if bucket.get(key)},
             **{key: f"bucket:{bucket['name']}:{key}" for key in ("access_key", "secret_key")},
             "about": thing("bucket", bucket),
         }
-        for bucket in system.get("buckets") or []
+        for bucket in everything
         if bucket.get("access_key") and bucket.get("secret_key")
     ]
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from datetime import datetime, timezone
@@ -34,6 +35,9 @@ OPTIONS = {
     "max_age_seconds": Option("float", "the newest object must be younger; without it no object is looked for"),
     "min_size_bytes": Option("int", "the newest object must be at least so large", 1),
     "most_objects": Option("int", "how many objects are looked through for the newest at most", 10000),
+    "mirror_max_age_seconds": Option(
+        "float", "it is a mirror, and the last run of bucket_sync into it must have finished within"
+    ),
     "versioning": Option("bool", "whether it must keep versions"),
     "encryption": Option("bool", "whether it must encrypt by default"),
     "address": Option("str", "address or name to connect to instead of the endpoint's host"),
@@ -41,6 +45,7 @@ OPTIONS = {
     "ca_path": Option("str", "file of certificates to trust instead of the system's store"),
 }
 COMPLETE = "COMPLETE.json"
+MIRRORED = ".bucket_sync.json"  # what bucket_sync writes down when it has finished
 # A copy of a backup that the module backup_offsite made: <set>_<YYYYMMDD>T<HHMMSS>Z/, and files in it.
 COPY = re.compile(r"(?:.*/)?[A-Za-z0-9][A-Za-z0-9._-]*_\d{8}T\d{6}Z/")
 SETTINGS = {  # what is said where it is on, where it is off, and what to do then
@@ -66,7 +71,7 @@ class _BucketError(Exception):
 
 
 def measure(options: dict[str, Any]) -> dict[str, Any]:
-    """Return how long the first answer took, the newest object, and the settings that were asked for."""
+    """Return how long the first answer took, the newest object, when it was mirrored, and the settings that were asked for."""
     deadline = time.monotonic() + options["timeout_seconds"]
     began = time.monotonic()
     wants_newest = options["max_age_seconds"] is not None
@@ -75,6 +80,7 @@ def measure(options: dict[str, Any]) -> dict[str, Any]:
         seconds = round(time.monotonic() - began, 4)
         newest, seen, is_all = _newest(options, first, deadline) if wants_newest else (None, 0, True)
         settings = {key: _setting(options, key, deadline) for key in SETTINGS if options[key] is not None}
+        mirrored = _mirrored(options, deadline) if options["mirror_max_age_seconds"] is not None else None
     except _BucketError as exc:
         if exc.answer["down"]:
             return {"error": str(exc), "remedy": exc.answer["remedy"]}
@@ -88,6 +94,7 @@ def measure(options: dict[str, Any]) -> dict[str, Any]:
         "seen": seen,
         "all": is_all,
         "now": time.time(),
+        "mirrored": mirrored,
         **settings,
     }
 
@@ -98,9 +105,9 @@ def list_query(prefix: str, most: int, token: str | None = None) -> dict[str, st
     return {"list-type": "2", "max-keys": str(most), "prefix": prefix, **more}
 
 
-def _ask(options: dict[str, Any], query: dict[str, str], deadline: float) -> str:
+def _ask(options: dict[str, Any], query: dict[str, str], deadline: float, key: str = "") -> str:
     endpoint = options["endpoint"] or f"https://s3.{options['region']}.amazonaws.com"
-    url = request_url(endpoint, options["bucket"], query)
+    url = request_url(endpoint, options["bucket"], query, key)
     try:
         scheme, host, port, _target = split_url(url)
     except ValueError as exc:
@@ -131,7 +138,7 @@ def _newest(options: dict[str, Any], body: str, deadline: float) -> tuple[Object
         seen += len(page.objects)
         files = [one for one in page.objects if COPY.match(one.key)]
         # Consoles make empty objects that stand for directories.
-        plain = [one for one in page.objects if not COPY.match(one.key) and not one.key.endswith("/")]
+        plain = [one for one in page.objects if not COPY.match(one.key) and not one.key.endswith(("/", MIRRORED))]
         found += [*files, *sorted(plain, key=lambda one: one.modified_at)[-1:]]
         if page.next_token is None or seen >= options["most_objects"]:
             newest = max(whole(found), key=lambda one: one.modified_at, default=None)
@@ -171,8 +178,22 @@ def _setting(options: dict[str, Any], key: str, deadline: float) -> Any:
     return element(body, "Status") == "Enabled" if key == "versioning" else bool(re.search(r"<SSEAlgorithm>", body))
 
 
+def _mirrored(options: dict[str, Any], deadline: float) -> Any:
+    """Return when the last run into a mirror finished, in seconds since 1970, or in a few words why that is not known."""
+    prefix = options["prefix"].strip("/")
+    try:
+        said = json.loads(_ask(options, {}, deadline, f"{prefix}/{MIRRORED}" if prefix else MIRRORED))
+        return datetime.fromisoformat(said["finished_at"]).timestamp()
+    except _BucketError as exc:
+        if "NoSuchKey" in str(exc) or "HTTP 404" in str(exc):
+            return "no run has finished yet"
+        raise
+    except (ValueError, TypeError, KeyError):
+        return f"{MIRRORED} is damaged"
+
+
 def judge(measured: dict[str, Any], options: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return a check of the bucket, of its newest object, and of each setting that it must have."""
+    """Return a check of the bucket, of its newest object, of what mirrors into it, and of each setting that it must have."""
     name, section = options["name"] or options["bucket"], options["section"]
     identity = f"bucket:{name}"
     if measured["error"]:
@@ -194,6 +215,8 @@ def judge(measured: dict[str, Any], options: dict[str, Any]) -> list[dict[str, A
     ]
     if options["max_age_seconds"] is not None:
         checks.append(_newest_check(identity, name, measured, options))
+    if options["mirror_max_age_seconds"] is not None:
+        checks.append(_mirror_check(identity, name, measured, options))
     for key in SETTINGS:
         if options[key] is not None:
             checks.append(_setting_check(key, name, measured[key], options))
@@ -218,6 +241,22 @@ def _newest_check(identity: str, name: str, measured: dict[str, Any], options: d
         status, remedy = "unknown", "name a narrower prefix, or raise most_objects"
         detail = f"more than {measured['seen']} objects in {where}, the newest of them is {human_duration(age)} old"
     return make_check(f"{identity}:newest", status=status, value=age, detail=detail, remedy=remedy, **more)
+
+
+def _mirror_check(identity: str, name: str, measured: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+    found, limit = measured["mirrored"], options["mirror_max_age_seconds"]
+    age = None if isinstance(found, str) else max(0.0, round(measured["now"] - found, 1))
+    return make_check(
+        f"{identity}:mirror",
+        name=f"{name} last mirrored",
+        section=options["section"],
+        status="critical" if age is None or age >= limit else "ok",
+        value=age,
+        unit="s",
+        limit=limit,
+        detail=found if age is None else f"the last run finished {human_duration(age)} ago",
+        remedy="run the playbook mirror_buckets, and see why the last run did not finish",
+    )
 
 
 def _setting_check(key: str, name: str, found: Any, options: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import copy
 
 import pytest
 from ansible_collections.runbook.ops.plugins.module_utils._health_plan import TOPICS, plan_probes
-from ansible_collections.runbook.ops.plugins.module_utils._health_stores import databases, redis, secrets
+from ansible_collections.runbook.ops.plugins.module_utils._health_stores import buckets, databases, redis, secrets
 from ansible_collections.runbook.ops.plugins.module_utils._health_things import needs
 from ansible_collections.runbook.ops.plugins.module_utils._probe_index import PROBES
 from ansible_collections.runbook.ops.plugins.module_utils._probe_options import read_options
@@ -290,6 +290,14 @@ def test_whether_statistics_want_their_token_is_asked_once_for_each_url():
     first, other = inside("queue_http", queues=[BOXES["queues"][2], second])
     assert "guarded" not in first
     assert other["guarded"] is False
+
+
+def test_a_mirror_is_asked_when_it_was_made_where_its_bucket_says_how_often():
+    keys = {"region": "auto", "access_key": "id", "secret_key": "k3y"}
+    live = {"name": "live", "bucket": "l", "mirror": "copy", "mirror_max_age_seconds": 60, **keys}
+    found = {one["name"]: one for one in buckets({"buckets": [live, {"name": "copy", "bucket": "c", **keys}]})}
+    assert found["copy"]["mirror_max_age_seconds"] == 60
+    assert "mirror_max_age_seconds" not in found["live"]
 
 
 def test_a_bucket_without_keys_cannot_be_asked():

@@ -110,6 +110,33 @@ def test_the_newest_object_is_young_and_large_enough(site, objects, status, word
     assert words in check["detail"]
 
 
+@pytest.mark.parametrize(
+    ("page", "status", "words"),
+    [
+        pytest.param((200, {"finished_at": "{90}"}), "ok", "the last run finished 1m 3", id="young"),
+        pytest.param((200, {"finished_at": "{4000}"}), "critical", "the last run finished 1h 6m ago", id="late"),
+        pytest.param((404, "<Error><Code>NoSuchKey</Code></Error>"), "critical", "no run has finished yet", id="never"),
+        pytest.param((200, "{"), "critical", "is damaged", id="damaged"),
+    ],
+)
+def test_a_mirror_is_late_when_the_last_run_is(site, page, status, words):
+    number, content = page
+    if isinstance(content, dict):
+        content = {key: ago(int(text.strip("{}"))).replace("Z", "+00:00") for key, text in content.items()}
+    site.pages.update({"/b": (200, listing()), "/b/db/.bucket_sync.json": (number, content)})
+    raw = {"prefix": "db/", "mirror_max_age_seconds": 3600}
+    check = checks_of(bucket, options(bucket, bucket="b", endpoint=site.url, **raw, **KEYS))["bucket:b:mirror"]
+    assert check["status"] == status
+    assert words in check["detail"]
+
+
+def test_what_a_mirror_says_of_itself_is_not_its_newest_object(site):
+    site.pages["/b"] = (200, listing(("db/a", ago(4000), 10), ("db/.bucket_sync.json", ago(5), 600)))
+    raw = {"prefix": "db/", "max_age_seconds": 3600}
+    check = checks_of(bucket, options(bucket, bucket="b", endpoint=site.url, **raw, **KEYS))["bucket:b:newest"]
+    assert check["status"] == "critical"
+
+
 def test_a_long_listing_is_read_to_its_end_and_a_longer_one_is_not_called_old(site):
     def page(request):
         last = "continuation-token" in request.path
