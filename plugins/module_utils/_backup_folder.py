@@ -78,8 +78,9 @@ class Folder:
     def learn(self, dated: Dated) -> None:
         """Take over what the names tell, and add the whole backups of the set to ``dated.backups``."""
         self.sidecars = dated.sidecars
-        first = next((index for index, key in enumerate(dated.backups) if self.beside(key[NAME])), 0)
-        self.before_sidecars = {key[NAME] for key in dated.backups[:first]}
+        if dated.sidecars:
+            first = next((index for index, key in enumerate(dated.backups) if self.beside(key[NAME])), 0)
+            self.before_sidecars = {key[NAME] for key in dated.backups[:first]}
         last = ""
         for name in sorted(dated.sets):
             backup = read_set(self.path / name) if self.is_directory(name) else None
