@@ -100,7 +100,12 @@ class Restore:
         if self.params["state"] == "reverted":
             if stage in ("preparing", "prepared"):
                 return ["drop"]
-            return ["back", "start the old one"] if stage in ("swapping", "swapped", "reverting") else []
+            there = (
+                stage == "finished"
+                and seen.entry
+                and identify(seen.entry["item"]["before"]) == seen.entry["item"]["old_id"]
+            )
+            return ["back", "start the old one"] if there or stage in ("swapping", "swapped", "reverting") else []
         if stage in ("swapping", "reverting"):
             raise PgBackRestError(
                 "the exchange was interrupted: finish it with state swapped, or go back with state reverted"
@@ -111,6 +116,8 @@ class Restore:
     def _plan_prepared(self, seen: Seen, stage: str) -> list[str]:
         target = parse_target(self.params["target_time"])
         entry = seen.entry or {}
+        if self._is_further(entry, target):
+            return []
         if stage in ("swapping", "swapped", "reverting"):
             raise PgBackRestError(
                 f"the restore to {entry['target']} is not finished: finish it with state pruned, or go back with state reverted"
@@ -129,6 +136,10 @@ class Restore:
             "recover",
             "count",
         ]
+
+    def _is_further(self, entry: Mapping[str, Any], target: datetime) -> bool:
+        """Return whether what was recovered to ``target`` is being put in place already."""
+        return entry.get("stage") in ("swapping", "swapped") and entry["target"] == iso(target)
 
     def _refuse(self, seen: Seen, target: datetime) -> None:
         """Look for all that would make it fail half way.
@@ -343,7 +354,7 @@ class Restore:
         """Return the plan, for programs."""
         entry = seen.entry or {}
         told = {"cluster": self.program.stanza, "data_directory": self.data, "running": bool(seen.server)}
-        if self.params["state"] != "prepared":
+        if self.params["state"] != "prepared" or self._is_further(entry, parse_target(self.params["target_time"])):
             return {**told, "target_time": entry.get("target"), "backup": entry.get("backup")}
         target = parse_target(self.params["target_time"])
         stanza = seen.stanza or self.program.info()

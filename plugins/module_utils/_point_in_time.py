@@ -17,21 +17,18 @@ STANZA = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 WEEKLY, NIGHTLY = "Sun *-*-* 01:00:00", "Mon..Sat *-*-* 01:00:00"
 
 
-def point_in_time_options(system: Mapping[str, Any], name: str = "") -> dict[str, Any]:
-    """Return where the cluster ``name`` is, how pgBackRest keeps it, and which services write to it; the only one without a name.
+def point_in_time_clusters(system: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return where each cluster is, how pgBackRest keeps it, and which services write to it.
 
     ``repository`` holds the options of pgBackRest as they are called in its configuration; it holds secrets.
 
-    :raises ValueError: there is no such cluster on this host, or it cannot be kept as it is described.
+    :raises ValueError: one cannot be kept as it is described.
     """
-    known = {one["name"]: one for one in system.get("point_in_time") or []}
-    if not name and len(known) == 1:
-        name = next(iter(known))
-    if name not in known:
-        raise ValueError(
-            f"there is no cluster {name!r} in ops_point_in_time for this host: known are {', '.join(known) or 'none'}"
-        )
-    item = known[name]
+    return [_cluster(system, item) for item in system.get("point_in_time") or []]
+
+
+def _cluster(system: Mapping[str, Any], item: Mapping[str, Any]) -> dict[str, Any]:
+    name = item["name"]
     cluster = CLUSTER.fullmatch(item["cluster"])
     if not cluster:
         raise ValueError(f"the cluster of {name} is {item['cluster']!r}: write it as Debian does, such as 15/main")

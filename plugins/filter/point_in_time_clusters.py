@@ -1,11 +1,11 @@
 # Copyright: the runbook.ops authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The filter point_in_time_options: a thin door into module_utils."""
+"""The filter point_in_time_clusters: a thin door into module_utils."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-name: point_in_time_options
+name: point_in_time_clusters
 short_description: Take what point in time needs out of a system's description
 version_added: 0.2.0
 author:
@@ -17,43 +17,40 @@ options:
     description: The description, as the role P(runbook.ops.system#role) registers it.
     type: dict
     required: true
-  cluster:
-    description: Name of one of C(ops_point_in_time). The only one of the host without it.
-    type: str
-    default: ''
 """
 
 EXAMPLES = r"""
-- name: Say who writes to a cluster
+- name: Say who writes to the first cluster
   ansible.builtin.debug:
-    msg: "{{ (system_description | runbook.ops.point_in_time_options('main'))['writers'] }}"
+    msg: "{{ (system_description | runbook.ops.point_in_time_clusters | first)['writers'] }}"
 """
 
 RETURN = r"""
 _value:
   description:
-    - C(name), C(cluster), C(data_directory), C(config_directory), C(unit) and C(port); C(calendars) of V(full) and V(diff) backups;
+    - Of each C(name), C(cluster), C(data_directory), C(config_directory), C(unit) and C(port); C(calendars) of V(full) and V(diff) backups;
       C(repository), options of pgBackRest, some of which are secret; C(databases); C(writers) in the order in which they are
       started; C(unstoppable) ones.
-  type: dict
+  type: list
+  elements: dict
 """
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.runbook.ops.plugins.module_utils import _point_in_time_options
+from ansible_collections.runbook.ops.plugins.module_utils import _point_in_time
 
 
-def point_in_time_options(description: Mapping[str, Any], cluster: str = "") -> dict[str, Any]:
-    """Return what the restore of ``cluster`` needs.
+def point_in_time_clusters(description: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return what is to be known of each cluster.
 
-    :raises AnsibleFilterError: there is no such cluster.
+    :raises AnsibleFilterError: one cannot be kept as it is described.
     """
     try:
-        return _point_in_time_options.point_in_time_options(description, cluster)
+        return _point_in_time.point_in_time_clusters(description)
     except (ValueError, KeyError, TypeError, AttributeError) as exc:
-        raise AnsibleFilterError(f"runbook.ops.point_in_time_options: {exc}") from exc
+        raise AnsibleFilterError(f"runbook.ops.point_in_time_clusters: {exc}") from exc
 
 
 class FilterModule:
@@ -61,4 +58,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, Callable[..., object]]:
         """Return the filters of this file by name."""
-        return {"point_in_time_options": point_in_time_options}
+        return {"point_in_time_clusters": point_in_time_clusters}
