@@ -37,7 +37,8 @@ RETURN = r"""
 _value:
   description:
     - C(reach), options of M(runbook.ops.pg_export); C(secret), the name of its password in P(runbook.ops.health_secrets#filter);
-      C(directory) and C(set) of its backups, null where the collection makes none; C(rows), empty without a tenant.
+      C(directory) and C(set) of its backups, null where the collection makes none; C(encryption) of them, empty where they have none;
+      C(rows), empty without a tenant.
   type: dict
 """
 

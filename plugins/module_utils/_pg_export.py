@@ -15,12 +15,14 @@ from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils._backup_draft import Draft, wait_for_a_name
 from ansible_collections.runbook.ops.plugins.module_utils._backup_set import (
+    REMOVED,
     Backup,
     SetError,
     clean_up,
     list_backups,
     locked,
     set_name,
+    sync_directory,
 )
 from ansible_collections.runbook.ops.plugins.module_utils._checks import make_change
 from ansible_collections.runbook.ops.plugins.module_utils._codec import (
@@ -68,6 +70,7 @@ ARGUMENTS: dict[str, Any] = {
     "compression": {"type": "str", "default": "auto", "choices": ["auto", "zstd", "gzip", "none"]},
     "encryption": ENCRYPTION,
     "unless_younger_than": {"type": "str"},
+    "keep_days": {"type": "float"},
     "plan_only": {"type": "bool", "default": False},
     "timeout_seconds": {"type": "int", "default": 3600},
 }
@@ -108,14 +111,16 @@ def _run(params: Mapping[str, Any], *, check_mode: bool) -> dict[str, Any]:
         origin = Origin(target, database, catalog, picks, snapshot, params["timeout_seconds"])
         notes = look(origin, accept_shared=params["accept_shared"], exclude=params["exclude"])
         if check_mode or params["plan_only"]:
-            return result(None, params, changed=True, origin=origin, notes=notes, path=str(directory / name))
+            old = [one.name for one in expired(directory, name, params["keep_days"])]
+            return result(None, params, changed=True, origin=origin, notes=notes, path=str(directory / name), old=old)
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         with locked(directory, name):
             clean_up(directory, name)
             backup = make(
                 origin, directory, name, compression=compression, encryption=params["encryption"], notes=notes
             )
-    return result(backup, params, changed=True, notes=notes)
+            old = forget(directory, name, params["keep_days"])
+    return result(backup, params, changed=True, notes=notes, old=old)
 
 
 def look(origin: Origin, *, accept_shared: bool, exclude: Sequence[str] = ()) -> list[str]:
@@ -184,6 +189,34 @@ def make(
         return draft.seal(manifest)
 
 
+def expired(directory: Path, name: str, keep_days: float | None) -> list[Backup]:
+    """Return the exports of a set that a new one leaves too old to be kept; none without ``keep_days``."""
+    if keep_days is None:
+        return []
+    return [one for one in list_backups(directory, name) if (now() - one.taken_at).total_seconds() > keep_days * 86400]
+
+
+def forget(directory: Path, name: str, keep_days: float | None) -> list[str]:
+    """Delete the exports that are too old, and return their names. Hold the set's lock, once a new one is there."""
+    old = expired(directory, name, keep_days)
+    for one in old:
+        one.path.rename(
+            one.path.with_name(f"{one.name}{REMOVED}")
+        )  # it is none any more from here on, whatever happens
+    if old:
+        sync_directory(directory)
+        clean_up(directory, name)
+    return [one.name for one in old]
+
+
+def deletions(old: Sequence[str], keep_days: float | None) -> list[dict[str, Any]]:
+    """Return what is deleted in the one shape of a change."""
+    return [
+        make_change(name, action="delete", section=SECTION, reason=f"it is older than {keep_days:g} days")
+        for name in old
+    ]
+
+
 def result(
     backup: Backup | None,
     params: Mapping[str, Any],
@@ -192,6 +225,7 @@ def result(
     origin: Origin | None = None,
     notes: Sequence[str] = (),
     path: str = "",
+    old: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Return what the module returns: of ``backup``, or in check mode of what it would be made of."""
     if backup:
@@ -206,7 +240,7 @@ def result(
     words = f"export {sum(tables.values())} rows of {len(tables)} tables of {params['database']} to {path}"
     return {
         "changed": reported,
-        "actions": [words] if changed else [],
+        "actions": [words, *(f"delete {one}" for one in old)] if changed else [],
         "export": described(backup) if backup else None,
         "tables": [{"table": pick.table, "rows": tables[pick.table], "by": found_by(pick)} for pick in picks],
         "notes": list(notes),
@@ -218,7 +252,8 @@ def result(
                 reason=words,
                 after=sum(tables.values()),
                 unit="rows",
-            )
+            ),
+            *deletions(old, params["keep_days"]),
         ]
         if reported
         else [],

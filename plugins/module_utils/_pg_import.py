@@ -22,6 +22,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._pg_content import com
 from ansible_collections.runbook.ops.plugins.module_utils._pg_export import (
     SELECTION,
     explained,
+    forget,
     look,
     make,
     read_catalog,
@@ -67,6 +68,7 @@ ARGUMENTS: dict[str, Any] = {
     "extra": {"type": "str", "default": "leave", "choices": ["leave", "delete"]},
     "way_back_directory": {"type": "path", "default": "/var/backups/runbook-ops"},
     "way_back_encryption": ENCRYPTION,
+    "way_back_keep_days": {"type": "float", "default": 30},
     "list_rows": {"type": "int", "default": 10},
     "jobs": {"type": "int", "default": 2},
     "plan_only": {"type": "bool", "default": False},
@@ -133,6 +135,7 @@ class Import:
         self.database: str = params["database"]
         self.target = PgTarget.from_params(params, application="runbook.ops pg_import")
         self.way_back: Backup | None = None
+        self.old: list[str] = []  # ways back that are too old
 
     def run(self, *, check_mode: bool) -> dict[str, Any]:
         backup = choose(self.params)
@@ -152,12 +155,15 @@ class Import:
                 refuse(found, self.params)
             if not check_mode and any(one.changes(self.params) for one in found):
                 found = self.merge(session, ordered, wanted)
+                self.forget()
         closed = [
             f"{table.name} and {key.references} refer to each other: who reads {table.name} waits too, while the rows go in"
             for table, key in circular(ordered)
         ]
         notes = [*wanted.notes, *closed]
-        return result(self.params, found, path=backup.path, title=wanted.title, notes=notes, way_back=self.way_back)
+        return result(
+            self.params, found, path=backup.path, title=wanted.title, notes=notes, way_back=self.way_back, old=self.old
+        )
 
     def begin(self, session: PgSession) -> None:
         """Make sure that nobody else imports here.
@@ -299,6 +305,12 @@ class Import:
         session("COMMIT;")
         reached("pg_import:committed")
         return found
+
+    def forget(self) -> None:
+        """Delete the ways back of earlier imports that are too old: they hold personal data."""
+        directory, name = Path(self.params["way_back_directory"]), f"{self.database}-before-import"
+        with locked(directory, name):
+            self.old = forget(directory, name, self.params["way_back_keep_days"])
 
     def keep(self, session: PgSession, ordered: Sequence[Merge], wanted: Wanted) -> None:
         """Export what is there now of what is meant: importing that, exactly, is the way back."""

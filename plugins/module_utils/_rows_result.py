@@ -88,6 +88,7 @@ def result(
     title: str,
     notes: Sequence[str],
     way_back: Backup | None,
+    old: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Return what the module returns."""
     refused = reason(found, params)
@@ -95,7 +96,8 @@ def result(
     reported = [] if params["plan_only"] else changing
     return {
         "changed": bool(reported),
-        "actions": [f"import {title} into {one.table}: {one.deeds(params)}" for one in changing],
+        "actions": [f"import {title} into {one.table}: {one.deeds(params)}" for one in changing]
+        + [f"delete {name}" for name in old],
         "backup": str(path),
         "tables": told(found),
         "notes": list(notes),
@@ -112,7 +114,8 @@ def result(
                 unit="rows",
             )
             for one in reported
-        ],
+        ]
+        + [make_change(name, action="delete", section=SECTION, reason="it is too old to go back to") for name in old],
         "diff": {"before": "", "after": "".join(f"{one.table}: {one.deeds(params)}\n" for one in changing)},
     }
 

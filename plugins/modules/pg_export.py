@@ -72,6 +72,9 @@ options:
   unless_younger_than:
     description: Make none while the last export of the set is younger, such as V(20h).
     type: str
+  keep_days:
+    description: Delete exports of the set that are older than so many days, once a new one is there. They hold personal data. None is deleted without it.
+    type: float
   plan_only:
     description: Count, return what would be exported, and nothing else. Unlike in check mode nothing is reported as a change that would be made.
     type: bool

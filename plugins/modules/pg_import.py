@@ -106,6 +106,10 @@ options:
         type: list
         elements: str
         required: true
+  way_back_keep_days:
+    description: Delete what was kept by earlier imports when it is older than so many days, once this one has succeeded.
+    type: float
+    default: 30
   list_rows:
     description: How many rows with other values are listed of each table, by their keys.
     type: int

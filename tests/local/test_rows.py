@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import json
 import os
 import re
@@ -18,6 +20,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmark"))
 from ansible_collections.runbook.ops.plugins.module_utils import _pg_export, _pg_import
+from ansible_collections.runbook.ops.plugins.module_utils._backup_draft import HashingFile
 from ansible_collections.runbook.ops.plugins.module_utils._backup_set import read_backup
 from ansible_collections.runbook.ops.plugins.module_utils._drill_postgresql_rows import drill
 from ansible_collections.runbook.ops.plugins.module_utils._rows_catalog import RowsError
@@ -481,3 +484,39 @@ def test_the_runbooks_lines_bring_nothing_and_report_success(field: Field) -> No
     assert file.read_text().count("\ttenant ") == 9
     assert "user1@example.com" not in file.read_text()
     assert cluster.sql("SELECT count(*) FROM tenants", "there") == "0"
+
+
+def test_what_is_too_old_goes_once_there_is_a_new_one(field: Field) -> None:
+    first = Path(field.export()["export"]["path"])
+    old = first.rename(first.with_name("here-export_20260101T000000Z"))
+    manifest = old / "manifest.json"
+    manifest.write_text(manifest.read_text().replace(first.name, old.name))
+    sums = (old / "SHA256SUMS").read_text()
+    digest = hashlib.sha256(manifest.read_bytes()).hexdigest()
+    (old / "SHA256SUMS").write_text(re.sub(r"\w{64}(?=  manifest)", digest, sums))
+    assert field.export(keep_days=30, check=True)["actions"][1:] == [f"delete {old.name}"]
+    assert old.exists()
+    done = field.export(keep_days=30)
+    assert done["actions"][1:] == [f"delete {old.name}"]
+    assert [path.name for path in field.place.glob("here-export_*")] == [done["export"]["name"]]
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS])
+def test_a_disk_that_takes_nothing_ends_in_one_line_and_nothing_has_changed(
+    field: Field, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    path = field.export()["export"]["path"]
+    before = field.is_now("there")
+
+    def full(_self: HashingFile, _data: bytes) -> int:
+        raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(HashingFile, "write", full)
+        with pytest.raises(RowsError, match=r"make room there|cannot be used \(Read-only file system\)"):
+            field.take(path)
+        with pytest.raises(RowsError):
+            field.export()
+    assert field.is_now("there") == before
+    assert list((field.cluster.directory / "back").glob("there-before-import_*")) == []
+    assert len(list(field.place.glob("here-export_*"))) == 1

@@ -43,3 +43,17 @@ def test_a_tenants_rows_are_named_as_the_description_says(
 def test_a_database_that_tells_no_tenants_apart_is_refused() -> None:
     with pytest.raises(AnsibleFilterError, match="describe tenants of it in ops_databases"):
         rows_options(system(), "shop", 7)
+
+
+def test_an_export_is_encrypted_for_those_who_can_read_the_backups() -> None:
+    key = {"method": "age", "recipients": ["age1abc"]}
+    item = {
+        "name": "daily",
+        "made_by": "collection",
+        "databases": ["shop"],
+        "directory": "/b",
+        "encryption": key,
+        "keep": {},
+    }
+    assert rows_options(system(), "shop")["encryption"] == {}
+    assert rows_options({**system(), "backups": [item]}, "shop")["encryption"] == key
