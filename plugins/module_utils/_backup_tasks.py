@@ -134,11 +134,9 @@ def _files(item: Mapping[str, Any]) -> Iterable[Task]:
 def _verification(system: System, item: Mapping[str, Any], made: Task) -> Task:
     """Return the look at a set.
 
-    The host by itself restores as a test what it can: nothing that is encrypted, for it has no key, and no Redis server that runs in a
-    container, for it has none of its own.
+    The host by itself restores as a test what it can: nothing that is encrypted, for it has no key.
     """
     age = (item.get("drill") or {}).get("max_age_seconds")
-    unable = bool(item.get("encryption")) or (made["module"] == "redis_backup" and "service" in made["options"])
     options = {"directory": item["directory"], "set": made["set"], **given(max_age=item.get("max_age_seconds"))}
     if made["module"] == "pg_backup":
         database = _find(system, "databases", made["name"], item)
@@ -146,7 +144,7 @@ def _verification(system: System, item: Mapping[str, Any], made: Task) -> Task:
         tables = [table if "." in table else f"{schema}.{table}" for table in database.get("tables") or []]
         canaries = [database["canary"]] if database.get("canary") else []
         options.update(reach_of_database(system, database), tables=tables, canaries=canaries)
-    if age is not None and not unable:
+    if age is not None and not item.get("encryption"):
         options.update(drill=True, drill_max_age=age)
     task = _task(item, "backup_verify", made["name"], options, made["secrets"] if "tables" in options else {})
     return {**task, "set": made["set"], "drill_seconds": age}
