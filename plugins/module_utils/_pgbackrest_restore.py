@@ -387,7 +387,8 @@ def lines(plan: Mapping[str, Any], entry: Mapping[str, Any], steps: list[str], w
             f"lost         what was committed after {plan['target_time']}, where the whole cluster is put in place"
         )
     now = plan.get("rows_now") or {}
-    for database, tables in (entry.get("rows") or {}).items() if entry.get("stage") == "prepared" else ():
+    is_of_it = entry.get("stage") == "prepared" and entry.get("target") == plan["target_time"]
+    for database, tables in (entry.get("rows") or {}).items() if is_of_it else ():
         for table, rows in tables.items():
             estimate = now.get(database, {}).get(table)
             beside = f" (now about {estimate})" if estimate is not None else ""
