@@ -86,6 +86,34 @@ def ours_zstd(cluster: Cluster, place: Path) -> None:
     ours(cluster, place, compression="zstd")
 
 
+PGBACKREST = """[shop]
+pg1-path={data}
+pg1-socket-path={socket}
+pg1-port={port}
+repo1-path={place}
+repo1-retention-full=1
+lock-path={place}/lock
+spool-path={place}/spool
+log-level-file=off
+compress-type=zst
+process-max=2
+start-fast=y
+archive-check=n
+"""
+
+
+def pgbackrest(cluster: Cluster, place: Path) -> None:
+    """Save the whole cluster, as nobody archives here without the WAL that goes with it."""
+    place.chmod(0o777)
+    config = place / "pgbackrest.conf"
+    data, socket = cluster.directory / "data", cluster.directory
+    config.write_text(PGBACKREST.format(data=data, socket=socket, port=cluster.port, place=place))
+    config.chmod(0o644)
+    for command in (["stanza-create"], ["backup", "--type=full"]):
+        argv = ["pgbackrest", f"--config={config}", "--stanza=shop", "--log-level-console=error", *command]
+        subprocess.run(cluster.as_user(*argv), cwd="/", check=True)
+
+
 def ways() -> list[Way]:
     found = [
         Way("runbook.ops", ours),
@@ -95,6 +123,8 @@ def ways() -> list[Way]:
     ]
     if shutil.which("zstd"):
         found.insert(1, Way("runbook.ops, zstd", ours_zstd))
+    if shutil.which("pgbackrest"):
+        found.append(Way("pgBackRest, zstd", pgbackrest))
     return found
 
 
