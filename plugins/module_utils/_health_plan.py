@@ -163,6 +163,7 @@ def _point_in_time(system: System) -> Probes:
             "stanza": item["name"],
             "port": item["port"],
             "max_age_seconds": item["max_age_seconds"],
+            **given(max_drill_age_seconds=(item.get("drill") or {}).get("max_age_seconds")),
             **({"lost_seconds": {"warning": min(300.0, promised), "critical": promised}} if promised else {}),
             "timeout_seconds": 20,
             "about": thing("point_in_time", item),

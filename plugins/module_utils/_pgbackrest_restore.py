@@ -239,12 +239,22 @@ class Restore:
             "item": item,
             "rows": {},
             "kept": kept,
+            "recovered_at": (seen.entry or {}).get("recovered_at"),  # when this was last seen to succeed
         }
         self.journal.write(entry)
         make_directory(item["new"], self.params["run_as"])
+        try:
+            self._run_restore(item["new"], backup, target)
+        except PgBackRestError:
+            self._drop(entry)
+            raise
+        reached("pgbackrest_restore:restored")
+        return entry
+
+    def _run_restore(self, directory: str, backup: Backup, target: datetime) -> None:
         self.program(
             "restore",
-            f"--pg1-path={item['new']}",
+            f"--pg1-path={directory}",
             f"--set={backup.label}",
             "--type=time",
             f"--target={for_server(target)}",
@@ -253,8 +263,6 @@ class Restore:
             f"--process-max={self.params['jobs']}",
             timeout_seconds=self.params["timeout_seconds"],
         )
-        reached("pgbackrest_restore:restored")
-        return entry
 
     def _recover(self, entry: Entry) -> None:
         beside = self.beside(entry)
@@ -271,7 +279,7 @@ class Restore:
         beside = self.beside(entry)
         entry["rows"] = beside.rows(beside.databases())
         entry["item"]["new_id"] = identify(entry["item"]["new"])
-        entry["stage"] = "prepared"
+        entry["stage"], entry["recovered_at"] = "prepared", iso(datetime.now(timezone.utc).replace(microsecond=0))
         self.journal.write(entry)
 
     def beside(self, entry: Entry) -> Beside:

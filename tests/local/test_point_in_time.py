@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 import time
@@ -106,6 +107,8 @@ def test_the_rows_of_the_moment_are_there_beside_and_the_live_ones_stay(shop: Sh
     assert done.get("stage") == "prepared", done
     assert done["actions"] == predicted["actions"]
     assert done["rows"]["shop"] == {"public.orders": 1500}
+    journal = json.loads((shop.field.place / "journal" / "demo@point-in-time.json").read_text())
+    assert journal["recovered_at"] > journal["begun_at"][:19]
     assert shop.print() == shop.damaged
     assert not shop.field.restore("prepared", target_time=shop.moment)["changed"]
     assert shop.field.restore("reverted")["changed"]

@@ -12,6 +12,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest import (
     PgBackRestError,
     gaps,
     newest,
+    parse_target,
     read_info,
     read_segments,
 )
@@ -30,6 +31,10 @@ OPTIONS = {
     "max_age_seconds": Option("float", "the newest backup must be younger", 93600.0),
     "max_full_age_seconds": Option("float", "the newest full backup must be younger; without it none is asked for"),
     "lost_seconds": Option("limits", "how much would be lost if the host were gone now", limits(300, 900)),
+    "max_drill_age_seconds": Option(
+        "float", "the last recovery, for a test or not, must be younger; without it none is asked for"
+    ),
+    "journal_directory": Option("str", "where pgbackrest_restore keeps what it did", "/var/lib/runbook-ops/restores"),
     "look_for_gaps": Option("bool", "list the archive, and look for WAL that is missing in it", True),
 }
 QUERY = """
@@ -69,6 +74,7 @@ def measure(options: dict[str, Any]) -> dict[str, Any]:
             "age_seconds": now - last.stopped_at if last else None,
             "full_age_seconds": now - full.stopped_at if full else None,
             "gaps": _gaps(options, stanza, server) if options["look_for_gaps"] and stanza.backups else [],
+            "drill_age_seconds": _drill_age(options, now) if options["max_drill_age_seconds"] is not None else None,
             "same": not server.get("system_identifier") or server["system_identifier"] == stanza.system_identifier,
             **server,
         }
@@ -95,6 +101,21 @@ def _gaps(options: dict[str, Any], stanza: Any, server: dict[str, Any]) -> list[
     first = min(stanza.backups, key=lambda one: one.started_at)
     size = {"segment_bytes": server["segment_bytes"]} if server.get("segment_bytes") else {}
     return [name for name, _at in gaps(read_segments(done.out), after=first.wal_start, **size)]
+
+
+def _drill_age(options: dict[str, Any], now: float) -> float | None:
+    """Return how long ago a recovery succeeded; None where none did."""
+    import json  # noqa: PLC0415  # only who asks for it needs it
+
+    path = f"{options['journal_directory']}/{options['stanza']}@point-in-time.json"
+    try:
+        with open(path, encoding="utf-8") as file:  # noqa: PTH123  # pathlib would be slower
+            at = json.load(file).get("recovered_at")
+        return now - parse_target(at).timestamp() if at else None
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, AttributeError, PgBackRestError) as exc:
+        raise ProbeError(f"{path} does not tell when a recovery succeeded: {exc}") from exc
 
 
 def _server(options: dict[str, Any]) -> dict[str, Any]:
@@ -133,6 +154,8 @@ def judge(measured: dict[str, Any], options: dict[str, Any]) -> list[dict[str, A
     checks = [_judge_backup(measured, options)]
     if options["max_full_age_seconds"] is not None and measured["backups"]:
         checks.append(_judge_full(measured, options))
+    if options["max_drill_age_seconds"] is not None:
+        checks.append(_judge_drill(measured, options))
     checks.append(_judge_archive(measured, options))
     if measured["said"] is None and not measured["standby"] and measured["archive_mode"] != "off":
         checks.append(_judge_lost(measured, options))
@@ -166,6 +189,17 @@ def _judge_full(measured: dict[str, Any], options: dict[str, Any]) -> dict[str, 
         status, detail = ("ok" if age <= most else "critical"), f"{human_duration(max(0, age))} old"
     remedy = "run the playbook point_in_time_backup with -e pgbackrest_type=full"
     return _check(options, "full backup", status=status, value=age, unit="s", limit=most, detail=detail, remedy=remedy)
+
+
+def _judge_drill(measured: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+    most, age = options["max_drill_age_seconds"], measured["drill_age_seconds"]
+    if age is None:
+        status, detail = "critical", "it was never recovered to a moment: nobody knows whether it can be"
+    else:
+        age = round(age)
+        status, detail = ("ok" if age <= most else "critical"), f"recovered {human_duration(max(0, age))} ago"
+    remedy = "run the playbook point_in_time_restore with -e point_in_time_state=tested"
+    return _check(options, "drill", status=status, value=age, unit="s", limit=most, detail=detail, remedy=remedy)
 
 
 def _judge_archive(measured: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:

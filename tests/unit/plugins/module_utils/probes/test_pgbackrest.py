@@ -17,6 +17,7 @@ WELL: dict[str, Any] = {
     "label": "20261121-170658F",
     "age_seconds": 3600.0,
     "full_age_seconds": 3600.0,
+    "drill_age_seconds": None,
     "gaps": [],
     "same": True,
     "said": None,
@@ -81,6 +82,12 @@ def test_the_newest_full_one_is_judged_where_asked_for() -> None:
     assert "full_backup" not in judge()
     assert judge({"max_full_age_seconds": 60.0})["full_backup"][0] == "critical"
     assert judge({"max_full_age_seconds": 8e5})["full_backup"][0] == "ok"
+
+
+@pytest.mark.parametrize(("age", "status"), [(None, "critical"), (90.0, "critical"), (30.0, "ok")])
+def test_the_last_recovery_is_judged_where_asked_for(age: float | None, status: str) -> None:
+    assert "drill" not in judge(drill_age_seconds=age)
+    assert judge({"max_drill_age_seconds": 60.0}, drill_age_seconds=age)["drill"][0] == status
 
 
 @pytest.mark.parametrize(
