@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -88,7 +89,9 @@ def copy_within(thing: Thing, target: Storage, key: str, settings: Settings, *, 
     if note:
         kept = {**carried(thing.headers()), NOTE: thing.entry.tag}
         source = {**source, **kept, "x-amz-metadata-directive": "REPLACE"}
-    reply = target.ask(Wish(f"copy {thing.key}", "PUT", key, {}, {**source, **storing(settings), **dict(settings.headers)}))
+    reply = target.ask(
+        Wish(f"copy {thing.key}", "PUT", key, {}, {**source, **storing(settings), **dict(settings.headers)})
+    )
     same = element(reply.text, "ETag").strip('"') == thing.entry.tag
     if not same and not note:
         copy_within(thing, target, key, settings, note=True)
@@ -114,16 +117,19 @@ def parts_of(thing: Thing) -> Parts | None:
     if not found:
         return None
     count, size = int(found[1]), thing.entry.size
-    wish = Wish(f"read {thing.key}", "HEAD", thing.key, {**thing.query, "partNumber": "1"})
-    said = int(thing.storage.ask(wish).headers.get("content-length") or 0)
+    said = 0
+    with suppress(S3Error):  # not every provider tells
+        wish = Wish(f"read {thing.key}", "HEAD", thing.key, {**thing.query, "partNumber": "1"})
+        said = int(thing.storage.ask(wish).headers.get("content-length") or 0)
     if said and -(-size // said) == count:
         return Parts(said, certain=True)
     return Parts(next((mib * MIB for mib in USUAL_MIB if -(-size // (mib * MIB)) == count), LARGE), certain=False)
 
 
 def _copy_in_parts(thing: Thing, target: Storage, key: str, settings: Settings, size: int) -> bool:
-    for left in [one for one in list_unfinished(target, key) if one.key == key]:
-        abort(target, left)  # of a run that was killed: who knows of which content
+    with suppress(S3Error):  # not every key may do so
+        for left in [one for one in list_unfinished(target, key) if one.key == key]:
+            abort(target, left)  # of a run that was killed: who knows of which content
     kept = {**carried(thing.headers()), NOTE: thing.entry.tag, **storing(settings)}
     upload = begin(target, key, kept)
     try:

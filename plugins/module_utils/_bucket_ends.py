@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,6 +29,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._s3_upload import Sett
 
 MANIFEST = f"{OWN}.json"
 MOST_NAME_BYTES = 255
+RUN = re.compile(r"\d{8}T\d{6}Z")
 
 
 class SyncError(Exception):
@@ -176,7 +178,7 @@ class Folder:
     def forget(self, older_than_seconds: float) -> list[str]:
         """Delete what was replaced or deleted longer ago; return the moments."""
         gone = []
-        for run in sorted(self.history.parent.glob("*T*Z")):
+        for run in sorted(one for one in self.history.parent.glob("*") if RUN.fullmatch(one.name)):
             moment = datetime.strptime(run.name, "%Y%m%dT%H%M%SZ").replace(tzinfo=timezone.utc)
             if time.time() - moment.timestamp() > older_than_seconds:
                 shutil.rmtree(run)

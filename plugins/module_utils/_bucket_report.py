@@ -28,6 +28,7 @@ class Outcome(NamedTuple):
     wants: Said  # the options versioning and object_lock
     is_mirror: bool  # all of a place, as it is, so that what is there was written down
     is_prediction: bool
+    began_at: float  # seconds since 1970
     plan: Plan
     after: Plan
     done: Said
@@ -89,8 +90,12 @@ def _changes(it: Outcome) -> list[dict[str, Any]]:
 
 
 def _compared(it: Outcome) -> dict[str, Any]:
-    """Judge what is in the source for longer than the age that is allowed, and not in the target."""
-    oldest, late = it.now.timestamp() - (it.max_age_seconds or 0), 0
+    """Judge what is not in the target, and was in the source before the last run began, or for longer than is allowed."""
+    oldest, late = it.began_at - 1, 0
+    if it.wants["state"] == "compared" and it.max_age_seconds is not None:
+        oldest = it.now.timestamp() - it.max_age_seconds
+    elif it.wants["state"] == "compared" and it.before:
+        oldest = parse_moment(str(it.before["began_at"]))
     same, missing, other, gone = (it.after.counts[kind] for kind in (SAME, NEW, REPLACED, GONE))
     if missing + other:
         late = sum(1 for one in it.after.steps(NEW, REPLACED) if one.source and one.source.modified_at <= oldest)

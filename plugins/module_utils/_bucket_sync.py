@@ -7,6 +7,7 @@ Nothing here knows Ansible. The plan is written to a file without a name, so mem
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -298,6 +299,7 @@ def run(options: Mapping[str, Any], *, now: Callable[[], datetime], check_mode: 
                 wants=options,
                 is_mirror=sync.is_mirror,
                 is_prediction=check_mode and not looks,
+                began_at=sync.began_at,
                 plan=plan,
                 after=after,
                 done=sync.done,
@@ -319,6 +321,10 @@ def _begin(sync: Sync, held: ExitStack) -> Path:
         name = "".join(letter if letter.isalnum() else "-" for letter in sync.target.label)[-100:]
         place = Path(sync.options["work_directory"]) / f"{WORK}-{name}"
     place.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if place.is_symlink() or place.stat().st_uid != os.geteuid():
+        raise SyncError(
+            f"{place} belongs to somebody else: name another work_directory, one that only this account writes to"
+        )
     try:
         held.enter_context(locked(place, "run"))
     except SetError as exc:

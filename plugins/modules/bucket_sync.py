@@ -115,7 +115,7 @@ options:
   max_age:
     description:
       - With O(state=compared), objects may be missing in the target for so long, and the last run may have finished so long ago, such as
-        V(26h). Without it nothing may be missing, and the run's age is not judged.
+        V(26h). Without it nothing may be missing that was there before the last run began, and the run's age is not judged.
     type: str
   versioning:
     description: Warn where the target keeps no versions.
@@ -135,7 +135,7 @@ options:
   work_directory:
     description: Where objects are kept that pass through this host, one for each of O(jobs), and the lock of this target.
     type: path
-    default: /var/tmp
+    default: /var/lib/runbook-ops/buckets
   server_side_encryption:
     description: Encryption to ask for. Without it the bucket's default.
     type: str
@@ -263,7 +263,7 @@ ARGUMENTS: dict[str, Any] = {
     "object_lock": {"type": "bool", "default": False},
     "manifest": {"type": "bool", "default": True},
     "history": {"type": "str"},
-    "work_directory": {"type": "path", "default": "/var/tmp"},  # noqa: S108  # a directory of our own is made in it
+    "work_directory": {"type": "path", "default": "/var/lib/runbook-ops/buckets"},
     "server_side_encryption": {"type": "str", "choices": ["AES256", "aws:kms"]},
     "kms_key_id": {"type": "str", "no_log": False},
     "storage_class": {"type": "str"},
@@ -285,7 +285,9 @@ def main() -> None:
     except (S3Error, ValueError) as exc:
         module.fail_json(msg=str(exc))
     except OSError as exc:
-        module.fail_json(msg=f"cannot work on {exc.filename or 'a file'} ({exc.strerror}); nothing was deleted: run again")
+        module.fail_json(
+            msg=f"cannot work on {exc.filename or 'a file'} ({exc.strerror}); nothing was deleted: run again"
+        )
     module.exit_json(**result)
 
 

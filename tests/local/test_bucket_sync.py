@@ -378,3 +378,21 @@ def test_an_encrypted_copy_is_known_by_the_tag_that_was_noted(shop: Shop, copy: 
     assert not shop.sync(copy=copy)["changed"]
     shop.storage.fail()
     assert shop.holds(shop.mirror, {**FILES, "large": LARGE})
+
+
+def test_what_came_since_the_last_run_is_no_fault_of_it(shop: Shop) -> None:
+    shop.sync()
+    time.sleep(1.1)
+    shop.put(shop.live, {"new": b"since"})
+    looked = shop.sync(state="compared")
+    assert statuses(looked)["content"] == "ok" and looked["mirror"]["new"] == 1
+    assert statuses(shop.sync(state="compared", max_age="0s"))["content"] == "critical"
+
+
+def test_a_work_directory_of_somebody_else_is_refused(shop: Shop) -> None:
+    shop.sync()
+    (work,) = [one for one in shop.place.iterdir() if one.is_dir()]
+    work.rename(shop.place / "elsewhere")
+    work.symlink_to(shop.place / "elsewhere")
+    with pytest.raises(SyncError, match="belongs to somebody else"):
+        shop.sync()
