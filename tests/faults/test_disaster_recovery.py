@@ -93,7 +93,7 @@ class Drill:
             env=os.environ | {"NO_COLOR": "1"},
             capture_output=True,
             text=True,
-            timeout=600,
+            timeout=1500,
             check=False,
         )
         return Outcome(done.returncode, done.stdout + done.stderr)
