@@ -286,7 +286,7 @@ def main() -> None:
         module.fail_json(msg=str(exc))
     except OSError as exc:
         module.fail_json(
-            msg=f"cannot work on {exc.filename or 'a file'} ({exc.strerror}); nothing was deleted: run again"
+            msg=f"cannot work on {exc.filename or 'a temporary file'} ({exc.strerror}); mend that and run again: it goes on from here"
         )
     module.exit_json(**result)
 
