@@ -251,7 +251,8 @@ def run(options: Mapping[str, Any], *, now: Clock, check_mode: bool) -> dict[str
     there = [describe(copy) for copy in copies.values() if copy.fault is None and copy.name not in less]
     listed = sorted([*there, *more], key=lambda copy: str(copy["name"]))
     # Where the first copy is only predicted, that there is none yet is nothing to tell of.
-    first = check_mode and options["state"] == "copied" and not any(copy.fault is None for copy in copies.values())
+    begins = check_mode and options["state"] in ("copied", "pruned")
+    first = begins and not any(copy.fault is None for copy in copies.values())
     return {
         **one.result,
         "changed": bool(one.actions),

@@ -118,6 +118,9 @@ def go(bucket, sets, *, check_mode=False, **more):
 
 def test_where_the_first_copy_is_only_predicted_no_missing_one_is_told(bucket, sets):
     assert go(bucket, sets, check_mode=True)["checks"] == []
+    wish = {"state": "pruned", "keep": {"last": 1}}
+    assert go(bucket, sets, check_mode=True, **wish)["checks"] == []
+    assert go(bucket, sets, **wish)["checks"][0]["status"] == "critical"
     go(bucket, sets)
     assert len(go(bucket, sets, check_mode=True)["checks"]) == 1
 
