@@ -34,11 +34,15 @@ options:
   state:
     description:
       - V(begun) refuses a host in use and writes the journal. A recovery that was begun before goes on.
+      - V(noted) writes into the journal that O(step) is done, so that a recovery that goes on does not do it again.
       - V(absent) brings the host back to what it was before a drill, data first. After a real recovery it does nothing.
       - V(finished) ends a real recovery. The journal and what was fetched go; all else stays.
     type: str
-    choices: [begun, absent, finished]
+    choices: [begun, noted, absent, finished]
     required: true
+  step:
+    description: What is done, for O(state=noted).
+    type: str
   drill:
     description: Whether all of it goes again. The journal keeps it.
     type: bool
@@ -93,6 +97,11 @@ began_at:
   description: When the recovery began, null where there is none.
   returned: success
   type: str
+done:
+  description: The steps that were noted.
+  returned: success
+  type: list
+  elements: str
 underway:
   description: Whether there was a recovery before.
   returned: success
@@ -129,7 +138,8 @@ from ansible_collections.runbook.ops.plugins.module_utils._recovery_host import 
 NAMES = ("paths", "accounts", "roles", "units")
 ARGUMENTS: dict[str, Any] = {
     "system": {"type": "str", "required": True},
-    "state": {"type": "str", "choices": ["begun", "absent", "finished"], "required": True},
+    "state": {"type": "str", "choices": ["begun", "noted", "absent", "finished"], "required": True},
+    "step": {"type": "str"},
     "drill": {"type": "bool", "default": False},
     "paths": {"type": "list", "elements": "path", "default": []},
     **{name: {"type": "list", "elements": "str", "default": []} for name in NAMES[1:]},
@@ -155,6 +165,11 @@ def run(params: dict[str, Any], module: Any) -> dict[str, Any]:
             journal = {**begin(params, lambda *args, **more: Command(module, *args, **more)), **_kind(params)}
             if not module.check_mode:
                 write_journal(path, journal)
+    elif params["state"] == "noted":
+        journal = _note(journal, params["step"])
+        if not module.check_mode:
+            write_journal(path, journal)
+        return _result(params, journal, actions)
     elif journal and journal["drill"] == (params["state"] == "absent"):
         actions = ["clean up after a drill" if journal["drill"] else "finish the recovery"]
         if not module.check_mode:
@@ -165,6 +180,14 @@ def run(params: dict[str, Any], module: Any) -> dict[str, Any]:
             reached("recovery_host:clean")
             _forget(directory, path)
     return _result(params, journal, actions)
+
+
+def _note(journal: dict[str, Any] | None, step: str) -> dict[str, Any]:
+    if not journal:
+        raise RecoveryHostError(
+            f"no recovery was begun here, so {step} cannot be a part of one: state begun comes first"
+        )
+    return {**journal, "done": list(dict.fromkeys([*journal.get("done", []), step]))}
 
 
 def _kind(params: dict[str, Any]) -> dict[str, Any]:
@@ -210,6 +233,7 @@ def _result(params: dict[str, Any], journal: dict[str, Any] | None, actions: lis
     return {
         "changed": changed,
         "began_at": journal["began_at"] if journal else None,
+        "done": journal.get("done", []) if journal else [],
         "underway": bool(journal) and not (state == "begun" and changed),
         "actions": actions,
         "changes": [change] if changed else [],
@@ -218,7 +242,9 @@ def _result(params: dict[str, Any], journal: dict[str, Any] | None, actions: lis
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    module = AnsibleModule(
+        argument_spec=ARGUMENTS, supports_check_mode=True, required_if=[("state", "noted", ("step",))]
+    )
     try:
         result = run(module.params, module)
     except RecoveryHostError as exc:

@@ -82,6 +82,19 @@ def test_a_drill_that_was_cut_off_is_not_begun_again_but_a_recovery_goes_on(want
     assert (again["changed"], again["underway"], again["began_at"]) == (False, True, first["began_at"])
 
 
+def test_what_is_noted_is_told_when_a_recovery_goes_on(wanted):
+    real = {**wanted, "drill": False}
+    assert run(real, FakeModule())["done"] == []
+    for step in ("files", "databases", "files"):
+        assert not run({**real, "state": "noted", "step": step}, FakeModule())["changed"]
+    assert run(real, FakeModule())["done"] == ["files", "databases"]
+
+
+def test_nothing_is_noted_of_a_recovery_that_was_not_begun(wanted):
+    with pytest.raises(RecoveryHostError, match="no recovery was begun here"):
+        run({**wanted, "state": "noted", "step": "files"}, FakeModule())
+
+
 def test_another_system_is_not_recovered_over_one(wanted):
     run({**wanted, "drill": False}, FakeModule())
     with pytest.raises(RecoveryHostError, match="a recovery of shop was begun here"):
