@@ -35,6 +35,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest_server imp
     Live,
     live_rows,
     make_directory,
+    postmaster,
     stop,
 )
 from ansible_collections.runbook.ops.plugins.module_utils._units import human_duration, human_size
@@ -127,7 +128,7 @@ class Restore:
             and entry["target"] == iso(target)
             and identify(entry["item"]["new"]) == entry["item"]["new_id"]
         ):
-            return []
+            return [] if postmaster(entry["item"]["new"]) else ["recover"]  # the host was started again meanwhile
         self._refuse(seen, target)
         return [
             *(["drop"] if stage in OPEN else []),

@@ -103,6 +103,8 @@ class Beside:
             "log_destination": "stderr",
             "ssl": "off",
             "synchronous_standby_names": "",
+            "shared_buffers": "128MB",  # the live server has taken its share of the memory
+            "huge_pages": "off",
         }
         argv = [program, "-D", self.directory]
         for name, value in settings.items():

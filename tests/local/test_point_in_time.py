@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -111,6 +113,14 @@ def test_the_rows_of_the_moment_are_there_beside_and_the_live_ones_stay(shop: Sh
     assert journal["recovered_at"] > journal["begun_at"][:19]
     assert shop.print() == shop.damaged
     assert not shop.field.restore("prepared", target_time=shop.moment)["changed"]
+    beside = next(shop.field.place.glob("data.restored-*/postmaster.pid"))
+    os.kill(int(beside.read_text().split()[0]), signal.SIGKILL)
+    time.sleep(1)
+    again = shop.field.restore("prepared", target_time=shop.moment)
+    assert (again["actions"], again["stage"]) == (
+        ["recover it to the moment, and let it stand still there"],
+        "prepared",
+    )
     assert shop.field.restore("reverted")["changed"]
     assert list(shop.field.place.glob("data.*")) == []
     assert not shop.field.restore("reverted")["changed"]
