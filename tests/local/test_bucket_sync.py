@@ -19,7 +19,8 @@ from urllib.parse import quote
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "campaign"))
-from ansible_collections.runbook.ops.plugins.module_utils._bucket_ends import SyncError
+from ansible_collections.runbook.ops.plugins.module_utils import _bucket_work
+from ansible_collections.runbook.ops.plugins.module_utils._bucket_ends import Bucket, SyncError
 from ansible_collections.runbook.ops.plugins.module_utils._bucket_sync import run
 from ansible_collections.runbook.ops.plugins.module_utils._s3_storage import Place, S3Error
 from ansible_collections.runbook.ops.plugins.module_utils._s3_storage import Storage as Client
@@ -396,3 +397,32 @@ def test_a_work_directory_of_somebody_else_is_refused(shop: Shop) -> None:
     work.symlink_to(shop.place / "elsewhere")
     with pytest.raises(SyncError, match="belongs to somebody else"):
         shop.sync()
+
+
+def test_nothing_is_deleted_where_versions_were_turned_off_meanwhile(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.sync()
+    shop.drop(shop.live, "z.bin")
+    found = iter([True, False])
+    monkeypatch.setattr(Bucket, "keeps", lambda _self: {"versioned": next(found), "object_lock": None})
+    with pytest.raises(SyncError, match="has stopped keeping versions"):
+        shop.sync()
+    assert shop.read(shop.mirror, "z.bin") == FILES["z.bin"]
+
+
+def test_a_damaged_copy_is_not_vouched_for_by_its_note(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = iter([False, _bucket_work.DamagedError("read back, it is another")])
+
+    def prove(*_arguments: Any) -> bool:
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    with monkeypatch.context() as patched:
+        patched.setattr(_bucket_work, "prove", prove)
+        with pytest.raises(S3Error, match="read back"):
+            shop.sync(copy="stream", jobs=1, only=["a-b.txt"])
+    assert shop.read(shop.mirror, "a-b.txt") is None
+    assert shop.sync(copy="stream")["mirror"]["copied"] == len(FILES)
