@@ -44,6 +44,8 @@ def choose(params: Mapping[str, Any]) -> Backup:
 
 def _find(params: Mapping[str, Any]) -> Backup:
     wanted, directory = params["backup"], params["directory"]
+    if not wanted:
+        raise RowsError("backup is empty: give the path of an export or a backup, its name in directory, or latest")
     if wanted.startswith("/"):
         return read_backup(Path(wanted))
     if not directory or (wanted == LATEST and not params["set"]):

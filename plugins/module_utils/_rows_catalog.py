@@ -98,8 +98,8 @@ class Catalog:
             return found
         known = sorted(self.tables)
         near = [name for name in known if bare(wanted).rpartition(".")[2][:4] in name] or known
-        told = ", ".join(near[:NEAR]) or "there are none"
-        raise RowsError(f"there is no table {wanted}: correct its name; such are {told}")
+        told = f"such are {', '.join(near[:NEAR])}" if near else "the database has no tables at all"
+        raise RowsError(f"there is no table {wanted}: correct its name; {told}")
 
 
 TABLES = f"""

@@ -41,6 +41,8 @@ def test_a_table_is_found(wanted: str, found: str) -> None:
 def test_one_that_is_not_there_is_an_error_that_names_what_is_near() -> None:
     with pytest.raises(RowsError, match=r"there is no table tenant: correct its name; such are public.tenants"):
         CATALOG.find("tenant")
+    with pytest.raises(RowsError, match="the database has no tables at all"):
+        Catalog("15.14", 150014, "1", {}).find("tenants")
 
 
 @pytest.mark.parametrize(
