@@ -153,6 +153,24 @@ def test_killed_at_a_named_moment_the_next_run_ends_with_one_whole_cluster(shop:
     assert shop.print() == shop.damaged
 
 
+def test_a_cluster_that_is_gone_comes_back(shop: Shop) -> None:
+    data, gone = shop.field.data, shop.field.place / "gone"
+    shop.field.cluster.stop()
+    data.rename(gone)
+    try:
+        assert shop.field.restore("prepared", target_time=shop.moment).get("stage") == "prepared"
+        done = shop.field.restore("swapped")
+        assert done.get("stage") == "swapped", done
+        assert shop.print() == shop.rows
+        assert shop.field.restore("pruned").get("stage") == "finished"
+        shop.field.cluster.stop()
+        shutil.rmtree(data)
+    finally:
+        gone.rename(data)
+        shop.field.cluster.start()
+    assert shop.print() == shop.damaged
+
+
 def test_what_was_kept_is_deleted_when_it_is_old_enough(shop: Shop) -> None:
     assert list(shop.field.place.glob("data.failed-*"))
     assert not shop.field.restore("pruned")["changed"]
