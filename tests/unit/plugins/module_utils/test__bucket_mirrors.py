@@ -27,7 +27,7 @@ def test_a_mirror_is_planned_without_a_secret_in_it():
 def test_the_mirror_is_asked_for_the_encryption_that_it_is_described_with():
     (plan,) = plan_mirrors({"buckets": [{**LIVE, "encryption": "AES256"}, {**COPY, "encryption": "aws:kms:key-1"}]})
     assert plan["options"] == {"server_side_encryption": "aws:kms", "kms_key_id": "key-1"}
-    with pytest.raises(ValueError, match="'copy'.encryption is 'strong'"):
+    with pytest.raises(ValueError, match=r"'copy'.encryption is 'strong'"):
         plan_mirrors({"buckets": [LIVE, {**COPY, "encryption": "strong"}]})
 
 
