@@ -77,7 +77,7 @@ def missing(system: Mapping[str, Any]) -> list[str]:
         if not queue[key]:
             path = f"{PREFIX}queues[{index}].{key}"
             found.append(f"{path} is missing ({queue['name']}): the library {queue['library']} needs it")
-    return [*found, *_backups(system)]
+    return [*found, *_backups(system), *_point_in_time(system)]
 
 
 def _backups(system: Mapping[str, Any]) -> list[str]:
@@ -112,5 +112,20 @@ def _backups(system: Mapping[str, Any]) -> list[str]:
         if bucket and bucket not in buckets:
             found.append(
                 f"{path}.offsite.bucket is {bucket!r}: {PREFIX}buckets has none of this name; {nearest(bucket, buckets)}"
+            )
+    return found
+
+
+def _point_in_time(system: Mapping[str, Any]) -> list[str]:
+    """Return one line for each cluster whose repository is in a bucket that nobody describes, or that is not named as Debian does."""
+    found, buckets = [], names(system, "buckets")
+    for index, item in items(system, "point_in_time"):
+        path, bucket = f"{PREFIX}point_in_time[{index}]", (item["repository"] or {}).get("bucket")
+        if bucket and bucket not in buckets:
+            wrong = f"{PREFIX}buckets has none of this name; {nearest(bucket, buckets)}"
+            found.append(f"{path}.repository.bucket is {bucket!r}: {wrong}")
+        if not re.fullmatch(r"\d+/[A-Za-z0-9_-]+", str(item["cluster"])):
+            found.append(
+                f"{path}.cluster is {item['cluster']!r} ({item['name']}): write it as Debian does, such as 15/main"
             )
     return found

@@ -4,11 +4,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from ansible_collections.runbook.ops.plugins.module_utils._contract import normalise
 from ansible_collections.runbook.ops.plugins.module_utils._health_plan import plan_probes
 from ansible_collections.runbook.ops.plugins.module_utils._point_in_time import point_in_time_clusters
+from ansible_collections.runbook.ops.plugins.module_utils._references import contradictions
+
+SPECIFICATION = Path(__file__).parents[4] / "roles" / "system" / "meta" / "argument_specs.yml"
+OPTIONS = yaml.safe_load(SPECIFICATION.read_text())["argument_specs"]["description"]["options"]
 
 ITEM: dict[str, Any] = {
     "name": "main",
@@ -90,6 +97,18 @@ def test_what_cannot_be_kept_is_refused(item: dict[str, Any], bucket: dict[str, 
     with pytest.raises(ValueError, match=words) as found:
         point_in_time_clusters(system(item, buckets=[{**BUCKET, **bucket}]))
     assert "correct horse" not in str(found.value)
+
+
+def test_a_description_is_held_against_its_buckets_and_debians_names() -> None:
+    described = {
+        "ops_system": {"name": "shop"},
+        "ops_point_in_time": [{"name": "main", "cluster": "main", "repository": {"bucket": "near"}}],
+    }
+    normal, problems = normalise(described, OPTIONS)
+    found = problems + contradictions(normal)
+    assert any("repository.bucket is 'near'" in line for line in found)
+    assert any("cluster is 'main'" in line for line in found)
+    assert len(found) == 2, found
 
 
 @pytest.mark.parametrize(
