@@ -173,7 +173,10 @@ class Import:
         # Our own limits hold, whatever the server or the database has for others.
         session(f"{EXACT}SET statement_timeout = {self.params['timeout_seconds'] * 1000};")
         session(f"SET lock_timeout = {self.params['lock_timeout_seconds'] * 1000};")
-        session("SET idle_in_transaction_session_timeout = 0;\nSET default_transaction_read_only = off;")
+        session(f"SET idle_in_transaction_session_timeout = {self.params['timeout_seconds'] * 1000};")
+        session("SET default_transaction_read_only = off;")
+        # Where this host is gone without a word, the server lets go of the tables soon.
+        session("SET tcp_keepalives_idle = 30;\nSET tcp_keepalives_interval = 10;\nSET tcp_keepalives_count = 3;")
         session("SET default_transaction_isolation = 'read committed';\nSET synchronous_commit = on;")
         key = quote_literal(f"runbook.ops pg_import {self.database}")
         if session(f"SELECT pg_try_advisory_lock(hashtextextended({key}, 0));") != ["t"]:
