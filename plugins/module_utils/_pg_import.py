@@ -224,7 +224,8 @@ class Import:
         picks = plan(catalog, **{key: params[key] for key in ("tables", "rows", "follow", "exclude")})
         origin = Origin(self.target, scratch, catalog, picks, None, params["timeout_seconds"])
         notes = look(origin, accept_shared=params["accept_shared"], exclude=params["exclude"])
-        return Wanted(picks, parts_of_database(origin), backup.name, notes)
+        reason = "" if is_proven(backup) else f", not proven, accepted because: {params['accept_unproven']}"
+        return Wanted(picks, parts_of_database(origin), f"{backup.name}{reason}", notes)
 
     def only(self, parts: Sequence[Part]) -> list[Part]:
         """Return the parts of an export that are asked for.
