@@ -55,7 +55,7 @@ def test_a_whole_backup_is_as_old_as_its_snapshot_and_as_large_as_its_payload(tm
     backup = make(tmp_path, 20, size=1234)
     found = look(backup_files, tmp_path)
     assert found["backup:db"]["status"] == found["backup:db:size"]["status"] == "ok"
-    assert abs(found["backup:db"]["value"] - 20 * HOUR) < 60
+    assert abs(found["backup:db"]["value"] - 20 * HOUR) < 600  # the whole of the unit tests may take minutes
     assert (found["backup:db:size"]["value"], backup.name in found["backup:db"]["detail"]) == (1234, True)
     assert files(tmp_path, max_age_seconds=10 * HOUR)[0][0] == "critical"
 
@@ -131,8 +131,10 @@ def test_the_newest_verified_backup_is_young_and_the_last_test_restore_too(tmp_p
     found = look(backup_proof, tmp_path, max_drill_age_seconds=8 * 24 * HOUR)
     assert {check["status"] for check in found.values()} == {"ok"}
     assert newest.name in found["backup-proof:db"]["detail"]
-    assert abs(found["backup-proof:db"]["value"] - 20 * HOUR) < 60
-    assert abs(found["backup-proof:db:drill"]["value"] - 90 * HOUR) < 60
+    assert abs(found["backup-proof:db"]["value"] - 20 * HOUR) < 600  # the whole of the unit tests may take minutes
+    assert (
+        abs(found["backup-proof:db:drill"]["value"] - 90 * HOUR) < 600
+    )  # the whole of the unit tests may take minutes
     assert (found["backup-proof:db:size"]["value"], found["backup-proof:db:size"]["unit"]) == (1000, "B")
 
 
