@@ -125,6 +125,8 @@ faults: $(HOSTS:%=faults-%) ## wrong values, sick hosts and killed runs
 # What differs from system to system is tried on all of them; the rest on Owlivion's two hosts, the long tests on one of these.
 FAULTS := healthy matrix backup
 faults-plugspace: FAULTS := healthy matrix maintenance_page
+faults-newsletter: FAULTS := healthy matrix backup buckets export_import
+faults-lifeplatform: FAULTS := healthy matrix backup restore
 faults-mediasearch: FAULTS := healthy matrix backup maintenance_page
 faults-owlivion-12: FAULTS := healthy health_check runs weekly_maintenance monitoring describe_a_system round_trip maintenance_page
 faults-owlivion-13: FAULTS := healthy health_check runs weekly_maintenance matrix diagnose evening_review secrets backup
