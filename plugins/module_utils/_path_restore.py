@@ -90,7 +90,7 @@ class Restore:
             at += timedelta(seconds=1)  # another one was begun in this second
             plan = self._kind.plan(backup, at.strftime(STAMP))
         self._actions += [f"restore {backup.name} beside {item['live']}" for item in plan["items"]]
-        told = {"backup": str(backup.path), "identity": backup.identity, "reason": self._reason}
+        told: dict[str, Any] = {"backup": str(backup.path), "identity": backup.identity, "reason": self._reason}
         told["lines"] = [*source_lines(backup, self._reason, at), *plan["lines"], *way_back_lines(backup)]
         if self._check_mode:
             self._entry = {**self._entry, **plan, **told}

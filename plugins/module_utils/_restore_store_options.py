@@ -88,7 +88,9 @@ def file_options(system: System, name: str, paths: Sequence[str] = ()) -> dict[s
 
 def _made_by(tasks: Iterable[Mapping[str, Any]], name: str, job: str | None = None) -> dict[str, Any]:
     """Return where the backups of the first item that makes some are; nowhere where none does."""
-    options = next((one["options"] for one in tasks if one["name"] == name and job in (None, one["job"])), {})
+    options: Mapping[str, Any] = next(
+        (one["options"] for one in tasks if one["name"] == name and job in (None, one["job"])), {}
+    )
     places = {key: options.get(key) for key in PLACES}
     return {**places, "form": {key: options[key] for key in ("compression", "encryption") if key in options}}
 
