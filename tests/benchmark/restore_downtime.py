@@ -105,7 +105,7 @@ def ours(cluster: Cluster, application: Application, backup: Path) -> dict[str, 
 
 def measure(megabytes: int, port: int) -> None:
     rows = megabytes * 1_000_000 // ROW_BYTES
-    with Cluster() as cluster:
+    with Cluster(settings={"fsync": "on"}) as cluster:
         cluster.sql(f"CREATE DATABASE {NAME}")
         cluster.sql(FILL.format(rows=rows), NAME)
         size = int(cluster.sql("SELECT pg_database_size(current_database())", NAME))
