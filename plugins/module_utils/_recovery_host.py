@@ -136,8 +136,10 @@ class Cleaner:
     def _stop(self) -> None:
         for unit in self._journal["units"]:
             self._quietly("systemctl", "stop", unit)
+        # What runs as an account that came with the recovery has come with it: a server that is told to stop may go on for a while.
+        for name in [one.pw_name for one in pwd.getpwall() if one.pw_name not in self._journal["users"]]:
+            _end_processes(name)
         for account in self._journal["accounts"]:
-            _end_processes(account)
             unit = Path(f"/etc/systemd/system/pm2-{account}.service")
             if unit.exists() and not self._was_there(str(unit)):
                 self._quietly("systemctl", "disable", unit.name)
@@ -274,9 +276,15 @@ def _delete(path: str, did: Callable[[str], None]) -> None:
         return
     did(f"delete {path}")
     if os.path.isdir(path) and not os.path.islink(path):  # noqa: PTH112, PTH114
-        shutil.rmtree(path)
+        shutil.rmtree(path, onerror=_unless_gone)
     else:
         os.unlink(path)  # noqa: PTH108
+
+
+def _unless_gone(_act: object, _path: str, reason: tuple[Any, BaseException, Any]) -> None:
+    """Raise why something could not be deleted, unless somebody else has deleted it."""
+    if not isinstance(reason[1], FileNotFoundError):
+        raise reason[1]
 
 
 def _at_work(lock: str) -> bool:

@@ -64,7 +64,9 @@ def plan_recovery(system: System) -> dict[str, Any]:
         "then": [one["name"] for one in here if one["name"] not in stores],
         # What a package has started reads what was restored only then.
         "restart": [one["name"] for one in here if one["manager"] == "systemd" and one["name"] not in stores],
-        "units": [one["unit"] for one in here if one["unit"]],
+        "units": list(
+            dict.fromkeys(unit for one in here if one["unit"] for unit in [one["unit"], *one["watch_units"]])
+        ),
         "names": _names(system, here),
         "probes": [probe for probe in plan_probes(system, PROVEN) if probe["probe"] not in DEAF],
         "left_out": [
