@@ -177,6 +177,11 @@ def parse_target(text: str) -> datetime:
     return moment.astimezone(timezone.utc)
 
 
+def usable(stanza: Stanza, lineage: Lineage | None) -> list[Backup]:
+    """Return the backups that are whole, and of what the live cluster comes from."""
+    return [one for one in stanza.backups if not one.damaged and (lineage is None or lineage.holds(one))]
+
+
 def choose(stanza: Stanza, target: datetime, *, now: datetime, lineage: Lineage | None = None) -> Backup:
     """Return the backup that a recovery to ``target`` begins with: the newest that was complete by then.
 
@@ -188,7 +193,7 @@ def choose(stanza: Stanza, target: datetime, *, now: datetime, lineage: Lineage 
         raise PgBackRestError(f"the stanza {stanza.name} cannot be restored from: {stanza.message}")
     if target > now:
         raise PgBackRestError(f"target_time is {iso(target)}: that is yet to come; it is {iso(now)} now")
-    whole = [one for one in stanza.backups if not one.damaged and (lineage is None or lineage.holds(one))]
+    whole = usable(stanza, lineage)
     if not whole:
         raise PgBackRestError(f"the stanza {stanza.name} has no whole backup: no moment can be recovered")
     fit = [one for one in whole if one.stopped_at < int(target.timestamp())]

@@ -13,6 +13,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ansible_collections.runbook.ops.plugins.module_utils._engine_file import File
+from ansible_collections.runbook.ops.plugins.module_utils._engine_host import write
 from ansible_collections.runbook.ops.plugins.module_utils._failpoint import reached
 from ansible_collections.runbook.ops.plugins.module_utils._path_swap import go_back, identify, make_item, put_in_place
 from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_journal import Journal
@@ -28,6 +30,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest import (
     needed_gap,
     parse_target,
     promoted,
+    usable,
 )
 from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest_host import PgBackRest, lineage, tablespaces
 from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest_server import (
@@ -38,22 +41,9 @@ from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest_server imp
     postmaster,
     stop,
 )
-from ansible_collections.runbook.ops.plugins.module_utils._units import human_duration, human_size
+from ansible_collections.runbook.ops.plugins.module_utils._units import human_size
 
 OPEN = ("preparing", "prepared", "swapping", "swapped")
-STEPS = {
-    "drop": "drop what was recovered beside",
-    "flush": "bring the WAL up to now into the archive",
-    "restore": "restore the backup beside the live cluster",
-    "recover": "recover it to the moment, and let it stand still there",
-    "count": "count its rows",
-    "exchange": "stop both servers, and exchange their directories",
-    "start": "start the recovered cluster, which takes writes from then on",
-    "back": "stop the server, and give the old directory its name back",
-    "start the old one": "start the server as it was",
-    "finish": "finish the restore",
-    "delete": "delete what was kept long enough",
-}
 
 Entry = dict[str, Any]
 
@@ -85,7 +75,7 @@ class Restore:
         return Seen(entry, self.program.server(), stanza, self._old(entry) if state == "pruned" else [])
 
     def plan(self, seen: Seen) -> list[str]:
-        """Return the steps to the wanted state, keys of :data:`STEPS`.
+        """Return the steps to the wanted state, keys of :data:`_pgbackrest_words.STEPS`.
 
         :raises PgBackRestError: it must not be done.
         """
@@ -197,8 +187,8 @@ class Restore:
 
     @cached_property
     def lineage(self) -> Lineage | None:
-        """Which timeline the live cluster is on."""
-        return lineage(self.data)
+        """Which timeline the live cluster is on; None where another one is asked for, or nobody can tell."""
+        return None if self.params["timeline"] else lineage(self.data)
 
     def backup(self, stanza: Stanza, target: datetime) -> Backup:
         """Return the backup that a recovery to ``target`` begins with."""
@@ -253,6 +243,7 @@ class Restore:
         return entry
 
     def _run_restore(self, directory: str, backup: Backup, target: datetime) -> None:
+        timeline = self.params["timeline"] or (self.lineage.timeline if self.lineage else "latest")
         self.program(
             "restore",
             f"--pg1-path={directory}",
@@ -260,7 +251,7 @@ class Restore:
             "--type=time",
             f"--target={for_server(target)}",
             "--target-action=pause",
-            f"--target-timeline={self.lineage.timeline if self.lineage else 'latest'}",
+            f"--target-timeline={timeline}",
             f"--process-max={self.params['jobs']}",
             timeout_seconds=self.params["timeout_seconds"],
         )
@@ -311,12 +302,8 @@ class Restore:
         stop(directory)
         path = Path(directory) / "postgresql.auto.conf"
         text = promoted(path.read_text(encoding="utf-8"), directory)
-        aside = path.with_name("postgresql.auto.conf.partial")
-        aside.write_text(text, encoding="utf-8")
-        shutil.copystat(path, aside)
-        if os.geteuid() == 0:
-            shutil.chown(aside, self.params["run_as"])
-        aside.replace(path)
+        found = path.stat()
+        write(path, File(text.encode(), found.st_mode & 0o777), owner=(found.st_uid, found.st_gid))
         shutil.rmtree(beside.run, ignore_errors=True)
 
     def _start(self, entry: Entry) -> None:
@@ -375,33 +362,7 @@ class Restore:
             "backup": backup.label,
             "backup_at": iso(backup.stopped_at),
             "size_bytes": backup.size_bytes,
-            "earliest": iso(min(one.stopped_at for one in stanza.backups if not one.damaged) + 1),
+            "earliest": iso(min(one.stopped_at for one in usable(stanza, self.lineage)) + 1),
             "lost_seconds": round((datetime.now(timezone.utc) - target).total_seconds()),
             "rows_now": {name: live_rows(self.program.target, name) for name in databases},
         }
-
-
-def lines(plan: Mapping[str, Any], entry: Mapping[str, Any], steps: list[str], warnings: list[str]) -> list[str]:
-    """Return the plan for people."""
-    said = [
-        f"cluster      {plan['cluster']}, {plan['data_directory']}, {'running' if plan['running'] else 'NOT running'}"
-    ]
-    said.append(f"moment       {plan['target_time'] or 'none'}")
-    if plan.get("backup_at"):
-        said[-1] += f", {human_duration(plan['lost_seconds'])} ago; the earliest is {plan['earliest']}"
-        said.append(
-            f"begins with  the backup {plan['backup']} of {plan['backup_at']}, {human_size(plan['size_bytes'])}"
-        )
-        said.append(
-            f"lost         what was committed after {plan['target_time']}, where the whole cluster is put in place"
-        )
-    now = plan.get("rows_now") or {}
-    is_of_it = entry.get("stage") == "prepared" and entry.get("target") == plan["target_time"]
-    for database, tables in (entry.get("rows") or {}).items() if is_of_it else ():
-        for table, rows in tables.items():
-            estimate = now.get(database, {}).get(table)
-            beside = f" (now about {estimate})" if estimate is not None else ""
-            said.append(f"rows         {database} {table}: {rows}{beside}")
-    said += [f"warning      {one}" for one in warnings]
-    said += [f"step         {one}" for one in steps]
-    return [*said, *(f"kept         {one['path']}, since {one['since']}" for one in entry.get("kept", []))]

@@ -154,7 +154,7 @@ class Beside:
             return f"its log is {self.log}"
         words = lines[-1].partition("FATAL:")[2] or lines[-1]
         if "before configured recovery target" in words:
-            return "no commit after that moment is in the archive, or a segment of WAL is missing: choose an earlier moment"
+            return "no commit after that moment is in the archive, or not on this timeline: choose an earlier moment, or set timeline"
         return words.strip()
 
     def rows(self, databases: list[str]) -> dict[str, dict[str, int]]:

@@ -43,6 +43,11 @@ options:
   target_time:
     description: The moment, such as V(2026-02-05T08:59:00Z). What was committed until then is there, what was committed after it is not.
     type: str
+  timeline:
+    description:
+      - The timeline that the moment is on. Each restore that was put in place has begun a new one.
+      - Without it that of the live cluster, and the latest where its directory is gone.
+    type: int
   data_directory:
     description: Directory of the live cluster, such as V(/var/lib/postgresql/15/main). The new one is made beside it, on the same disk.
     type: path
@@ -159,14 +164,16 @@ from ansible_collections.runbook.ops.plugins.module_utils._pg import PgError
 from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_journal import JournalError
 from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest import PgBackRestError
 from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest_host import ARGUMENTS, PgBackRest
-from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest_restore import STEPS, Restore, lines
+from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest_restore import Restore
 from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest_server import PORT
+from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest_words import STEPS, lines
 from ansible_collections.runbook.ops.plugins.module_utils._store_backup import StoreError
 
 OPTIONS: dict[str, Any] = {
     **ARGUMENTS,
     "state": {"type": "str", "required": True, "choices": ["prepared", "swapped", "reverted", "pruned"]},
     "target_time": {"type": "str"},
+    "timeline": {"type": "int"},
     "data_directory": {"type": "path", "required": True},
     "config_file": {"type": "path"},
     "unit": {"type": "str"},
