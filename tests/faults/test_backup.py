@@ -87,3 +87,24 @@ def test_a_bucket_that_is_not_there_fails_the_run_and_keeps_the_backup(saved: Sa
     assert code != 0
     assert "there is no bucket gone" in text
     assert set(before) < set(saved.listed())
+
+
+def test_the_host_backs_itself_up_at_the_time_that_is_described(saved: Saved) -> None:
+    calendar = saved.item.get("calendar")
+    if not calendar:
+        pytest.skip(f"{saved.patient.host} is told no time")
+    before = saved.listed()
+    unit = f"runbook-ops-backup@{saved.item['name']}"
+    try:
+        code, text = saved.play("schedule_backups")
+        assert code == 0, text
+        timer = saved.patient.run(f"systemctl show {unit}.timer --property ActiveState,UnitFileState,TimersCalendar")
+        assert "ActiveState=active" in timer
+        assert "UnitFileState=enabled" in timer
+        assert f"OnCalendar={calendar}" in timer
+        saved.patient.run(f"systemctl start {unit}.service")
+        assert set(before) < set(saved.listed())
+    finally:
+        code, text = saved.play("schedule_backups", backup_schedule_state="absent")
+    assert code == 0, text
+    assert "runbook-ops-backup@" not in saved.patient.run("ls /etc/systemd/system")
