@@ -33,7 +33,7 @@ STORES = (
         "/var/log/redis",
         "/etc/redis",
     ),
-    *("/var/lib/nginx", "/var/log/nginx", "/etc/nginx", "/usr/local/lib/node_modules"),
+    *("/var/lib/nginx", "/var/log/nginx", "/etc/nginx", "/usr/local/lib/node_modules", "/root/.pm2"),
 )
 LOCK_SECONDS = 300
 FIRST_OWN_OID = 16384  # databases below it belong to PostgreSQL itself
