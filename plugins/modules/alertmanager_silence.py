@@ -136,7 +136,6 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.runbook.ops.plugins.module_utils._checks import make_change
-from ansible_collections.runbook.ops.plugins.module_utils._units import human_duration, parse_duration
 from ansible_collections.runbook.ops.plugins.module_utils._http import HttpError, ask
 from ansible_collections.runbook.ops.plugins.module_utils._silence import (
     LONGEST_SECONDS,
@@ -147,6 +146,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._silence import (
     request,
     same,
 )
+from ansible_collections.runbook.ops.plugins.module_utils._units import human_duration, parse_duration
 
 MATCHER: dict[str, Any] = {
     "name": {"type": "str", "required": True},
