@@ -67,7 +67,7 @@ test: setup static local integration molecule ## everything that CI runs
 	$(SAY) 'All passed'
 
 tests-clean: ## throw the hosts of the tests away
-	@$(HOST) down $(HOSTS) tools-12 orchard-store orchard-web
+	@$(HOST) down $(HOSTS) tools-12 orchard-store orchard-web drill-12
 
 static: lint types unit sanity artefact
 
@@ -128,7 +128,7 @@ faults-plugspace: FAULTS := healthy matrix maintenance_page
 faults-newsletter: FAULTS := healthy matrix backup buckets export_import
 faults-lifeplatform: FAULTS := healthy matrix backup restore
 faults-mediasearch: FAULTS := healthy matrix backup maintenance_page
-faults-owlivion-12: FAULTS := healthy health_check runs weekly_maintenance monitoring describe_a_system round_trip maintenance_page
+faults-owlivion-12: FAULTS := healthy health_check runs weekly_maintenance monitoring describe_a_system round_trip maintenance_page disaster_recovery
 faults-owlivion-13: FAULTS := healthy health_check runs weekly_maintenance matrix diagnose evening_review secrets backup
 
 faults-%:

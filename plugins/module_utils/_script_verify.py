@@ -188,7 +188,7 @@ def judge(reads: list[Read], where: str, *, now: datetime, max_age: float | None
         # Where nothing says what they hold, they may be good: nobody knows.
         about.update(status="critical" if not reads or any(one.problems for one in reads) else "warning", detail=detail)
     remedy = "read why the script that makes them has not; let the collection make them (made_by: collection)"
-    checks = [make_check(f"backup_verify:{where}", remedy=remedy, **about)]
+    checks = [make_check(f"backup_verify:{where}", status=about.pop("status"), remedy=remedy, **about)]
     for one in reads:
         if one.problems:
             detail = "; ".join(one.problems[:5])
@@ -196,8 +196,9 @@ def judge(reads: list[Read], where: str, *, now: datetime, max_age: float | None
     return checks
 
 
-def _one(one: Read, **told: Any) -> dict[str, Any]:
-    return make_check(f"backup_verify:{one.path.name}", name=f"Backup {one.path.name}", section=SECTION, **told)
+def _one(one: Read, *, status: str, **told: Any) -> dict[str, Any]:
+    name = f"Backup {one.path.name}"
+    return make_check(f"backup_verify:{one.path.name}", name=name, section=SECTION, status=status, **told)
 
 
 def _told(one: Read) -> dict[str, Any]:

@@ -111,7 +111,7 @@ options:
     type: int
     default: 60
   purpose:
-    description: What the restore is for, to be returned by later runs as RV(restore.purpose).
+    description: What the restore is for, to be returned by later runs in RV(restore).
     type: str
     default: ""
   prune_unproven:
