@@ -27,6 +27,7 @@ PACKAGES = {
     "ssh": "openssh-client",
     "git": "git",
     "/usr/lib/postgresql": "postgresql",
+    "pgbackrest": "pgbackrest",
     "zstd": "zstd",
     "age": "age",
     "gpg": "gnupg",

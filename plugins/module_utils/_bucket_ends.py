@@ -20,7 +20,13 @@ from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils._backup_set import sync_directory
 from ansible_collections.runbook.ops.plugins.module_utils._bucket_copy import NOTE, Thing, file_tag, parts_of
-from ansible_collections.runbook.ops.plugins.module_utils._bucket_list import OWN, Entry, list_bucket, list_directory
+from ansible_collections.runbook.ops.plugins.module_utils._bucket_list import (
+    OWN,
+    Entry,
+    file_time,
+    list_bucket,
+    list_directory,
+)
 from ansible_collections.runbook.ops.plugins.module_utils._s3 import element
 from ansible_collections.runbook.ops.plugins.module_utils._s3_objects import SHA256, delete, read_text
 from ansible_collections.runbook.ops.plugins.module_utils._s3_pieces import blocks
@@ -146,7 +152,7 @@ class Folder:
         if path.is_symlink() or (path.exists() and not path.is_file()):
             raise SyncError(f"{path} is no file, so nothing can be written there: move it away")
         with fetched.open("rb") as file:
-            os.utime(file.fileno(), (entry.modified_at, int(entry.modified_at)))
+            os.utime(file.fileno(), (entry.modified_at, file_time(entry)))
             os.fsync(file.fileno())
         if path.exists():
             self._keep(entry.key, path)

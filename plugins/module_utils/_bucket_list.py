@@ -11,6 +11,7 @@ import html
 import os
 import re
 import stat
+import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
@@ -34,6 +35,14 @@ class Entry(NamedTuple):
     tag: str  # what the storage calls its content by, without quotes; nothing for a file
     modified_at: float  # seconds since 1970
     version: str | None = None  # only where a moment of the past was asked for
+
+
+def file_time(entry: Entry) -> float:
+    """Return the time that a file of the object gets: the object's, its tag in the fraction.
+
+    Storages tell times by the second, and an object may be replaced by another one of its size within the same one.
+    """
+    return int(entry.modified_at) + (zlib.crc32(entry.tag.encode()) % 999_999 + 1) / 1_000_000
 
 
 class _Found(NamedTuple):

@@ -10,9 +10,10 @@ import tempfile
 from collections.abc import Iterator
 from typing import IO, Any, NamedTuple
 
-from ansible_collections.runbook.ops.plugins.module_utils._bucket_list import Entry
+from ansible_collections.runbook.ops.plugins.module_utils._bucket_list import Entry, file_time
 
 NEW, SAME, UNSURE, REPLACED, GONE = "new", "same", "unsure", "replaced", "gone"
+MICROSECOND = 1.5e-6  # and what a float of today's date cannot tell
 NAMED_MOST = 20  # of a kind that are named in what is returned
 
 
@@ -116,7 +117,7 @@ def pair(source: Iterator[Entry], target: Iterator[Entry]) -> Iterator[Pair]:
 def judge(source: Entry, target: Entry) -> str:
     """Return whether both hold the same content, as far as a listing tells.
 
-    A file is the same where it has the object's size and time, which it was given when it was fetched. Two tags of the same content may
+    A file is the same where it has the object's size and time, and its tag in the time's fraction, as given when it was fetched. Two tags of the same content may
     differ: by the parts in which it was sent, or by encryption with a key. Then what was noted with the copy decides.
     """
     if source.size != target.size:
@@ -124,7 +125,9 @@ def judge(source: Entry, target: Entry) -> str:
     if source.tag and target.tag:
         return SAME if source.tag == target.tag else UNSURE
     if source.tag:
-        return SAME if int(source.modified_at) == int(target.modified_at) else REPLACED
+        exact = target.modified_at % 1 > 0  # some file systems keep whole seconds only
+        wanted = file_time(source) if exact else int(source.modified_at)
+        return SAME if abs(target.modified_at - wanted) < MICROSECOND else REPLACED
     return UNSURE
 
 

@@ -8,7 +8,7 @@ import random
 import re
 
 import pytest
-from ansible_collections.runbook.ops.plugins.module_utils._bucket_list import Entry
+from ansible_collections.runbook.ops.plugins.module_utils._bucket_list import Entry, file_time
 from ansible_collections.runbook.ops.plugins.module_utils._bucket_plan import (
     GONE,
     NEW,
@@ -24,6 +24,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._bucket_plan import (
 )
 
 RAILS = Rails(30, 50)
+TODAY = 1_795_000_000.0
 
 
 def entry(key: str, tag: str = "t", size: int = 1, modified_at: float = 0) -> Entry:
@@ -48,6 +49,18 @@ def test_two_lists_are_paired_name_by_name():
         pytest.param(entry("a", "x"), entry("a", "y"), UNSURE, id="another tag may be of the same content"),
         pytest.param(entry("a", "x", 1, 7.9), entry("a", "", 1, 7), SAME, id="a file with the object's time"),
         pytest.param(entry("a", "x", 1, 8), entry("a", "", 1, 7), REPLACED, id="a file with another time"),
+        pytest.param(
+            entry("a", "x", 1, TODAY),
+            entry("a", "", 1, file_time(entry("a", "x", 1, TODAY))),
+            SAME,
+            id="a file of this tag",
+        ),
+        pytest.param(
+            entry("a", "y", 1, TODAY),
+            entry("a", "", 1, file_time(entry("a", "x", 1, TODAY))),
+            REPLACED,
+            id="replaced in one second",
+        ),
         pytest.param(entry("a", "", 1, 7), entry("a", "x", 1, 7), UNSURE, id="a file is read before it is believed"),
     ],
 )
