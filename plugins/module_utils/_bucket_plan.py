@@ -117,7 +117,7 @@ def pair(source: Iterator[Entry], target: Iterator[Entry]) -> Iterator[Pair]:
 def judge(source: Entry, target: Entry) -> str:
     """Return whether both hold the same content, as far as a listing tells.
 
-    A file is the same where it has the object's size and time, and its tag in the time's fraction, as given when it was fetched. Two tags of the same content may
+    A file is the same where it has the object's size, and its time and tag as they were given to it. Two tags of the same content may
     differ: by the parts in which it was sent, or by encryption with a key. Then what was noted with the copy decides.
     """
     if source.size != target.size:
