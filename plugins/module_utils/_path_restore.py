@@ -78,8 +78,10 @@ class Restore:
         return self._result(before)
 
     def _prepared(self) -> None:
-        if self._entry["stage"] in ("swapping", "reverting"):
-            raise StoreError(f"a restore of {self._kind.name} was cut off: finish it with state swapped, or revert it")
+        if self._entry["stage"] == "reverting":
+            raise StoreError(
+                f"a restore of {self._kind.name} was cut off on its way back: finish that with state reverted"
+            )
         if self._is_under_way():
             return
         backup = choose(self._params, self._kind.kind)
@@ -113,12 +115,12 @@ class Restore:
         self._write(self._entry, "prepared")
 
     def _is_under_way(self) -> bool:
-        """Return whether what is asked for is prepared already, or in place and not finished.
+        """Return whether what is asked for is prepared already, on its way in, or in place and not finished.
 
         :raises StoreError: something else is.
         """
         entry, stage = self._entry, self._entry["stage"]
-        if not entry["open"] or stage not in ("prepared", "swapped"):
+        if not entry["open"] or stage not in ("prepared", "swapping", "swapped"):
             return False
         same = entry["asked"] == self._kind.asked()
         # The latest of when it was begun: a backup that was made since changes nothing.
@@ -126,7 +128,7 @@ class Restore:
             self._params["backup"] == LATEST or choose(self._params, self._kind.kind).identity == entry["identity"]
         ):
             return True
-        if stage == "prepared":
+        if stage in ("prepared", "swapping"):
             raise StoreError(
                 f"{entry['backup']} is prepared already{'' if same else ', of other things'}: swap or revert it before another one"
             )

@@ -275,14 +275,40 @@ def test_two_restores_in_one_second_keep_what_they_keep_apart(run, kind, tmp_pat
     assert names(tmp_path) == ["app", "app.failed", "app.failed"]
 
 
-@pytest.mark.parametrize("stage", ["swapping", "reverting"])
-@pytest.mark.parametrize("state", ["prepared", "pruned"])
+def cut_off(tmp_path, stage, **entry):
+    (path,) = (tmp_path / "journal").glob("*.json")
+    path.write_text(json.dumps({**json.loads(path.read_text()), "stage": stage, **entry}))
+
+
+@pytest.mark.parametrize(
+    ("stage", "state"),
+    [("swapping", "pruned"), ("reverting", "prepared"), ("reverting", "pruned"), ("reverting", "swapped")],
+)
 def test_after_a_kill_in_the_middle_only_finishing_or_going_back_will_do(run, tmp_path, stage, state):
     run("prepared")
-    (path,) = (tmp_path / "journal").glob("*.json")
-    path.write_text(json.dumps({**json.loads(path.read_text()), "stage": stage}))
+    cut_off(tmp_path, stage)
     with pytest.raises(StoreError, match="was cut off"):
         run(state)
+
+
+def test_after_a_kill_in_the_exchange_the_same_states_again_bring_it_to_its_end(run, kind, tmp_path, monkeypatch):
+    run("prepared")
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(
+            _path_restore,
+            "reached",
+            lambda name: (_ for _ in ()).throw(KeyboardInterrupt) if name == "path_restore:one" else None,
+        )
+        run("swapped", services=[API])
+    kind.calls = []
+    look = run("prepared", check_mode=True)
+    assert (look["stage"], look["open"], look["changed"]) == ("swapping", True, False)
+    assert not run("prepared")["changed"] and kind.calls == []
+    newer = make_backup(tmp_path / "backups", day=3)
+    with pytest.raises(StoreError, match="prepared already: swap or revert it before"):
+        run("prepared", backup=newer.name)
+    assert run("swapped", services=[API])["stage"] == "swapped"
+    assert kind.live.read_text() == "new" and kind.calls[-2:] == ["start api", "confirm api"]
 
 
 def test_nothing_can_be_put_in_place_that_was_not_prepared(run):
