@@ -41,8 +41,7 @@ def carry_out(
         raise NginxError(f"nginx -t fails before anything is changed: {broken}")
     began = time.monotonic()
     master = _nginx_host.master_of(conf.directives)
-    before = {**{path: conf.texts.get(path) for path in files}, **killed}
-    change.make(files, conf)
+    before = change.make(files, conf, killed)
     try:
         wrong = nginx.test()
         if wrong:

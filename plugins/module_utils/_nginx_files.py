@@ -99,14 +99,18 @@ class Change:
                 f"cannot read {self._journal} ({exc}): look at nginx -t by hand, then move it away"
             ) from exc
 
-    def make(self, files: Mapping[str, str | None], conf: Conf) -> None:
-        """Replace ``files``, and remember how they were.
+    def make(
+        self, files: Mapping[str, str | None], conf: Conf, killed: Mapping[str, str | None]
+    ) -> dict[str, str | None]:
+        """Replace ``files``, and return how they were.
 
+        :param killed: files as they were before a change that was cut off: the way back leads there
         :raises NginxError: one cannot be written; those before it are put back.
         """
-        before = {path: conf.texts.get(path) for path in files}
+        before = {**{path: conf.texts.get(path) for path in files}, **killed}
+        after = {**{path: _text(path) for path in killed}, **files}
         try:
-            _write(self._journal, json.dumps({"files": before}, indent=1), 0o600)
+            _write(self._journal, json.dumps({"files": before, "after": after}, indent=1), 0o600)
             reached("nginx_change:journaled")
             for path, text in files.items():
                 _put(path, text)
@@ -114,13 +118,21 @@ class Change:
         except OSError as exc:
             self.put_back(before)
             raise NginxError(f"cannot write {exc.filename}: {exc.strerror}; nothing has changed") from exc
+        return before
 
     def put_back(self, before: Mapping[str, str | None]) -> None:
         """Give the files back what they held.
 
-        :raises NginxError: one cannot be written.
+        :raises NginxError: one cannot be written, or somebody else has changed it since.
         """
         try:
+            after = json.loads(self._journal.read_text(encoding="utf-8"))["after"] if self._journal.exists() else {}
+            for path, text in before.items():
+                if _text(path) not in (text, after.get(path)):
+                    raise NginxError(
+                        f"{path} was changed by somebody else since a change was cut off: mend it until nginx -t passes, "
+                        f"then move {self._journal} away"
+                    )
             for path, text in before.items():
                 _put(path, text)
             self.done()
@@ -184,6 +196,13 @@ def _write(place: Path, text: str, mode: int, owner: tuple[int, int] | None = No
         os.fsync(handle)
     aside.replace(place)
     sync_directory(place.parent)
+
+
+def _text(path: str) -> str | None:
+    try:
+        return Path(path).read_bytes().decode("utf-8", "surrogateescape")
+    except FileNotFoundError:
+        return None
 
 
 def _bytes(text: str) -> bytes:

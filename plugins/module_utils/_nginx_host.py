@@ -77,7 +77,10 @@ def reload(master: int, *, seconds: float = RELOAD_SECONDS) -> list[int]:
     :raises NginxError: it does not take it; the old workers serve on.
     """
     old = {worker.pid for worker in workers_of(master)[0]}
-    os.kill(master, signal.SIGHUP)
+    try:
+        os.kill(master, signal.SIGHUP)
+    except OSError as exc:
+        raise NginxError(f"nginx's process {master} is gone ({exc.strerror}): was it restarted meanwhile?") from exc
     if not _wait(lambda: _is_new(master, old), seconds):
         raise NginxError(f"nginx has not taken its configuration within {seconds:g} s: its error log says why")
     return sorted(old)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -41,9 +42,15 @@ def run(task: Task, *, check_mode: bool) -> dict[str, Any]:
     :raises ValueError: what is wished is wrong in itself.
     """
     check_wish(task.wish)
+    change = Change(task.directory / f"{task.wish.name}.maintenance.json")
+    with change.locked() if task.wired and not check_mode else contextlib.nullcontext():
+        return _run(task, change, check_mode=check_mode)
+
+
+def _run(task: Task, change: Change, *, check_mode: bool) -> dict[str, Any]:
     flag = Path(task.wish.flag)
     is_shown = flag.exists()
-    conf, plan, stale, killed, change = _look(task, check_mode=check_mode)
+    conf, plan, stale, killed = _look(task, change, check_mode=check_mode)
     is_to_be = task.state == "shown"
     actions = [*plan.actions]
     if is_shown != is_to_be:
@@ -60,12 +67,11 @@ def run(task: Task, *, check_mode: bool) -> dict[str, Any]:
     return _result(task, conf, plan, actions, is_shown=is_shown)
 
 
-def _look(task: Task, *, check_mode: bool) -> tuple[Conf, Plan, bool, dict[str, str | None], Change]:
+def _look(task: Task, change: Change, *, check_mode: bool) -> tuple[Conf, Plan, bool, dict[str, str | None]]:
     """Return the configuration, what has to change in it, and what a killed change has left."""
     wish = task.wish
-    change = Change(task.directory / f"{wish.name}.maintenance.json")
     if not task.wired:
-        return Conf([], {}, lambda _pattern, _file: False), Plan({}, [], []), False, {}, change
+        return Conf([], {}, lambda _pattern, _file: False), Plan({}, [], []), False, {}
     killed = change.pending()
     if killed is not None and not check_mode and task.test():
         change.put_back(killed)
@@ -76,17 +82,16 @@ def _look(task: Task, *, check_mode: bool) -> tuple[Conf, Plan, bool, dict[str, 
     stale = killed is not None or (task.state != "absent" and not _nginx_host.has_taken(master, changed_at(ours[:2])))
     if stale and not plan.files:
         plan.actions.append("nginx takes the configuration that it has not taken yet")
-    return conf, plan, stale, killed or {}, change
+    return conf, plan, stale, killed or {}
 
 
 def _write(task: Task, change: Change, conf: Conf, plan: Plan, killed: dict[str, str | None]) -> None:
     wish = task.wish
     rank = {wish.page_file: 0, wish.http_file: 1, wish.server_file: 2}
     files = dict(sorted(plan.files.items(), key=lambda item: rank.get(item[0], 3), reverse=task.state == "absent"))
-    with change.locked():
-        others = {path: text for path, text in files.items() if path not in rank}
-        keep_copies(task.directory / f"{wish.name}.maintenance.before", others, conf)
-        carry_out(change, conf, files, Nginx(task.test, None, task.proof_seconds), killed=killed)
+    others = {path: text for path, text in files.items() if path not in rank}
+    keep_copies(task.directory / f"{wish.name}.maintenance.before", others, conf)
+    carry_out(change, conf, files, Nginx(task.test, None, task.proof_seconds), killed=killed)
 
 
 def _show(task: Task, flag: Path) -> None:

@@ -72,8 +72,9 @@ def texts_of(wish: Wish) -> dict[str, str]:
         wish.server_file: head
         + f'set $runbook_ops_page_{name} "$runbook_ops_guest_{name}$runbook_ops_closed_{name}";\n'
         + f'if (-f "{wish.flag}") {{\n    set $runbook_ops_page_{name} "${{runbook_ops_page_{name}}}1";\n}}\n'
-        + f"if ($runbook_ops_page_{name} = 111) {{\n    return 503;\n}}\n"
-        + f"error_page 503 @runbook_ops_page_{name};\n"
+        + f"if ($runbook_ops_page_{name} = 111) {{\n    rewrite ^ /.runbook_ops_page_{name} last;\n}}\n"
+        # In a location of its own: an error_page of the server would take the place of those that it inherits.
+        + f"location = /.runbook_ops_page_{name} {{\n    internal;\n    error_page 503 @runbook_ops_page_{name};\n    return 503;\n}}\n"
         + f"location @runbook_ops_page_{name} {{\n    internal;\n    default_type text/html;\n"
         + f"    add_header Retry-After {wish.retry_after} always;\n    add_header Cache-Control no-store always;\n"
         + f'    root "{wish.page_file.rpartition("/")[0]}";\n    try_files "/{wish.page_file.rpartition("/")[2]}" =503;\n}}\n',

@@ -59,7 +59,7 @@ options:
     type: int
     default: 600
   allow:
-    description: Addresses and networks that see the application.
+    description: Addresses and networks that see the application. O(proof_address) cannot be one of them.
     type: list
     elements: str
   open_paths:
@@ -152,8 +152,11 @@ changes:
   elements: dict
 """
 
+import ipaddress
+import os
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.runbook.ops.plugins.module_utils._command import Command, CommandError
@@ -238,13 +241,36 @@ def task_of(params: dict[str, Any], nginx: Command) -> Task:
     )
 
 
+def refuse_blind_proof(params: dict[str, Any]) -> None:
+    """Refuse a proof that would see the application though users see the page.
+
+    :raises ValueError: it would.
+    """
+    if not params["proof_url"] or not params["wire"]:
+        return
+    path = urlsplit(params["proof_url"]).path or "/"
+    if any(path == one or (one.endswith("*") and path.startswith(one[:-1])) for one in params["open_paths"] or ()):
+        raise ValueError(f"proof_url asks for {path}, which open_paths leaves open: give another path")
+    try:
+        address = ipaddress.ip_address(params["proof_address"] or "")
+        networks = [ipaddress.ip_network(one, strict=False) for one in params["allow"] or ()]
+    except ValueError:
+        return  # a name, or a network that is refused by its own name
+    if any(address in network for network in networks):
+        raise ValueError(
+            f"a request from {address} is let in by allow, and proves nothing: leave it out, or give another proof_address"
+        )
+
+
 def _say(found: tuple[int, bool] | str) -> str:
     return found if isinstance(found, str) else f"HTTP {found[0]}{'' if found[1] else ' without Retry-After'}"
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    os.umask(0o022)  # nginx's workers must see the flag and the page; what is private is made so by name
     try:
+        refuse_blind_proof(module.params)
         result = run(task_of(module.params, Command(module, "nginx")), check_mode=module.check_mode)
     except (NginxError, ValueError) as exc:
         module.fail_json(msg=str(exc))
