@@ -23,6 +23,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._store_backup import S
 
 LOGS = ("appendonlydir", "appendonly.aof")  # what a server that keeps a log has, as it is set by default
 SETTINGS = ("dir", "dbfilename", "appendonly", "appendfilename", "appenddirname")
+SAVING = ("appendonly", "save", "shutdown-on-sigterm")  # the last one since Redis 7
 UNIT = re.compile(r"[A-Za-z0-9:_.@-]+\Z")
 ANSWER_SECONDS = 10.0
 
@@ -62,6 +63,22 @@ def read_layout(server: Server | None, told: Mapping[str, Any], container: str |
             "appendonlydir" if Path(directory, "appendonlydir").is_dir() or not Path(directory, name).exists() else None
         )
     return Layout(directory, dump, f"{directory}/{inner or name}", name if inner else None)
+
+
+def saves_when_stopped(server: Server) -> bool | None:
+    """Return whether the server writes what it holds when it is stopped; None where it does not tell.
+
+    :raises RedisDownError: it does not run.
+    """
+    try:
+        answers = ask(server, [("CONFIG", "GET", name) for name in SAVING], timeout_seconds=ANSWER_SECONDS)
+    except RedisRefusedError:
+        return None
+    told = {answer[0]: answer[1] for answer in answers if isinstance(answer, list) and len(answer) == 2}
+    if "save" not in told:
+        return None
+    how = str(told.get("shutdown-on-sigterm") or "default").split()
+    return told.get("appendonly") == "yes" or ("nosave" not in how and ("save" in how or bool(told["save"])))
 
 
 def on_host(container: Mapping[str, Any], path: str) -> str:

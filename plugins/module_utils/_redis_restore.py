@@ -20,9 +20,14 @@ from ansible_collections.runbook.ops.plugins.module_utils._failpoint import reac
 from ansible_collections.runbook.ops.plugins.module_utils._path_swap import identify, make_item
 from ansible_collections.runbook.ops.plugins.module_utils._probe_options import ProbeError
 from ansible_collections.runbook.ops.plugins.module_utils._rdb import compare
-from ansible_collections.runbook.ops.plugins.module_utils._redis import Server, number
+from ansible_collections.runbook.ops.plugins.module_utils._redis import RedisDownError, Server, number
 from ansible_collections.runbook.ops.plugins.module_utils._redis_backup import look_at, server_of
-from ansible_collections.runbook.ops.plugins.module_utils._redis_host import Service, container_of, read_layout
+from ansible_collections.runbook.ops.plugins.module_utils._redis_host import (
+    Service,
+    container_of,
+    read_layout,
+    saves_when_stopped,
+)
 from ansible_collections.runbook.ops.plugins.module_utils._redis_scratch import DUMP, ScratchRedis, unpack_dump
 from ansible_collections.runbook.ops.plugins.module_utils._scratch import scratch_directory
 from ansible_collections.runbook.ops.plugins.module_utils._store_backup import StoreError
@@ -56,6 +61,7 @@ class RedisRestore:
         service = Service(self._params["unit"], container, self._params["timeout_seconds"])
         server = self._reach(container)
         layout = read_layout(server, self._params, container)
+        kept = self._refuse_forgetful(server)
         content = backup.manifest["content"]
         self._refuse_full(layout.directory, content["size_bytes"])
         items = [make_item(layout.dump, stamp)]
@@ -66,6 +72,7 @@ class RedisRestore:
             f"target       Redis {self.name}, {service.title}, which stops and starts again",
             f"keys         {saved} were saved, {_keys_now(server)}",
             *(f"replaces     {item['live']}, kept as {item['before']}" for item in items),
+            *kept,
             *([f"saved as     {saved_as}, this is {self.name}"] if saved_as != self.name else []),
         ]
         told = {"unit": service.unit, "container": service.container, "keys": saved}
@@ -77,6 +84,26 @@ class RedisRestore:
             return server_of({**self._params, "service": None, "container": container})
         except ProbeError:
             return None
+
+    def _refuse_forgetful(self, server: Server | None) -> list[str]:
+        """Return what is to be said of whether the live server writes what it holds when it is stopped: else nothing could be kept.
+
+        :raises StoreError: it does not.
+        """
+        try:
+            saves = server is None or saves_when_stopped(server)
+        except RedisDownError:
+            return []
+        if saves is False:
+            raise StoreError(
+                f"Redis {self.name} writes nothing when it stops (no save, no append-only log), so that nothing of what is live "
+                "could be kept: CONFIG SET save '3600 1', and shutdown-on-sigterm default where that is set, then run this again"
+            )
+        return (
+            []
+            if saves
+            else ["kept         whether what it holds is written when it stops is not known: CONFIG GET is refused"]
+        )
 
     def _refuse_full(self, directory: str, size: int) -> None:
         disk = os.statvfs(directory)

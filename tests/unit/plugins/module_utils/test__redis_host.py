@@ -16,6 +16,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._redis_host import (
     container_of,
     on_host,
     read_layout,
+    saves_when_stopped,
 )
 from ansible_collections.runbook.ops.plugins.module_utils._store_backup import StoreError
 
@@ -75,6 +76,30 @@ def test_of_a_server_that_is_down_it_can_be_told(files, append_only, tmp_path):
     log = "appendonly.aof" if "appendonly.aof" in files else "appendonlydir"
     assert layout.dump == f"{tmp_path}/dump.rdb"
     assert layout.log == (f"{tmp_path}/{log}" if append_only or (files and append_only is None) else None)
+
+
+@pytest.mark.parametrize(
+    ("settings", "saves"),
+    [
+        pytest.param({"save": "3600 1", "appendonly": "no"}, True, id="a dump"),
+        pytest.param({"save": "", "appendonly": "no"}, False, id="neither"),
+        pytest.param({"save": "", "appendonly": "yes"}, True, id="a log"),
+        pytest.param({"save": "3600 1", "appendonly": "no", "shutdown-on-sigterm": "nosave now"}, False, id="not when it is stopped"),
+        pytest.param({"save": "", "appendonly": "no", "shutdown-on-sigterm": "save"}, True, id="when it is stopped only"),
+        pytest.param({"save": "3600 1", "appendonly": "no", "shutdown-on-sigterm": "default"}, True, id="as it is"),
+        pytest.param({}, None, id="it does not tell"),
+    ],
+)  # fmt: skip
+def test_whether_a_server_writes_what_it_holds_when_it_stops_is_asked(settings, saves, monkeypatch):
+    monkeypatch.setattr(
+        _redis_host,
+        "ask",
+        lambda _server, commands, **_options: [
+            [name, settings[name]] if name in settings else Refusal("ERR") if not settings else []
+            for _config, _get, name in commands
+        ],
+    )
+    assert saves_when_stopped(Server()) is saves
 
 
 def test_a_server_that_tells_nothing_is_refused(monkeypatch):

@@ -10,10 +10,12 @@ from types import SimpleNamespace
 import pytest
 from ansible_collections.runbook.ops.plugins.module_utils import _redis_restore, _redis_starter
 from ansible_collections.runbook.ops.plugins.module_utils._path_swap import make_item
+from ansible_collections.runbook.ops.plugins.module_utils._redis import RedisDownError
 from ansible_collections.runbook.ops.plugins.module_utils._redis_restore import _write_new
 from ansible_collections.runbook.ops.plugins.module_utils._redis_scratch import ScratchRedis, free_memory, last_words
 from ansible_collections.runbook.ops.plugins.module_utils._store_backup import StoreError
 
+SERVER = {"user": None, "password": None, "container": None, "service": None}
 CONTENT = {"databases": {"0": {}}, "used_memory_bytes": 1}
 
 
@@ -32,6 +34,33 @@ def test_a_backup_of_another_server_is_refused(saved_as, from_name, words):
     backup = SimpleNamespace(path="/b/1", manifest={"database": saved_as, "content": {}})
     with pytest.raises(StoreError, match=words):
         _redis_restore.RedisRestore({"name": "main", "from_name": from_name}).plan(backup, "x")
+
+
+@pytest.mark.parametrize(
+    ("saves", "line"), [(True, False), (None, True), (RedisDownError("refused"), False)], ids=["it saves", "not known", "it is down"]
+)  # fmt: skip
+def test_a_server_that_would_forget_what_it_holds_is_not_stopped(saves, line, tmp_path, monkeypatch):
+    told = [saves]
+
+    def ask_it(_server):
+        if isinstance(told[0], Exception):
+            raise told[0]
+        return told[0]
+
+    def look_at(_server):
+        raise StoreError("refused")
+
+    monkeypatch.setattr(_redis_restore, "saves_when_stopped", ask_it)
+    monkeypatch.setattr(_redis_restore, "look_at", look_at)
+    content = {"databases": {"0": {"keys": 1}}, "size_bytes": 1}
+    backup = SimpleNamespace(path="/b/1", manifest={"database": "main", "content": content})
+    params = {"name": "main", "from_name": "", "unit": "redis.service", "data_directory": str(tmp_path)}
+    places = {"host": "127.0.0.1", "port": 6379, "timeout_seconds": 9, "min_free_percent": 0, **SERVER}
+    restore = _redis_restore.RedisRestore({**places, **params})
+    assert any("is not known: CONFIG GET" in said for said in restore.plan(backup, "x")["lines"]) is line
+    told[0] = False
+    with pytest.raises(StoreError, match=r"writes nothing when it stops .*CONFIG SET save"):
+        restore.plan(backup, "x")
 
 
 def test_a_new_dump_has_the_mode_of_the_live_one(dump, tmp_path):
