@@ -29,7 +29,11 @@ from ansible_collections.runbook.ops.plugins.module_utils._path_swap import (
     remove,
 )
 from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_journal import Journal, JournalError
-from ansible_collections.runbook.ops.plugins.module_utils._restore_choice import LATEST, choose, refuse_unproven
+from ansible_collections.runbook.ops.plugins.module_utils._restore_choice import (
+    choose,
+    is_begun_with,
+    refuse_unproven,
+)
 from ansible_collections.runbook.ops.plugins.module_utils._store_backup import ERRORS, SECTION, StoreError, one_line
 from ansible_collections.runbook.ops.plugins.module_utils._writers import Writers, WritersError
 
@@ -93,6 +97,7 @@ class Restore:
             plan = self._kind.plan(backup, at.strftime(STAMP))
         self._actions += [f"restore {backup.name} beside {item['live']}" for item in plan["items"]]
         told: dict[str, Any] = {"backup": str(backup.path), "identity": backup.identity, "reason": self._reason}
+        told["taken_at"] = f"{backup.taken_at:%Y-%m-%dT%H:%M:%SZ}"
         told["lines"] = [*source_lines(backup, self._reason, at), *plan["lines"], *way_back_lines(backup)]
         if self._check_mode:
             self._entry = {**self._entry, **plan, **told}
@@ -123,9 +128,8 @@ class Restore:
         if not entry["open"] or stage not in ("prepared", "swapping", "swapped"):
             return False
         same = entry["asked"] == self._kind.asked()
-        # The latest of when it was begun: a backup that was made since changes nothing.
         if same and (
-            self._params["backup"] == LATEST or choose(self._params, self._kind.kind).identity == entry["identity"]
+            is_begun_with(self._params, entry) or choose(self._params, self._kind.kind).identity == entry["identity"]
         ):
             return True
         if stage in ("prepared", "swapping"):

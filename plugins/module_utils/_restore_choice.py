@@ -41,6 +41,22 @@ def choose(params: Mapping[str, Any], kind: str) -> Backup:
     return backup
 
 
+def is_begun_with(params: Mapping[str, Any], entry: Mapping[str, Any]) -> bool:
+    """Return whether the backup that ``entry`` began with is the latest that the options ask for.
+
+    It is the latest of when it was begun: one that was made since changes nothing.
+    """
+    if params["backup"] != LATEST:
+        return False
+    path, taken_at = Path(entry["backup"]), entry.get("taken_at")
+    limit = _moment(params["taken_before"])
+    if limit and not (taken_at and datetime.fromisoformat(taken_at.replace("Z", "+00:00")) < limit):
+        return False
+    if not params["directory"] or not params["set"]:
+        return True
+    return path.parent == Path(params["directory"]) and path.name.rpartition("_")[0] == params["set"]
+
+
 def _moment(text: str) -> datetime | None:
     """Return the moment that ``text`` names, in UTC where it names no zone.
 

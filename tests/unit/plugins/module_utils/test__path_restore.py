@@ -12,6 +12,7 @@ import pytest
 from ansible_collections.runbook.ops.plugins.module_utils import _path_restore
 from ansible_collections.runbook.ops.plugins.module_utils._backup_draft import Draft
 from ansible_collections.runbook.ops.plugins.module_utils._backup_proof import check, write_proof
+from ansible_collections.runbook.ops.plugins.module_utils._backup_set import SetError
 from ansible_collections.runbook.ops.plugins.module_utils._path_restore import Restore
 from ansible_collections.runbook.ops.plugins.module_utils._path_swap import make_item
 from ansible_collections.runbook.ops.plugins.module_utils._restore_choice import choose, refuse_unproven
@@ -323,6 +324,31 @@ def test_another_backup_is_not_prepared_over_one_that_is(run, tmp_path):
     assert not run("prepared")["changed"]  # the latest of when it was begun
     with pytest.raises(StoreError, match="prepared already: swap or revert it before"):
         run("prepared", backup=newer.name)
+
+
+@pytest.mark.parametrize("state", ["prepared", "swapped"])
+@pytest.mark.parametrize(
+    ("options", "same"),
+    [
+        ({"taken_before": "2026-11-02T00:00:00Z"}, True),
+        ({"taken_before": "2026-11-01T00:00:00Z"}, False),
+        ({"set": "other"}, False),
+        ({"directory": "/elsewhere"}, False),
+        ({"directory": None, "set": None}, True),
+    ],
+    ids=["from before then", "from after then", "of another set", "from elsewhere", "not said of what"],
+)
+def test_the_latest_of_something_else_is_not_what_is_prepared(run, tmp_path, state, options, same):
+    make_backup(tmp_path / "backups", day=2)
+    run("prepared", backup="app_20261101T000000Z")
+    if state == "swapped":
+        run("swapped")
+    make_backup(tmp_path / "backups", day=3)
+    if same:
+        assert not run("prepared", **options)["changed"]
+    else:
+        with pytest.raises((StoreError, SetError)):
+            run("prepared", **options)
 
 
 @pytest.mark.parametrize(
