@@ -91,14 +91,22 @@ WHERE {self._line("s")} IS DISTINCT FROM {self._line("t")} ORDER BY {order} LIMI
             f"WHERE t.tableoid = gone.{PART} AND t.ctid = gone.{PLACE};\n"
         )
 
-    def held_back(self, other: ForeignKey) -> str:
-        """Return the statement that counts rows of another table that would change with those that are deleted."""
+    def held_back(self, other: ForeignKey, merged: Merge | None = None) -> str:
+        """Return the statement that counts rows that would change with those that are deleted, though they are not meant.
+
+        :param merged: how the rows of the referring table are merged; None where they are not
+        """
         outside = self.catalog.find(other.table)
         same = " AND ".join(
             f"o.{quote_identifier(ours)} = gone.{quote_identifier(theirs)}"
             for ours, theirs in zip(other.columns, other.referenced)
         )
-        return f"{self._chain()}SELECT count(*) FROM {outside.only} o JOIN ({self._extra()}) gone ON {same};\n"  # noqa: S608  # it is quoted
+        meant = ""
+        if merged:
+            meant = (
+                f" WHERE NOT EXISTS (SELECT FROM p{merged.number} p WHERE p.{PART} = o.tableoid AND p.{PLACE} = o.ctid)"
+            )
+        return f"{self._chain()}SELECT count(*) FROM {outside.only} o JOIN ({self._extra()}) gone ON {same}{meant};\n"  # noqa: S608  # it is quoted
 
     def replace_different(self) -> str:
         fixed = {column.name for column in self.table.columns if column.always} | set(self.key)
@@ -246,14 +254,17 @@ def circular(ordered: Sequence[Merge]) -> list[tuple[Table, ForeignKey]]:
     ]
 
 
-def outside(ordered: Sequence[Merge]) -> list[tuple[Merge, ForeignKey]]:
-    """Return the references of other tables that would delete or change rows there when ours are deleted."""
+def outside(ordered: Sequence[Merge]) -> list[tuple[Merge, ForeignKey, Merge | None]]:
+    """Return the references that would delete or change rows that are not meant when ours are deleted.
+
+    With each stands how the rows of the referring table are merged. Of those too some may be somebody else's.
+    """
     places = {merge.table.name: merge for merge in ordered}
     return [
-        (places[key.references], key)
+        (places[key.references], key, places.get(key.table))
         for merge in ordered[:1]
         for key in merge.catalog.foreign_keys
-        if key.references in places and key.table not in places and key.on_delete in DESTROYING
+        if key.references in places and key.on_delete in DESTROYING
     ]
 
 

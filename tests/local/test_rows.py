@@ -309,6 +309,42 @@ def test_deleting_does_not_reach_rows_that_are_not_in_the_export(field: Field) -
     assert field.is_now("here") == before
 
 
+@pytest.mark.parametrize("action", ["CASCADE", "SET NULL", "SET DEFAULT"])
+@pytest.mark.parametrize("tables", [[], ["users", "Comments"]], ids=["all tables", "some"])
+def test_deleting_does_not_reach_rows_of_others_in_the_same_tables(
+    field: Field, action: str, tables: list[str]
+) -> None:
+    path = field.export()["export"]["path"]
+    field.cluster.sql(
+        f"""ALTER TABLE tenants DROP CONSTRAINT tenants_owner_id_fkey, ADD FOREIGN KEY (owner_id) REFERENCES users ON DELETE {action};
+        INSERT INTO users (tenant_id) VALUES (7);
+        INSERT INTO tenants (name, owner_id) SELECT 'of another', max(id) FROM users""",  # noqa: S608  # a word of this file
+        "here",
+    )
+    before = field.is_now("here")
+    with pytest.raises(RefusedError, match=r"1 rows of public.tenants would be changed or deleted"):
+        field.take(path, database="here", extra="delete", different="replace", tables=tables)
+    assert field.is_now("here") == before
+
+
+def test_deleting_reaches_rows_that_are_meant(field: Field) -> None:
+    field.cluster.sql(
+        """ALTER TABLE tenants DROP CONSTRAINT tenants_owner_id_fkey, ADD FOREIGN KEY (owner_id) REFERENCES users ON DELETE SET NULL;
+        ALTER TABLE log DROP CONSTRAINT log_tenant_id_fkey, ADD FOREIGN KEY (tenant_id) REFERENCES tenants ON DELETE CASCADE""",
+        "here",
+    )
+    whole = field.is_now("here")
+    path = field.export()["export"]["path"]
+    field.cluster.sql(
+        """ALTER TABLE users DISABLE TRIGGER USER; INSERT INTO users (id, tenant_id) VALUES (1000, 7);
+        ALTER TABLE users ENABLE TRIGGER USER; ALTER TABLE users ENABLE ALWAYS TRIGGER loud;
+        UPDATE tenants SET owner_id = 1000 WHERE id = 7""",
+        "here",
+    )
+    assert field.take(path, database="here", extra="delete", different="replace")["changed"]
+    assert field.is_now("here") == whole
+
+
 def test_who_writes_is_waited_for_but_not_for_ever(field: Field) -> None:
     path = field.export()["export"]["path"]
     argv = field.cluster.as_user(str(field.cluster.binaries / "psql"), *field.cluster.target("there"), "-qAtX")
