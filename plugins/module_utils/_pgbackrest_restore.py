@@ -44,6 +44,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest_server imp
 from ansible_collections.runbook.ops.plugins.module_utils._units import human_size
 
 OPEN = ("preparing", "prepared", "swapping", "swapped")
+UNDER_WAY = ("swapping", "swapped", "reverting")
 
 Entry = dict[str, Any]
 
@@ -88,19 +89,14 @@ class Restore:
                     f"nothing is recovered beside the cluster {self.program.stanza}: state prepared comes first"
                 )
             return ["exchange", "start"] if stage in ("prepared", "swapping") else []
+        drop = ["drop"] if stage in ("preparing", "prepared") else []
+        if self.params["state"] == "dropped":
+            return drop  # never what was put in place
         if self.params["state"] == "reverted":
-            if stage in ("preparing", "prepared"):
-                return ["drop"]
-            there = (
-                stage == "finished"
-                and seen.entry
-                and identify(seen.entry["item"]["before"]) == seen.entry["item"]["old_id"]
-            )
-            return ["back", "start the old one"] if there or stage in ("swapping", "swapped", "reverting") else []
+            back = stage in UNDER_WAY or self._can_go_back(seen.entry)
+            return [*drop, *(["back", "start the old one"] if back else [])]
         if stage in ("swapping", "reverting"):
-            raise PgBackRestError(
-                "the exchange was interrupted: finish it with state swapped, or go back with state reverted"
-            )
+            raise PgBackRestError(self._open_words(seen.entry or {}))
         finish = {"swapped": ["finish"], "preparing": ["drop"], "prepared": ["drop"]}.get(stage, [])
         return [*finish, *(["delete"] if seen.old else [])]
 
@@ -109,10 +105,8 @@ class Restore:
         entry = seen.entry or {}
         if self._is_further(entry, target):
             return []
-        if stage in ("swapping", "swapped", "reverting"):
-            raise PgBackRestError(
-                f"the restore to {entry['target']} is not finished: finish it with state pruned, or go back with state reverted"
-            )
+        if stage in UNDER_WAY:
+            raise PgBackRestError(self._open_words(entry))
         if (
             stage == "prepared"
             and entry["target"] == iso(target)
@@ -131,6 +125,32 @@ class Restore:
     def _is_further(self, entry: Mapping[str, Any], target: datetime) -> bool:
         """Return whether what was recovered to ``target`` is being put in place already."""
         return entry.get("stage") in ("swapping", "swapped") and entry["target"] == iso(target)
+
+    def _open_words(self, entry: Mapping[str, Any]) -> str:
+        """Return what is to be done first; the words in brackets are those of the role point_in_time."""
+        back = "state reverted (-e point_in_time_state=reverted)"
+        if entry["stage"] == "reverting":
+            return f"going back from the restore to {entry['target']} was interrupted: end it with {back}"
+        if entry["stage"] == "swapping":
+            again = f"state swapped (point_in_time_state=restored with the same moment, {entry['target']})"
+            return f"the exchange was interrupted: finish it with {again}, or go back with {back}"
+        finish = "state pruned (-e point_in_time_state=finished)"
+        return f"the restore to {entry['target']} is in place and not finished: finish it with {finish}, or go back with {back}"
+
+    def in_place(self, entry: Mapping[str, Any] | None) -> str | None:
+        """Return the moment that the live cluster was brought back to; None where it was not, or where that is not finished."""
+        placed = (entry or {}).get("placed")
+        if not entry or not placed or entry["stage"] in UNDER_WAY:
+            return None
+        live = identify(placed["item"]["live"])
+        return str(placed["target"]) if live is not None and live == placed["item"]["new_id"] else None
+
+    def _can_go_back(self, entry: Entry | None) -> bool:
+        """Return whether what was live before the last restore that was put in place is still kept."""
+        if not entry or self.in_place(entry) is None:
+            return False
+        before = identify(entry["placed"]["item"]["before"])
+        return before is not None and before == entry["placed"]["item"]["old_id"]
 
     def _refuse(self, seen: Seen, target: datetime) -> None:
         """Look for all that would make it fail half way.
@@ -230,6 +250,7 @@ class Restore:
             "item": item,
             "rows": {},
             "kept": kept,
+            "placed": (seen.entry or {}).get("placed"),  # the last one that was put in place
             "recovered_at": (seen.entry or {}).get("recovered_at"),  # when this was last seen to succeed
         }
         self.journal.write(entry)
@@ -310,9 +331,12 @@ class Restore:
         self.live.start(timeout_seconds=self.params["start_timeout_seconds"])
         item = entry["item"]
         reached("pgbackrest_restore:started")
-        self.journal.write({**entry, "stage": "swapped", "kept": self._kept(entry, item["before"])})
+        placed = {"target": entry["target"], "item": item}
+        self.journal.write({**entry, "stage": "swapped", "placed": placed, "kept": self._kept(entry, item["before"])})
 
     def _back(self, entry: Entry) -> None:
+        if entry["stage"] not in UNDER_WAY:  # others were recovered beside since
+            entry.update(entry["placed"])
         entry["stage"] = "reverting"
         self.journal.write(entry)
         stop(entry["item"]["new"])
@@ -321,9 +345,14 @@ class Restore:
         go_back(entry["item"])
 
     def _start_the_old_one(self, entry: Entry) -> None:
-        self.live.start(timeout_seconds=self.params["start_timeout_seconds"])
+        item, placed = entry["item"], entry.get("placed")
+        if identify(item["live"]) is not None:  # there may have been none before
+            self.live.start(timeout_seconds=self.params["start_timeout_seconds"])
         shutil.rmtree(self.beside(entry).run, ignore_errors=True)
-        self.journal.write({**entry, "stage": "reverted", "kept": self._kept(entry, entry["item"]["failed"])})
+        if placed and placed["item"]["new"] == item["new"]:
+            placed = None
+        kept = self._kept(entry, item["failed"])
+        self.journal.write({**entry, "stage": "reverted", "placed": placed, "kept": kept})
 
     def _finish(self, entry: Entry) -> None:
         entry["stage"] = "finished"
@@ -351,7 +380,9 @@ class Restore:
         entry = seen.entry or {}
         told = {"cluster": self.program.stanza, "data_directory": self.data, "running": bool(seen.server)}
         if self.params["state"] != "prepared" or self._is_further(entry, parse_target(self.params["target_time"])):
-            return {**told, "target_time": entry.get("target"), "backup": entry.get("backup")}
+            goes_back = self.params["state"] == "reverted" and self._can_go_back(seen.entry)
+            of = entry["placed"] if goes_back else entry
+            return {**told, "target_time": of.get("target"), "backup": of.get("backup")}
         target = parse_target(self.params["target_time"])
         stanza = seen.stanza or self.program.info()
         backup = self.backup(stanza, target)

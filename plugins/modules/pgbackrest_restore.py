@@ -34,12 +34,14 @@ options:
     description:
       - V(prepared) recovers the cluster to O(target_time) beside the live one.
       - V(swapped) stops both, keeps the live directory as C(<directory>.before-<time>), and starts the recovered cluster in its place.
-      - V(reverted) goes back. What was put in place is kept as C(<directory>.failed-<time>); what was only prepared is deleted.
+      - V(reverted) goes back. What was put in place last, finished or not, is kept as C(<directory>.failed-<time>); what was only
+        prepared is deleted. It does nothing where what was live before is not kept any more.
+      - V(dropped) deletes what was only prepared, and never touches what was put in place.
       - V(pruned) finishes the restore, deletes what was only prepared, and those directories that its journal names as kept and that are
         old enough.
     type: str
     required: true
-    choices: [prepared, swapped, reverted, pruned]
+    choices: [prepared, swapped, reverted, dropped, pruned]
   target_time:
     description: The moment, such as V(2026-02-05T08:59:00Z). What was committed until then is there, what was committed after it is not.
     type: str
@@ -109,7 +111,7 @@ EXAMPLES = r"""
   runbook.ops.pgbackrest_restore:
     stanza: main
     data_directory: /var/lib/postgresql/15/main
-    state: reverted
+    state: dropped
 """
 
 RETURN = r"""
@@ -120,6 +122,10 @@ actions:
   elements: str
 stage:
   description: How far the restore is, one of none, preparing, prepared, swapping, swapped, reverting, reverted, finished.
+  returned: success
+  type: str
+in_place:
+  description: The moment that the live cluster was brought back to by a restore that is finished, null where it was not.
   returned: success
   type: str
 plan:
@@ -171,7 +177,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._store_backup import S
 
 OPTIONS: dict[str, Any] = {
     **ARGUMENTS,
-    "state": {"type": "str", "required": True, "choices": ["prepared", "swapped", "reverted", "pruned"]},
+    "state": {"type": "str", "required": True, "choices": ["prepared", "swapped", "reverted", "dropped", "pruned"]},
     "target_time": {"type": "str"},
     "timeline": {"type": "int"},
     "data_directory": {"type": "path", "required": True},
@@ -203,6 +209,7 @@ def run(restore: Restore, params: dict[str, Any], *, check_mode: bool) -> dict[s
         "changed": bool(reported),
         "actions": done,
         "stage": entry.get("stage", "none"),
+        "in_place": restore.in_place(entry),
         "plan": plan,
         "lines": lines(plan, entry, done, restore.warnings),
         "rows": entry.get("rows", {}),

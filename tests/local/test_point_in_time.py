@@ -139,6 +139,29 @@ def test_it_is_put_in_place_and_taken_back(shop: Shop) -> None:
     assert shop.print() == shop.damaged
 
 
+def test_what_is_in_place_stays_when_others_are_thrown_away_and_goes_back_when_asked_for(shop: Shop) -> None:
+    shop.field.restore("prepared", target_time=shop.moment)
+    assert shop.field.restore("swapped")["in_place"] is None
+    assert not shop.field.restore("dropped")["changed"]
+    assert shop.print() == shop.rows
+    finished = shop.field.restore("pruned")
+    assert finished["in_place"] == shop.moment, finished
+    shop.field.run("pgbackrest_backup", type="diff")
+    time.sleep(1.1)
+    shop.sql("INSERT INTO orders VALUES (9999, 'since')", "shop")
+    written = shop.print()
+    beside = shop.field.restore("prepared", target_time=shop.field.now())
+    assert beside.get("in_place") == shop.moment, beside
+    assert shop.field.restore("dropped").get("stage") == "reverted"
+    assert shop.print() == written
+    look = shop.field.restore("reverted", plan_only=True)
+    assert look["plan"]["target_time"] == shop.moment
+    back = shop.field.restore("reverted")
+    assert (len(back["actions"]), back["in_place"]) == (2, None)
+    assert shop.print() == shop.damaged
+    assert shop.field.restore("reverted")["actions"] == []
+
+
 @pytest.mark.parametrize("point", POINTS)
 def test_killed_at_a_named_moment_the_next_run_ends_with_one_whole_cluster(shop: Shop, point: str) -> None:
     def steps(**more: Any) -> dict[str, Any]:
