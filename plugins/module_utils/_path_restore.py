@@ -75,7 +75,13 @@ class Restore:
             self._entry = {**self._entry, **(self._journal.read() or {})}
             before = self._entry["stage"]
             trouble = self._reopen()
-            getattr(self, f"_{self._params['state']}")()
+            closed = self._entry["closed"]
+            try:
+                getattr(self, f"_{self._params['state']}")()
+            except FAILED_RESTORE as exc:
+                if not closed or self._params["state"] == "swapped":
+                    raise
+                raise StoreError(f"{one_line(exc)}; {self._left_stopped()}") from exc
         # Where it does not start, another backup may be what it needs.
         if trouble and self._params["state"] != "prepared":
             raise StoreError(trouble)
@@ -156,6 +162,11 @@ class Restore:
             return one_line(exc)
         self._write(self._entry, entry["stage"])
         return ""
+
+    def _left_stopped(self) -> str:
+        names = ", ".join([self._kind.name, *(one["name"] for one in self._entry["writers"])])
+        way = "restored" if self._params["state"] == "reverted" else "reverted"
+        return f"still stopped by a run that was killed: {names}; restore_state={way} starts them"
 
     def _close(self) -> None:
         """Stop who uses it, then itself. It is in the journal before the first of them is stopped."""

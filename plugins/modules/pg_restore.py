@@ -233,6 +233,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._backup_set import Set
 from ansible_collections.runbook.ops.plugins.module_utils._codec import CodecError
 from ansible_collections.runbook.ops.plugins.module_utils._pg import PgError
 from ansible_collections.runbook.ops.plugins.module_utils._pg_restore import Options, Restore, Seen
+from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_downtime import named
 from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_entry import Source, write_time
 from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_journal import JournalError
 from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_plan import RestoreError, Step
@@ -292,12 +293,11 @@ def run(restore: Restore, params: dict[str, Any], *, check_mode: bool) -> dict[s
             source = choose(params, seen.entry) if params["state"] == "prepared" else None
             proven = newest_proven(params) if params["state"] == "pruned" else None
             steps = restore.plan(seen, source, proven)
-        except RestoreError:
-            if not check_mode:
-                restore.start_left(seen)
-            raise
-        if source and check_mode and steps:
-            prove_undamaged(source, all_of_it=False)
+            if source and check_mode and steps:
+                prove_undamaged(source, all_of_it=False)
+        except (RestoreError, SetError, ValueError, OSError) as exc:
+            said = [one_line(exc), left_stopped(restore, seen, params["state"], check_mode=check_mode)]
+            raise RestoreError("; ".join(filter(None, said))) from exc
         told = tell(restore, params, seen, source, steps)
         if steps and not check_mode:
             restore.apply(steps, seen, source)
@@ -317,6 +317,21 @@ def run(restore: Restore, params: dict[str, Any], *, check_mode: bool) -> dict[s
         "canaries": restore.canaries,
         "changes": changes(reported, params["database"], restore.seconds, accepted=accepted, writers=told["writers"]),
     }
+
+
+def left_stopped(restore: Restore, seen: Seen, state: str, *, check_mode: bool) -> str:
+    """Start the writers that a killed run has left stopped, where what is asked for is refused; return what to say of them."""
+    names = ", ".join(one["name"] for one in named(seen.entry))
+    if not names:
+        return ""
+    if check_mode:
+        way = "restored" if state == "reverted" else "reverted"
+        return f"still stopped by a run that was killed: {names}; restore_state={way} starts them"
+    try:
+        restore.start_left(seen)
+    except (RestoreError, JournalError) as exc:
+        return one_line(exc)
+    return f"what a run that was killed had stopped was started: {names}"
 
 
 def tell(

@@ -312,6 +312,20 @@ def test_after_a_kill_in_the_exchange_the_same_states_again_bring_it_to_its_end(
     assert kind.live.read_text() == "new" and kind.calls[-2:] == ["start api", "confirm api"]
 
 
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_a_run_that_is_refused_names_what_is_still_stopped(run, tmp_path, check_mode):
+    run("prepared")
+    cut_off(tmp_path, "swapping", closed=True, writers=[API])
+    newer = make_backup(tmp_path / "backups", day=3)
+    with pytest.raises(
+        StoreError, match=r"prepared already.*; still stopped .* app, api; restore_state=reverted starts"
+    ):
+        run("prepared", backup=newer.name, check_mode=check_mode)
+    cut_off(tmp_path, "swapping", closed=False)
+    with pytest.raises(StoreError, match=r"before another one$"):
+        run("prepared", backup=newer.name, check_mode=check_mode)
+
+
 def test_nothing_can_be_put_in_place_that_was_not_prepared(run):
     with pytest.raises(StoreError, match="run with state prepared first"):
         run("swapped")
