@@ -183,7 +183,9 @@ class Restore:
         """Start it, then who uses it. With what was restored each of them has to work; with what was live before each is started."""
         found = self._entry["writers"]
         if restored:
-            self._kind.open(self._entry, restored=True)
+            # Whoever goes on after a kill finds what has been written since as well: it is proven once.
+            self._kind.open(self._entry, restored=not self._entry.get("served"))
+            self._write({**self._entry, "served": True}, self._entry["stage"])
             self._writers.start(found, self._params["wait_timeout_seconds"])
             self._served_at = self._clock()
             if found:
@@ -303,8 +305,9 @@ class Restore:
         self._entry["seconds"][what] = round(self._clock() - began, 3)
 
     def _write(self, entry: Mapping[str, Any], stage: str) -> None:
-        self._entry = {**entry, "stage": stage}
-        self._journal.write(self._entry)
+        written = {**entry, "stage": stage}
+        self._journal.write(written)
+        self._entry = written  # what is not in the journal was not begun
         reached(f"path_restore:{stage}")
 
     def _result(self, before: str) -> dict[str, Any]:

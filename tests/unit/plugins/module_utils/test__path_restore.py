@@ -15,6 +15,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._backup_proof import c
 from ansible_collections.runbook.ops.plugins.module_utils._backup_set import SetError
 from ansible_collections.runbook.ops.plugins.module_utils._path_restore import Restore
 from ansible_collections.runbook.ops.plugins.module_utils._path_swap import make_item
+from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_journal import Journal, JournalError
 from ansible_collections.runbook.ops.plugins.module_utils._restore_choice import choose, refuse_unproven
 from ansible_collections.runbook.ops.plugins.module_utils._store_backup import StoreError
 from ansible_collections.runbook.ops.plugins.module_utils._writers import WritersError
@@ -324,6 +325,37 @@ def test_a_run_that_is_refused_names_what_is_still_stopped(run, tmp_path, check_
     cut_off(tmp_path, "swapping", closed=False)
     with pytest.raises(StoreError, match=r"before another one$"):
         run("prepared", backup=newer.name, check_mode=check_mode)
+
+
+def test_what_has_served_is_not_held_against_its_backup_once_more(run, kind, monkeypatch):
+    run("prepared")
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(run.writers, "start", lambda *_arguments: (_ for _ in ()).throw(KeyboardInterrupt))
+        run("swapped", services=[API])
+    assert kind.calls[-1] == "open restored"
+    assert run("swapped", services=[API])["stage"] == "swapped"
+    assert kind.calls[-3:] == ["open", "start api", "confirm api"] and kind.live.read_text() == "new"
+    for state in ("reverted", "prepared", "swapped"):
+        run(state)
+    assert kind.calls[-1] == "open restored"
+
+
+@pytest.mark.parametrize("stage", ["prepared", "swapping"])
+def test_where_the_journal_cannot_be_written_what_was_stopped_is_started(run, kind, monkeypatch, stage):
+    run("prepared")
+    kind.calls = []
+    write = Journal.write
+
+    def full(journal, entry):
+        if entry["stage"] == stage:
+            raise JournalError("no space left")
+        write(journal, entry)
+
+    monkeypatch.setattr(Journal, "write", full)
+    with pytest.raises(StoreError, match="no space left"):
+        run("swapped", services=[API])
+    assert kind.live.read_text() == "old"
+    assert kind.calls == (["open"] if stage == "prepared" else ["stop api", "close", "open", "start api"])
 
 
 def test_nothing_can_be_put_in_place_that_was_not_prepared(run):
