@@ -32,6 +32,8 @@ ARGUMENTS: dict[str, Any] = {
 PSQL = ("-X", "-w", "-qAt", "-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=verbose")
 REPORTED = re.compile(r"^(?:psql:[^:]*:\d+: )?(?:ERROR|FATAL|PANIC):\s+(?:([0-9A-Z]{5}): )?(.*)$", re.MULTILINE)
 DETAIL = re.compile(r"^(?:DETAIL|HINT):\s+(.*)$", re.MULTILINE)
+DATA = "22"  # the class of errors that quote a value
+VALUE = re.compile(r': ".*$|(?<=^value) ".*"(?= is )')
 
 LOCK_NOT_AVAILABLE, CANCELED, DEADLOCK, DISK_FULL = "55P03", "57014", "40P01", "53100"
 # What to do next, by the code of the error: https://www.postgresql.org/docs/current/errcodes-appendix.html
@@ -103,11 +105,16 @@ def conninfo(parts: Mapping[str, str | int | None]) -> str:
     return " ".join(f"{key}={quote(value)}" for key, value in parts.items() if value not in (None, ""))
 
 
-def explain(stderr: str, database: str) -> PgError:
-    """Return what psql printed as one line that says what to do."""
+def explain(stderr: str, database: str, *, detail: bool = True) -> PgError:
+    """Return what psql printed as one line that says what to do.
+
+    :param detail: whether values of rows may be told, which stand in the server's details
+    """
     found = REPORTED.search(stderr)
     if found and found[1]:
-        words = [found[2].strip(), *[line.strip() for line in DETAIL.findall(stderr)[:1]]]
+        words = [found[2].strip(), *[line.strip() for line in DETAIL.findall(stderr)[:1] if detail]]
+        if not detail and found[1].startswith(DATA):
+            words = [VALUE.sub("", words[0])]
         remedy = REMEDIES.get(found[1])
         return PgError("; ".join([*words, *([remedy] if remedy else [])]), code=found[1])
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]

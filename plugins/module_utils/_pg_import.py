@@ -78,7 +78,9 @@ ARGUMENTS: dict[str, Any] = {
 
 
 class RowsSession(PgSession):
-    """A session that rows can be sent into."""
+    """A session that rows can be sent into. Its errors go into logs and records: no value of a row is told there."""
+
+    tells_detail = False
 
     def __enter__(self) -> RowsSession:
         super().__enter__()

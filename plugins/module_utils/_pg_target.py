@@ -203,6 +203,8 @@ class PgTarget:
 class PgSession:
     """One open session. It ends with ``with``, and by the kernel's hand with the thread that opened it."""
 
+    tells_detail = True  # whether an error may tell values of rows
+
     def __init__(self, target: PgTarget, database: str) -> None:
         self._target, self._database = target, database
         self._process: subprocess.Popen[bytes] | None = None
@@ -255,7 +257,7 @@ class PgSession:
             if line == end:
                 return lines
             lines.append(line)
-        raise explain("\n".join(lines), self._database)
+        raise explain("\n".join(lines), self._database, detail=self.tells_detail)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -284,6 +284,8 @@ def test_it_is_all_or_nothing(field: Field, case: str) -> None:
     with pytest.raises(RowsError, match=words) as refused:
         field.take(path, **options)
     assert "\n" not in str(refused.value)
+    assert "user6@" not in str(refused.value)  # no value of a row is told
+    assert "Failing row" not in str(refused.value)
     assert before == field.cluster.sql(
         "SELECT (SELECT count(*) FROM tenants), (SELECT count(*) FROM users), (SELECT count(*) FROM log)", "there"
     )

@@ -116,6 +116,39 @@ def test_what_psql_printed_becomes_one_line_that_says_what_to_do(stderr, code, m
     assert "\n" not in str(error)
 
 
+@pytest.mark.parametrize(
+    ("stderr", "line"),
+    [
+        pytest.param(
+            'ERROR:  23514: new row for relation "users" violates check constraint "c"\n'
+            "DETAIL:  Failing row contains (1, me@example.com, $2b$10$hash).\n",
+            'new row for relation "users" violates check constraint "c"',
+            id="a row in the detail",
+        ),
+        pytest.param(
+            'psql:<stdin>:4: ERROR:  22P02: invalid input syntax for type uuid: "me@example.com"\n',
+            "invalid input syntax for type uuid",
+            id="a value at the end of the words",
+        ),
+        pytest.param(
+            'ERROR:  22003: value "4711471147" is out of range for type integer\n',
+            "value is out of range for type integer",
+            id="a value in the middle",
+        ),
+        pytest.param(
+            'ERROR:  22P04: missing data for column "note"\n', 'missing data for column "note"', id="only a name"
+        ),
+        pytest.param(
+            "ERROR:  55P03: canceling statement due to lock timeout\n",
+            "canceling statement due to lock timeout; another session holds a lock on it: try again later, or raise lock_timeout_seconds",
+            id="what to do is still said",
+        ),
+    ],
+)
+def test_without_detail_no_value_of_a_row_is_told(stderr, line):
+    assert str(explain(stderr, "shop", detail=False)) == line
+
+
 def test_a_connection_that_was_refused_counts_as_lost_even_where_it_says_fatal():
     stderr = 'psql: error: connection to server on socket "/x" failed: FATAL:  the database system is shutting down\n'
     assert explain(stderr, "shop").code == "08000"
