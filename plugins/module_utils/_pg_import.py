@@ -75,6 +75,7 @@ ARGUMENTS: dict[str, Any] = {
     "timeout_seconds": {"type": "int", "default": 3600},
     "lock_timeout_seconds": {"type": "int", "default": 10},
 }
+GRACE_SECONDS = 60.0  # for a server to end a statement by itself
 
 
 class RowsSession(PgSession):
@@ -172,7 +173,8 @@ class Import:
 
         :raises RowsError: somebody does.
         """
-        # Our own limits hold, whatever the server or the database has for others.
+        # Our own limits hold, whatever the server or the database has for others. That of the server comes first.
+        session.answer_seconds = self.params["timeout_seconds"] + GRACE_SECONDS
         session(f"{EXACT}SET statement_timeout = {self.params['timeout_seconds'] * 1000};")
         session(f"SET lock_timeout = {self.params['lock_timeout_seconds'] * 1000};")
         session(f"SET idle_in_transaction_session_timeout = {self.params['timeout_seconds'] * 1000};")

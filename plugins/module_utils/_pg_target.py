@@ -37,14 +37,15 @@ KEEPALIVES = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_coun
 # A limit of the server's own does not help where the server itself hangs: each program has one of ours as well.
 PATIENCE = 3  # times the limit of one statement, for all of them
 LONGEST_SECONDS = 6 * 3600.0  # where a statement has no limit
-ANSWER_SECONDS = 600.0  # for an open session
+ANSWER_SECONDS = 600.0  # for an open session, where nothing else is said
 HANGS = "the server or the way to it hangs: look at its log, then run this again"
 SAID = re.compile(r"^(?:pg_\w+|psql):(?:[^:]*:\d+:)? (?:error|fatal|detail|warning|hint): ", re.MULTILINE)
 # Of a table that a dump could not read: the command says less than the reason before it.
-# A command may go on for lines, and may hold a secret.
+# A command may go on for lines, and may hold a secret; so may details that quote a row.
 NOISE = re.compile(
     r"^(?:pg_\w+: (?:while |from TOC entry ).*$"
-    r"|(?:pg_\w+: )?(?:detail: )?(?:Command was|The command was|Query was|query was): .*(?:\n(?!pg_\w+: ).*)*)",
+    r"|(?:pg_\w+: )?(?:detail: )?(?:Command was|The command was|Query was|query was): .*(?:\n(?!pg_\w+: ).*)*"
+    r"|(?:DETAIL:  (?:Failing row|Key \()|CONTEXT:  ).*(?:\n(?!pg_\w+: ).*)*)",
     re.MULTILINE,
 )
 
@@ -204,6 +205,7 @@ class PgSession:
     """One open session. It ends with ``with``, and by the kernel's hand with the thread that opened it."""
 
     tells_detail = True  # whether an error may tell values of rows
+    answer_seconds = ANSWER_SECONDS  # for what one call asks
 
     def __init__(self, target: PgTarget, database: str) -> None:
         self._target, self._database = target, database
@@ -219,11 +221,13 @@ class PgSession:
         self(Session(self._target.application, statement_timeout=0).prelude())
         return self
 
-    def __call__(self, sql: str, *, limit_seconds: float = ANSWER_SECONDS) -> list[str]:
+    def __call__(self, sql: str, *, limit_seconds: float | None = None) -> list[str]:
         """Return the lines that ``sql`` prints.
 
+        :param limit_seconds: for the answer; without it ``answer_seconds``
         :raises PgError: no connection, no answer in time, or a statement failed; the session has ended then.
         """
+        limit_seconds = self.answer_seconds if limit_seconds is None else limit_seconds
         expired = threading.Event()
         timer = threading.Timer(limit_seconds, self._expire, [expired])
         timer.daemon = True

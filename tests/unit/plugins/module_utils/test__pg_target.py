@@ -115,6 +115,22 @@ def test_dumps_keep_the_encoding_of_their_database():
             'pg_dump failed on database shop: could not execute query: ERROR:  user mapping for "app" failed',
             id="a command with a secret in it",
         ),
+        pytest.param(
+            'pg_restore: error: COPY failed for table "users": ERROR:  duplicate key value violates unique constraint "u"\n'
+            "DETAIL:  Key (email)=(me@example.com\nand more) already exists.\n"
+            "CONTEXT:  COPY users, line 3\n"
+            "pg_restore: error: could not go on\n",
+            'pg_dump failed on database shop: COPY failed for table "users": ERROR:  duplicate key value violates unique constraint "u"; '
+            "could not go on",
+            id="a value of a row in the details",
+        ),
+        pytest.param(
+            'pg_restore: error: could not execute query: ERROR:  extension "x" is not available\n'
+            'DETAIL:  Could not open extension control file "x.control".\n',
+            'pg_dump failed on database shop: could not execute query: ERROR:  extension "x" is not available; '
+            'DETAIL:  Could not open extension control file "x.control"',
+            id="details without a row",
+        ),
         pytest.param("", "pg_dump failed (1)", id="nothing"),
     ],
 )
@@ -138,6 +154,15 @@ def test_a_server_that_hangs_does_not_hang_us(hanging):
         PgError, match=r"^psql did not end within 0\.3 s: the server or the way to it hangs: look at its log"
     ):
         hanging.sql("shop", "SELECT 1;", timeout_seconds=0.1)
+
+
+def test_an_open_session_has_the_limit_that_it_is_given(hanging):
+    session = _pg_target.PgSession(hanging, "shop")
+    session._process = _pg_target.spawn(hanging.stage(), stdin=-1, stdout=-1, stderr=-2)
+    session.answer_seconds = 0.2
+    with pytest.raises(PgError, match=r"^psql did not answer within 0\.2 s"):
+        session("SELECT 1;")
+    session.__exit__(None, None, None)
 
 
 def test_an_open_session_that_hangs_is_ended(hanging):
