@@ -12,12 +12,16 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.runbook.ops.plugins.module_utils._failpoint import reached
+from ansible_collections.runbook.ops.plugins.module_utils._pg import PgError
 from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_exchange import Exchange
+from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_journal import JournalError
 from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_plan import RestoreError
 from ansible_collections.runbook.ops.plugins.module_utils._writers import WritersError
 
 if TYPE_CHECKING:
     from ansible_collections.runbook.ops.plugins.module_utils._pg_restore import Restore, Seen
+
+FAILED = (WritersError, RestoreError, JournalError, PgError)
 
 
 class Downtime:
@@ -48,7 +52,7 @@ class Downtime:
             act(entry)
         except BaseException as exc:
             wrong = self._start_all()
-            if isinstance(exc, (RestoreError, WritersError)):
+            if isinstance(exc, FAILED):
                 told = "; ".join([str(exc), "the writers were started again" if not wrong else "", *wrong])
                 raise RestoreError(told.replace("; ;", ";")) from exc
             raise
@@ -83,30 +87,33 @@ class Downtime:
 
     def _go_back(self) -> str:
         """Put back what was live before, with its writers; return what came of it."""
-        seen = self.run.observe()
-        entry = seen.entry
-        if entry is None or entry["before"] is None or entry["stage"] != "swapped":
-            return "there is nothing to go back to: " + (
-                "; ".join(self._start_all()) or "the writers were left running"
-            )
         try:
+            seen = self.run.observe()
+            entry = seen.entry
+            if entry is None or entry["before"] is None or entry["stage"] != "swapped":
+                return "there is nothing to go back to: " + (
+                    "; ".join(self._start_all()) or "the writers were left running"
+                )
             self.run.writers.stop(self.writers)
             Exchange(self.run, seen).swap_back(entry)
-        except (WritersError, RestoreError) as exc:
+        except FAILED as exc:
             wrong = self._start_all()
             return "; ".join([f"it was not put back ({exc}): run this again with state reverted", *wrong])
         reached("pg_restore:put_back")
         try:
             self.run.writers.start(self.writers, self.patience)
-        except WritersError as exc:
+            self._done()
+        except (WritersError, JournalError) as exc:
             return f"the one before was put back, and yet: {exc}"
-        self._done()
         return "the one before was put back, and its writers run again"
 
     def _start_all(self) -> list[str]:
-        wrong = self.run.writers.start_all(self.writers)
+        wrong: list[str] = self.run.writers.start_all(self.writers)
         if not wrong:
-            self._done()
+            try:
+                self._done()
+            except JournalError as exc:
+                return [str(exc)]
         return wrong
 
     def _done(self) -> None:
