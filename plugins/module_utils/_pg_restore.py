@@ -25,7 +25,13 @@ from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_downtime i
 from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_entry import Source, settle, write_time
 from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_exchange import act
 from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_journal import Journal
-from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_plan import Keep, Step, plan
+from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_plan import (
+    EXCHANGES,
+    Keep,
+    RestoreError,
+    Step,
+    plan,
+)
 from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_terms import refuse
 from ansible_collections.runbook.ops.plugins.module_utils._pg_target import PgTarget
 from ansible_collections.runbook.ops.plugins.module_utils._writers import Writers
@@ -87,6 +93,7 @@ class Restore:
         self.journal = Journal(options.journal_directory, options.database, self.server["system_identifier"])
         self.seconds: dict[str, float] = {}
         self.canaries: dict[str, float] = {}
+        self.troubles: list[str] = []  # that did not keep it from what was asked for
 
     def observe(self) -> Seen:
         """Return what there is.
@@ -152,16 +159,25 @@ class Restore:
                 self._drop(step, entry)
             elif step.action == "restore" and source is not None:
                 Beside(self, source, seen).make(entry)
-            elif entry is not None and step.action in ("swap", "swap_back", "put_back"):
+            elif entry is not None and step.action in EXCHANGES:
                 Downtime(self, seen).exchange(step.action, entry)
             elif entry is not None and step.action == "start":
-                Downtime(self, seen).finish(judge=self.options.state == "swapped")
-                entry["writers"] = None
+                self._start(seen, entry)
             elif entry is not None:
                 reached("pg_restore:closed")
                 entry.update(open=False, at={**entry["at"], "closed": write_time(self.now())})
                 self.journal.write(entry)
             self.seconds[step.action] = round(time.monotonic() - began, 3)
+
+    def _start(self, seen: Seen, entry: dict[str, Any]) -> None:
+        try:
+            Downtime(self, seen).finish(judge=self.options.state == "swapped")
+        except RestoreError as exc:
+            if self.options.state != "prepared":
+                raise
+            self.troubles.append(str(exc))  # they may need what is to be restored: the exchange starts them on that
+        else:
+            entry["writers"] = None
 
     def start_left(self, seen: Seen) -> None:
         """Start the writers that a killed run has left stopped, where nothing else can be done."""

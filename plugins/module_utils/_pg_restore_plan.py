@@ -17,6 +17,8 @@ from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_entry impo
     parse_time,
 )
 
+EXCHANGES = ("swap", "swap_back", "put_back")  # these stop the writers and start them
+
 
 class RestoreError(Exception):
     """A restore that cannot be done, or did not succeed; the message is one line that says what to do."""
@@ -64,7 +66,7 @@ def plan(
         steps = _reverted(entry, stage, names)
     else:
         steps = _pruned(entry, names, now, keep)
-    if entry and entry.get("writers") and not any(step.action in ("swap", "swap_back") for step in steps):
+    if entry and entry.get("writers") and not any(step.action in EXCHANGES for step in steps):
         stopped = ", ".join(one["name"] for one in entry["writers"])
         steps.insert(0, Step("start", stopped, "", "stopped by a run that was killed"))
     return steps

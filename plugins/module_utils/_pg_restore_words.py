@@ -16,7 +16,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_entry impo
     parse_time,
     write_time,
 )
-from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_plan import Step
+from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_plan import EXCHANGES, Step
 from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_terms import (
     different_rows,
     estimate,
@@ -34,7 +34,6 @@ DONE = {
     "start": "started",
     "close": "finished",
 }
-EXCHANGES = ("swap", "swap_back", "put_back")
 
 
 def describe(

@@ -304,7 +304,8 @@ def run(restore: Restore, params: dict[str, Any], *, check_mode: bool) -> dict[s
             seen = restore.observe()
     entry = seen.entry
     accepted = params["accept_unproven"] if source and not source.drill else ""
-    reported = [] if params["plan_only"] else steps
+    done = [step for step in steps if step.action != "start" or not restore.troubles]
+    reported = [] if params["plan_only"] else done
     return {
         **told,
         "changed": bool(reported),
@@ -385,6 +386,8 @@ def main() -> None:
         target = PgTarget.from_params(params, application=application(params["database"]))
         restore = Restore(target, options, writers=Writers(module))
         result = run(restore, params, check_mode=module.check_mode or params["plan_only"])
+        for trouble in restore.troubles:
+            module.warn(trouble)
     except ERRORS as exc:
         module.fail_json(msg=one_line(exc), changed=False, actions=[])
     module.exit_json(**result)

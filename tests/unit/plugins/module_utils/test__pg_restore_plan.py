@@ -238,6 +238,9 @@ def test_what_was_live_stays_until_a_backup_taken_since_is_proven() -> None:
         pytest.param("reverted", SWAPPED, [f"swap_back {BEFORE}"], id="after the exchange, and back"),
         pytest.param("reverted", BESIDE, ["start api, worker", f"drop {RESTORED}"], id="before the exchange, and back"),
         pytest.param("pruned", SWAPPED, ["start api, worker", "close shop", f"drop {BEFORE}"], id="finished"),
+        pytest.param(
+            "reverted", HALF_BY_HAND, [f"put_back {BEFORE}"], id="half gone back by hand: they need the database"
+        ),
     ],
 )
 def test_writers_that_a_killed_run_has_stopped_are_started_by_the_next_one(
