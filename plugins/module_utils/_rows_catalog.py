@@ -131,6 +131,8 @@ SELECT json_build_object(
             AND p.refobjsubid = a.attnum AND p.deptype IN ('a', 'i'))
         JOIN pg_class s ON s.relkind = 'S' AND s.oid = CASE p.classid WHEN 'pg_attrdef'::regclass THEN p.refobjid ELSE p.objid END
         JOIN pg_namespace sn ON sn.oid = s.relnamespace
+        JOIN pg_type y ON y.oid = a.atttypid AND coalesce(nullif(y.typbasetype, 0), y.oid)
+          IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'numeric'::regtype)
         WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)
       ) ORDER BY {FULL_NAME}), '[]')
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace

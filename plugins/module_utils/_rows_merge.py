@@ -132,7 +132,7 @@ WHERE {self._line("s")} IS DISTINCT FROM {self._line("t")} ORDER BY {order} LIMI
         return "".join(
             f"SELECT setval({quote_literal(_full(schema, name))}::regclass, top) FROM "  # noqa: S608  # it is quoted
             f"(SELECT max({quote_identifier(column)})::bigint AS top FROM {self.table.only}) found "
-            f"WHERE top > (SELECT last_value FROM {_full(schema, name)}) AND top > 0;\n"
+            f"WHERE top > 0 AND top >= (SELECT last_value + is_called::int FROM {_full(schema, name)});\n"
             for column, schema, name in self.table.sequences
         )
 

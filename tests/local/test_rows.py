@@ -181,6 +181,35 @@ def test_new_rows_get_numbers_that_nobody_has(field: Field) -> None:
     assert (tenant, user) == (8, 1 + int(field.cluster.sql(f"SELECT max(id) FROM users WHERE id <> {user}", "there")))  # noqa: S608
 
 
+@pytest.mark.parametrize("last", ["NULL", "max"], ids=["never used", "set to the highest number, which is not taken"])
+def test_a_sequence_that_stands_on_a_number_moves_behind_it(field: Field, last: str) -> None:
+    field.cluster.sql(
+        "CREATE TABLE one (id serial PRIMARY KEY, ref text DEFAULT 'R' || nextval('one_id_seq')); INSERT INTO one DEFAULT VALUES",
+        "here",
+    )
+    path = field.export(tables=["one"])["export"]["path"]
+    top = field.cluster.sql("SELECT max(id) FROM one", "here")
+    field.cluster.sql(
+        "CREATE TABLE one (id serial PRIMARY KEY, ref text DEFAULT 'R' || nextval('one_id_seq'))", "there"
+    )
+    if last == "max":
+        field.cluster.sql(f"SELECT setval('one_id_seq', {top}, false)", "there")
+    field.take(path)
+    assert int(field.cluster.sql("SELECT nextval('one_id_seq')", "there")) == int(top) + 1
+
+
+def test_one_of_a_domain_moves_too(field: Field) -> None:
+    for name in ("here", "there"):
+        field.cluster.sql(
+            "CREATE DOMAIN number AS bigint; CREATE SEQUENCE numbers; "
+            "CREATE TABLE one (id number DEFAULT nextval('numbers') PRIMARY KEY)",
+            name,
+        )
+    field.cluster.sql("INSERT INTO one VALUES (41)", "here")
+    field.take(field.export(tables=["one"])["export"]["path"])
+    assert field.cluster.sql("SELECT nextval('numbers')", "there") == "42"
+
+
 def test_the_way_back_leads_back(field: Field) -> None:
     path = field.export()["export"]["path"]
     for database in ("there", "here"):
