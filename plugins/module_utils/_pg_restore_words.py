@@ -126,10 +126,16 @@ def lines(plan: Mapping[str, Any], steps: Sequence[Step], writers: Sequence[str]
 
 
 def stays(
-    entry: Mapping[str, Any] | None, database: str, *, keep_days: float, now: datetime, steps: Sequence[Step]
+    entry: Mapping[str, Any] | None,
+    database: str,
+    *,
+    keep_days: float,
+    proof_needed: bool,
+    now: datetime,
+    steps: Sequence[Step],
 ) -> list[str]:
     """Return what is kept beside the live database once ``steps`` are done, and until when."""
-    proof = " and a backup taken since has passed a test restore"
+    proof = " and a backup taken since has passed a test restore" if proof_needed else ", by age alone"
     dropped = {step.oid for step in steps if step.action == "drop"}
     said = []
     for one in entry["kept"] if entry else ():

@@ -354,7 +354,14 @@ def tell(
         reason=params["accept_unproven"],
         now=restore.now(),
     )
-    plan["stays"] = stays(seen.entry, params["database"], keep_days=params["keep_days"], now=restore.now(), steps=steps)
+    plan["stays"] = stays(
+        seen.entry,
+        params["database"],
+        keep_days=params["keep_days"],
+        proof_needed=restore.options.proof_needed,
+        now=restore.now(),
+        steps=steps,
+    )
     writers = [one["name"] for one in seen.writers]
     said = lines(plan, steps, writers)
     done = [line.partition(" ")[2].strip() for line in said if line.startswith("step ") and steps]

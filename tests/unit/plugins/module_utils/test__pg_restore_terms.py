@@ -11,7 +11,7 @@ import pytest
 from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_entry import Source
 from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_plan import RestoreError, Step
 from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_terms import different_rows, estimate, refuse
-from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_words import changes, describe, lines
+from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_words import changes, describe, lines, stays
 
 CONTENT = {
     "server_version_num": 150014,
@@ -171,3 +171,25 @@ def test_why_an_unproven_backup_was_accepted_stands_in_the_record() -> None:
     (change,) = changes([Step("restore", "", "", "from x.sql")], "shop", {"restore": 1.0}, accepted="the only one")
     assert change["reason"] == "from x.sql, not proven, accepted because: the only one"
     assert change["thing"] == "shop"
+
+
+@pytest.mark.parametrize(
+    ("proof_needed", "until"),
+    [
+        (True, "2026-02-08T03:00:00Z and a backup taken since has passed a test restore"),
+        (False, "2026-02-08T03:00:00Z, by age alone"),
+    ],
+)
+def test_a_proof_is_promised_only_where_it_is_asked_for(proof_needed: bool, until: str) -> None:
+    kept = {"oid": "1", "name": "shop_before_1", "why": "live until the restore", "since": "2026-02-01T03:00:00Z"}
+    failed = {**kept, "oid": "2", "name": "shop_failed_1", "why": "restored, and reverted"}
+    said = stays(
+        {"kept": [kept, failed]},
+        "shop",
+        keep_days=7,
+        proof_needed=proof_needed,
+        now=datetime(2026, 2, 1, 3, tzinfo=timezone.utc),
+        steps=[Step("swap", "shop_restored_2", "3", "")],
+    )
+    assert said[0].endswith(f"until {until}") and said[2].endswith(f"until {until}")
+    assert said[1].endswith("until 2026-02-08T03:00:00Z")
