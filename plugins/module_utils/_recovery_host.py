@@ -35,6 +35,11 @@ STORES = (
     ),
     *("/var/lib/nginx", "/var/log/nginx", "/etc/nginx", "/usr/local/lib/node_modules", "/root/.pm2"),
 )
+# What is in here is somebody's, as a rule; none of it comes back by a recovery of this collection.
+OTHERS = (
+    *("/var/lib/mysql", "/var/lib/mongodb", "/var/lib/redis"),
+    *("/var/lib/containers/storage", "/var/lib/lxc", "/var/lib/libvirt/images"),
+)
 LOCK_SECONDS = 300
 FIRST_OWN_OID = 16384  # databases below it belong to PostgreSQL itself
 
@@ -81,15 +86,27 @@ def evidence(paths: Iterable[str], *, root: Path = Path("/"), own: Path = Path(K
     if kept.is_dir():
         others = [one for one in sorted(kept.iterdir()) if Path(KEPT) / one.name != own and not _is_of_recoveries(one)]
         found += [f"{KEPT}/{one.name} is there" for one in others]
-    for cluster in sorted(_below(root, "/var/lib/postgresql").glob("*/*/base")):
-        if any(one.name.isdigit() and int(one.name) >= FIRST_OWN_OID for one in cluster.iterdir()):
-            found.append(f"/{cluster.parent.relative_to(root)} holds databases")
+    found += [f"{cluster} holds databases" for cluster in clusters_with_data(root)]
+    found += [f"{path} is not empty" for path in OTHERS if path not in paths and _is_used(_below(root, path))]
+    sites = sorted(_below(root, "/etc/nginx/sites-enabled").glob("*"))
+    found += [f"/{one.relative_to(root)} is there" for one in sites if one.name != "default"]
+    units = sorted(_below(root, "/etc/systemd/system").glob("*.service"))
+    found += [f"/{one.relative_to(root)} is there" for one in units if one.is_file() and not one.is_symlink()]
     for home in (*sorted(_below(root, "/home").glob("*/.pm2")), _below(root, "/root/.pm2")):
         if home.exists():
             found.append(f"/{home.relative_to(root)} is there")
     if any(_below(root, "/var/lib/docker/containers").glob("*")):
         found.append("Docker has containers")
     return found
+
+
+def clusters_with_data(root: Path = Path("/")) -> list[str]:
+    """Return the directories of PostgreSQL's clusters that hold databases of somebody."""
+    return [
+        f"/{base.parent.relative_to(root)}"
+        for base in sorted(_below(root, "/var/lib/postgresql").glob("*/*/base"))
+        if any(one.name.isdigit() and int(one.name) >= FIRST_OWN_OID for one in base.iterdir())
+    ]
 
 
 def _is_of_recoveries(kept: Path) -> bool:
@@ -125,6 +142,7 @@ class Cleaner:
         """
         self._stop()
         self._drop_databases()
+        self._stop_stores()
         self._remove_paths()
         self._remove_accounts(self._journal["accounts"])
         self._forget_names()
@@ -135,7 +153,8 @@ class Cleaner:
 
     def _stop(self) -> None:
         for unit in self._journal["units"]:
-            self._quietly("systemctl", "stop", unit)
+            if not _is_store(unit):
+                self._quietly("systemctl", "stop", unit)
         # What runs as an account that came with the recovery has come with it: a server that is told to stop may go on for a while.
         for name in [one.pw_name for one in pwd.getpwall() if one.pw_name not in self._journal["users"]]:
             _end_processes(name)
@@ -146,8 +165,16 @@ class Cleaner:
                 unit.unlink(missing_ok=True)
         self._quietly("systemctl", "daemon-reload")
 
+    def _stop_stores(self) -> None:
+        """Stop what databases run in, after they were dropped there."""
+        for unit in filter(_is_store, self._journal["units"]):
+            self._quietly("systemctl", "stop", unit)
+
     def _drop_databases(self) -> None:
-        """Drop what a server holds that was there, and empty, before; one that came with the recovery goes as a whole."""
+        """Drop what a server holds that was there, and empty, before; one that came with the recovery goes as a whole.
+
+        :raises CommandError: production's databases are there, and cannot be dropped.
+        """
         if "postgresql" not in " ".join(self._journal["packages"]) or not self._has("psql"):
             return
         psql = self._program("psql", user="postgres")
@@ -155,7 +182,10 @@ class Cleaner:
         try:
             names = psql("-XqAt", "-d", "postgres", stdin=listed).split("\n")
         except CommandError:
-            return  # it does not run: the host's owner may say more than we can
+            if not clusters_with_data():
+                return  # it does not run, and nothing is in it
+            self._quietly("systemctl", "restart", "postgresql.service")
+            names = psql("-XqAt", "-d", "postgres", stdin=listed).split("\n")
         for name in filter(None, names):
             self._did(f"drop database {name}")
             quoted = name.replace('"', '""')
@@ -181,12 +211,18 @@ class Cleaner:
         for path in stores:
             _delete(path, self._did)
         for path in self._journal["paths"]:
+            if path not in STORES and self._was_there(path):
+                _empty(path, self._did)
+        for path in self._journal["paths"]:
             for word in ("before", "restored", "failed"):
                 for one in sorted(Path(path).parent.glob(f"{Path(path).name}.{word}-*")):
                     _delete(str(one), self._did)
         for path in reversed(self._journal["made"]):
             if Path(path).is_dir() and not any(Path(path).iterdir()):
                 Path(path).rmdir()
+        self._remove_dead_links()
+
+    def _remove_dead_links(self) -> None:
         for link in Path("/usr/local/bin").iterdir():
             if link.is_symlink() and not link.exists():
                 link.unlink()
@@ -279,6 +315,19 @@ def _delete(path: str, did: Callable[[str], None]) -> None:
         shutil.rmtree(path, onerror=_unless_gone)
     else:
         os.unlink(path)  # noqa: PTH108
+
+
+def _empty(path: str, did: Callable[[str], None]) -> None:
+    """Make ``path`` the empty directory again that it was: with anything in it nothing would have been recovered here."""
+    if not os.path.isdir(path) or os.path.islink(path):  # noqa: PTH112, PTH114
+        _delete(path, did)
+        Path(path).mkdir(parents=True, exist_ok=True)
+    for one in sorted(Path(path).iterdir()):
+        _delete(str(one), did)
+
+
+def _is_store(unit: str) -> bool:
+    return unit.startswith("postgresql")
 
 
 def _unless_gone(_act: object, _path: str, reason: tuple[Any, BaseException, Any]) -> None:

@@ -16,7 +16,8 @@ description:
   - Looks whether a host is empty, so that nothing is recovered over what somebody needs, and writes down what is there before
     anything is done. By that a drill is cleaned up, one that was killed as well.
   - In use is a host on which one of O(paths) exists, that keeps records, restores or timers of this collection, and one with
-    databases of PostgreSQL, an account with processes of PM2, or containers.
+    databases of PostgreSQL, data of MySQL, MongoDB or Redis, an account with processes of PM2, containers or virtual machines, a site of
+    nginx, or a service of its own in C(/etc/systemd/system).
 extends_documentation_fragment:
   - runbook.ops.attributes
 attributes:
