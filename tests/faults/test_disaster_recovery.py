@@ -24,7 +24,6 @@ from ._kill import kill_at
 from .conftest import HOSTS, ROOT, Host, Outcome
 
 EMPTY = "drill-12"
-INVENTORY = Path.home() / ".cache" / "runbook-ops" / "inventory" / f"{EMPTY}.yml"
 LOGIN = "AWS4-HMAC-SHA256 Credential=k/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0"  # moto believes it
 # All that a drill could leave: packages, accounts, files where systems keep theirs, names, rules, units.
 TRACES = r"""
@@ -81,10 +80,11 @@ class Drill:
     host: Host
     described: dict[str, Any]
     placed: Path
+    inventory: str  # says where the empty host is
 
     def command(self, playbook: str, **variables: Any) -> list[str]:
         told = json.dumps({**self.described, **variables})
-        return [*self.host.command(playbook), "-i", str(self.placed), "-i", str(INVENTORY), "-e", told]
+        return [*self.host.command(playbook), "-i", str(self.placed), "-i", self.inventory, "-e", told]
 
     def play(self, playbook: str, *options: str, **variables: Any) -> Outcome:
         done = subprocess.run(
@@ -130,7 +130,8 @@ def drill(host: Host, storage: str, tmp_path_factory: pytest.TempPathFactory) ->
     }  # fmt: skip
     placed = tmp_path_factory.mktemp("drill") / "hosts.yml"
     placed.write_text("owlivion: {children: {drill: {hosts: {drill-1: }}}}\n", encoding="utf-8")
-    made_so = Drill(host, described, placed)
+    told = subprocess.run([sys.executable, str(HOSTS), "inventory", EMPTY], capture_output=True, text=True, check=True)
+    made_so = Drill(host, described, placed, told.stdout.strip())
     saved = made_so.play("backup", "--limit", "owlivion-1")
     assert saved.code == 0, saved.text
     yield made_so
