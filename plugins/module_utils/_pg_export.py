@@ -15,6 +15,7 @@ from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils._backup_draft import Draft, wait_for_a_name
 from ansible_collections.runbook.ops.plugins.module_utils._backup_set import (
+    AHEAD_SECONDS,
     REMOVED,
     Backup,
     SetError,
@@ -96,9 +97,6 @@ def _run(params: Mapping[str, Any], *, check_mode: bool) -> dict[str, Any]:
     if not directory.is_absolute():
         raise RowsError(f"directory is {directory}: give its whole path")
     young_seconds = parse_duration(params["unless_younger_than"]) if params["unless_younger_than"] else 0
-    known = list_backups(directory, name)
-    if known and (now() - known[-1].taken_at).total_seconds() < young_seconds:
-        return result(known[-1], params, changed=False)
     compression = choose_compression(params["compression"])
     if params["encryption"]:
         prove(params["encryption"])
@@ -109,9 +107,13 @@ def _run(params: Mapping[str, Any], *, check_mode: bool) -> dict[str, Any]:
         catalog = parse(json.loads(holder(TABLES)[-1]))
         picks = plan(catalog, **{key: params[key] for key in ("tables", "rows", "follow", "exclude")})
         origin = Origin(target, database, catalog, picks, snapshot, params["timeout_seconds"])
+        known = reversed(list_backups(directory, name) if young_seconds else [])
+        young = next((one for one in known if serves(one, origin, params["encryption"], young_seconds)), None)
+        if young:
+            return result(young, params, changed=False)
         notes = look(origin, accept_shared=params["accept_shared"], exclude=params["exclude"])
         if check_mode or params["plan_only"]:
-            old = [one.name for one in expired(directory, name, params["keep_days"])]
+            old = [one.name for one in expired(list_backups(directory, name), params["keep_days"])]
             return result(None, params, changed=True, origin=origin, notes=notes, path=str(directory / name), old=old)
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         with locked(directory, name):
@@ -119,7 +121,7 @@ def _run(params: Mapping[str, Any], *, check_mode: bool) -> dict[str, Any]:
             backup = make(
                 origin, directory, name, compression=compression, encryption=params["encryption"], notes=notes
             )
-            old = forget(directory, name, params["keep_days"])
+            old = forget(backup, params["keep_days"])
     return result(backup, params, changed=True, notes=notes, old=old)
 
 
@@ -189,23 +191,38 @@ def make(
         return draft.seal(manifest)
 
 
-def expired(directory: Path, name: str, keep_days: float | None) -> list[Backup]:
-    """Return the exports of a set that a new one leaves too old to be kept; none without ``keep_days``."""
+def serves(backup: Backup, origin: Origin, encryption: Mapping[str, Any] | None, young_seconds: float) -> bool:
+    """Return whether ``backup`` is what an export of ``origin`` would be made, and young: several may share the name of a set."""
+    manifest, content = backup.manifest, backup.manifest.get("content") or {}
+    if not -AHEAD_SECONDS < (now() - backup.taken_at).total_seconds() < young_seconds:
+        return False
+    if (manifest.get("kind"), manifest.get("database")) != (KIND, origin.database):
+        return False
+    if manifest.get("encryption") != (dict(encryption) if encryption else None):
+        return False
+    picks = [Pick.from_json(one["pick"]) for one in content["parts"]]
+    return picks == list(origin.picks) and content["system_identifier"] == origin.catalog.system_identifier
+
+
+def expired(known: Sequence[Backup], keep_days: float | None) -> list[Backup]:
+    """Return those of ``known`` that a new export leaves too old to be kept; none without ``keep_days``, and nothing but exports."""
     if keep_days is None:
         return []
-    return [one for one in list_backups(directory, name) if (now() - one.taken_at).total_seconds() > keep_days * 86400]
+    exports = [one for one in known if one.manifest.get("kind") == KIND]
+    return [one for one in exports if (now() - one.taken_at).total_seconds() > keep_days * 86400]
 
 
-def forget(directory: Path, name: str, keep_days: float | None) -> list[str]:
-    """Delete the exports that are too old, and return their names. Hold the set's lock, once a new one is there."""
-    old = expired(directory, name, keep_days)
+def forget(new: Backup, keep_days: float | None) -> list[str]:
+    """Delete the exports of the set that ``new`` leaves too old, and return their names. Hold the set's lock."""
+    directory = new.path.parent
+    old = expired([one for one in list_backups(directory, new.set) if one.name != new.name], keep_days)
     for one in old:
         one.path.rename(
             one.path.with_name(f"{one.name}{REMOVED}")
         )  # it is none any more from here on, whatever happens
     if old:
         sync_directory(directory)
-        clean_up(directory, name)
+        clean_up(directory, new.set)
     return [one.name for one in old]
 
 

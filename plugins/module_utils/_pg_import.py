@@ -13,7 +13,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ansible_collections.runbook.ops.plugins.module_utils._backup_proof import check, read_proof
-from ansible_collections.runbook.ops.plugins.module_utils._backup_set import Backup, clean_up, locked, set_name
+from ansible_collections.runbook.ops.plugins.module_utils._backup_set import (
+    Backup,
+    SetError,
+    clean_up,
+    locked,
+    set_name,
+)
 from ansible_collections.runbook.ops.plugins.module_utils._codec import ENCRYPTION, choose_compression, prove
 from ansible_collections.runbook.ops.plugins.module_utils._drill_postgresql import check_room
 from ansible_collections.runbook.ops.plugins.module_utils._failpoint import reached
@@ -139,6 +145,7 @@ class Import:
         self.target = PgTarget.from_params(params, application="runbook.ops pg_import")
         self.way_back: Backup | None = None
         self.old: list[str] = []  # ways back that are too old
+        self.late: list[str] = []  # what went wrong once the rows were in
 
     def run(self, *, check_mode: bool) -> dict[str, Any]:
         backup = choose(self.params)
@@ -163,7 +170,7 @@ class Import:
             f"{table.name} and {key.references} refer to each other: who reads {table.name} waits too, while the rows go in"
             for table, key in circular(ordered)
         ]
-        notes = [*wanted.notes, *closed]
+        notes = [*wanted.notes, *closed, *self.late]
         return result(
             self.params, found, path=backup.path, title=wanted.title, notes=notes, way_back=self.way_back, old=self.old
         )
@@ -315,10 +322,17 @@ class Import:
         return found
 
     def forget(self) -> None:
-        """Delete the ways back of earlier imports that are too old: they hold personal data."""
-        directory, name = Path(self.params["way_back_directory"]), f"{self.database}-before-import"
-        with locked(directory, name):
-            self.old = forget(directory, name, self.params["way_back_keep_days"])
+        """Delete the ways back of earlier imports that are too old: they hold personal data.
+
+        The rows are in: what goes wrong here is told, and does not hide that.
+        """
+        if self.way_back is None:
+            return
+        try:
+            with locked(self.way_back.path.parent, self.way_back.set):
+                self.old = forget(self.way_back, self.params["way_back_keep_days"])
+        except (SetError, OSError) as exc:
+            self.late.append(f"the rows are in, but no older way back was deleted, the next import tries again: {exc}")
 
     def keep(self, session: PgSession, ordered: Sequence[Merge], wanted: Wanted) -> None:
         """Export what is there now of what is meant: importing that, exactly, is the way back."""

@@ -70,7 +70,7 @@ options:
         elements: str
         required: true
   unless_younger_than:
-    description: Make none while the last export of the set is younger, such as V(20h).
+    description: Make none while the set has one of the same rows that is younger, such as V(20h), and encrypted for the same.
     type: str
   keep_days:
     description: Delete exports of the set that are older than so many days, once a new one is there. They hold personal data. None is deleted without it.

@@ -21,7 +21,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmark"))
 from ansible_collections.runbook.ops.plugins.module_utils import _pg_export, _pg_import
 from ansible_collections.runbook.ops.plugins.module_utils._backup_draft import HashingFile
-from ansible_collections.runbook.ops.plugins.module_utils._backup_set import read_backup
+from ansible_collections.runbook.ops.plugins.module_utils._backup_set import SetError, read_backup
 from ansible_collections.runbook.ops.plugins.module_utils._drill_postgresql_rows import drill
 from ansible_collections.runbook.ops.plugins.module_utils._rows_catalog import RowsError
 from ansible_collections.runbook.ops.plugins.module_utils._rows_result import RefusedError
@@ -555,19 +555,90 @@ def test_the_runbooks_lines_bring_nothing_and_report_success(field: Field) -> No
     assert cluster.sql("SELECT count(*) FROM tenants", "there") == "0"
 
 
-def test_what_is_too_old_goes_once_there_is_a_new_one(field: Field) -> None:
-    first = Path(field.export()["export"]["path"])
-    old = first.rename(first.with_name("here-export_20260101T000000Z"))
-    manifest = old / "manifest.json"
-    manifest.write_text(manifest.read_text().replace(first.name, old.name))
-    sums = (old / "SHA256SUMS").read_text()
+def dated(path: Path, stamp: str, **changes: Any) -> Path:
+    """Have an export be of another moment, with other things in its manifest."""
+    moved = path.rename(path.with_name(f"{path.name.rpartition('_')[0]}_{stamp}"))
+    manifest = moved / "manifest.json"
+    told = json.loads(manifest.read_text().replace(path.name, moved.name))
+    manifest.write_text(json.dumps({**told, **changes}))
+    sums = (moved / "SHA256SUMS").read_text()
     digest = hashlib.sha256(manifest.read_bytes()).hexdigest()
-    (old / "SHA256SUMS").write_text(re.sub(r"\w{64}(?=  manifest)", digest, sums))
+    (moved / "SHA256SUMS").write_text(re.sub(r"\w{64}(?=  manifest)", digest, sums))
+    assert read_backup(moved).name == moved.name
+    return moved
+
+
+def test_what_is_too_old_goes_once_there_is_a_new_one(field: Field) -> None:
+    other = dated(Path(field.export()["export"]["path"]), "20260101T000000Z", kind="postgresql")
+    old = dated(Path(field.export()["export"]["path"]), "20260102T000000Z")
     assert field.export(keep_days=30, check=True)["actions"][1:] == [f"delete {old.name}"]
     assert old.exists()
     done = field.export(keep_days=30)
     assert done["actions"][1:] == [f"delete {old.name}"]
-    assert [path.name for path in field.place.glob("here-export_*")] == [done["export"]["name"]]
+    assert sorted(path.name for path in field.place.glob("here-export_*")) == [other.name, done["export"]["name"]]
+
+
+def test_what_was_just_made_is_never_too_old(field: Field) -> None:
+    first = field.export(keep_days=0)
+    assert Path(first["export"]["path"]).exists()
+    assert field.export(keep_days=0, check=True)["actions"][1:] == [f"delete {first['export']['name']}"]
+    second = field.export(keep_days=0)
+    assert second["actions"][1:] == [f"delete {first['export']['name']}"]
+    done = field.take(second["export"]["path"], way_back_keep_days=0)
+    assert Path(done["way_back"]).exists()
+
+
+def test_one_that_is_young_enough_is_enough(field: Field) -> None:
+    first = field.export(unless_younger_than="1h")
+    again = field.export(unless_younger_than="1h")
+    assert not again["changed"]
+    assert again["export"] == first["export"]
+    assert again["tables"] == first["tables"]
+
+
+ANOTHER: dict[str, dict[str, Any]] = {
+    "of another tenant": {"rows": [{**TENANT[0], "value": "6"}]},
+    "of other tables": {"exclude": ["messages"]},
+    "of another database": {"database": "there"},
+}
+
+
+@pytest.mark.parametrize("case", ANOTHER)
+def test_a_young_one_is_not_taken_for_another(field: Field, case: str) -> None:
+    first = field.export(set="shared")
+    done = field.export(set="shared", unless_younger_than="1h", **ANOTHER[case])
+    assert done["changed"]
+    assert done["export"]["name"] != first["export"]["name"]
+
+
+FOREIGN: dict[str, tuple[str, dict[str, Any]]] = {
+    "from the future": ("20990101T000000Z", {}),
+    "a whole backup": ("20261121T000000Z", {"kind": "postgresql", "content": {"tables": {}}}),
+    "one that others can read": ("20261121T000000Z", {"encryption": {"method": "age", "recipients": ["age1"]}}),
+}
+
+
+@pytest.mark.parametrize("case", FOREIGN)
+def test_a_young_one_that_is_not_what_would_be_made_is_not_enough(field: Field, case: str) -> None:
+    stamp, changes = FOREIGN[case]
+    dated(Path(field.export()["export"]["path"]), stamp, **changes)
+    assert field.export(unless_younger_than="9999d")["changed"]
+
+
+def test_what_cannot_be_deleted_afterwards_does_not_hide_what_was_done(
+    field: Field, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = field.export()["export"]["path"]
+
+    def held(*_given: Any, **_more: Any) -> list[str]:
+        raise SetError("process 1 works on the backups")
+
+    monkeypatch.setattr(_pg_import, "forget", held)
+    done = field.take(path)
+    assert done["changed"]
+    assert Path(done["way_back"]).exists()
+    assert "process 1 works on the backups" in done["notes"][-1]
+    assert field.ours("there") == field.ours("here")
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS])
