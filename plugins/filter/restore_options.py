@@ -33,7 +33,8 @@ RETURN = r"""
 _value:
   description:
     - C(reach), options of M(runbook.ops.pg_restore); C(secret), the name of its password in P(runbook.ops.health_secrets#filter);
-      C(canaries); C(directory) and C(set) of its backups, null where the collection makes none; C(writers) in the order in which
+      C(canaries); C(directory) and C(set) of its backups, null where the collection makes none; C(form), which is
+      compression and encryption of them; C(writers) in the order in which
       they are started; C(unstoppable) ones.
   type: dict
 """

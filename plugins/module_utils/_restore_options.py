@@ -45,6 +45,13 @@ def restore_options(system: Mapping[str, Any], name: str) -> dict[str, Any]:
         "canaries": [database["canary"]] if database.get("canary") else [],
         "directory": sets[0]["options"]["directory"] if sets else None,
         "set": sets[0]["set"] if sets else None,
+        # What is encrypted once is never written in plain text, whichever item says so.
+        "form": {
+            key: one["options"][key]
+            for one in reversed(sets)
+            for key in ("compression", "encryption")
+            if key in one["options"]
+        },
         "writers": [one["name"] for one in writers if one["manager"] != UNSTOPPABLE],
         "unstoppable": [one["name"] for one in writers if one["manager"] == UNSTOPPABLE],
     }

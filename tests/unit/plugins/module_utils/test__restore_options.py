@@ -45,6 +45,22 @@ def test_writers_are_who_needs_the_database_and_not_what_it_runs_in() -> None:
     assert found["reach"]["run_as"] == "postgres"
 
 
+@pytest.mark.parametrize("encrypted", [[0], [1], [0, 1], []])
+def test_the_last_backup_is_encrypted_where_one_of_its_backups_is(encrypted: list[int]) -> None:
+    encryption = {"method": "age", "recipients": ["age1x"]}
+    items = [
+        {
+            **SYSTEM["backups"][0],
+            "name": f"daily{number}",
+            **({"encryption": encryption} if number in encrypted else {}),
+        }
+        for number in range(2)
+    ]
+    items[1]["compression"] = "gzip"
+    found = restore_options({**SYSTEM, "backups": items}, "shop")
+    assert found["form"] == {"compression": "gzip", **({"encryption": encryption} if encrypted else {})}
+
+
 def test_a_database_whose_backups_a_script_makes_has_no_set() -> None:
     found = restore_options({**SYSTEM, "backups": []}, "shop")
     assert (found["directory"], found["set"]) == (None, None)
