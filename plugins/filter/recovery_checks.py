@@ -32,6 +32,10 @@ options:
   failed:
     description: What failed, where the recovery did not come to its end.
     type: str
+  for_real:
+    description: Whether it was no drill. What was promised and not kept is a warning then, for the recovery itself has succeeded.
+    type: bool
+    default: false
   data_only:
     description: Whether only data was restored, as a test. Its time is then no recovery time.
     type: bool
@@ -67,11 +71,12 @@ def recovery_checks(
     rpo_seconds: float | None = None,
     failed: str | None = None,
     data_only: bool = False,
+    for_real: bool = False,
 ) -> list[dict[str, Any]]:
     """Return the checks for ``marks``."""
     try:
         promised = {"rto_seconds": rto_seconds, "rpo_seconds": rpo_seconds}
-        return judge(marks, backups, **promised, failed=failed or None, data_only=data_only)
+        return judge(marks, backups, **promised, failed=failed or None, data_only=data_only, for_real=for_real)
     except (KeyError, TypeError, ValueError) as exc:
         raise AnsibleFilterError(
             f"runbook.ops.recovery_checks: takes steps and names of backups ({type(exc).__name__}: {exc})"

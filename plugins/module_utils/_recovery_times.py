@@ -35,6 +35,7 @@ def judge(
     rpo_seconds: float | None,
     failed: str | None = None,
     data_only: bool = False,
+    for_real: bool = False,
 ) -> list[dict[str, Any]]:
     """Return what a recovery measured, as checks.
 
@@ -42,14 +43,18 @@ def judge(
     :param backups: names of the backups that were restored
     :param failed: what failed, where the recovery did not come to its end
     :param data_only: whether only data was restored, as a test: its time is no recovery time
+    :param for_real: whether it was no drill: that a promise was not kept is no failure of it then
     """
     if not marks:
         return []
     steps = [(after["step"], after["at"] - before["at"]) for before, after in zip(marks, marks[1:])]
     total = marks[-1]["at"] - marks[0]["at"]
-    checks = [_test_time(total, failed) if data_only else _recovery_time(total, steps, rto_seconds, failed)]
+    late = "warning" if for_real else "critical"
+    checks = [
+        _test_time(total, failed) if data_only else _recovery_time(total, steps, rto_seconds, failed=failed, late=late)
+    ]
     if backups:
-        checks.append(_recovery_point(marks[0]["at"], backups, rpo_seconds))
+        checks.append(_recovery_point(marks[0]["at"], backups, rpo_seconds, late=late))
     checks += [
         make_check(
             f"recovery:step:{name.replace(' ', '_')}", name=name, section=SECTION, status="ok", value=round(seconds, 1),
@@ -61,7 +66,7 @@ def judge(
 
 
 def _recovery_time(
-    total: float, steps: Sequence[tuple[str, float]], limit: float | None, failed: str | None
+    total: float, steps: Sequence[tuple[str, float]], limit: float | None, *, failed: str | None, late: str
 ) -> dict[str, Any]:
     longest = max(steps, key=lambda one: one[1], default=("nothing", 0.0))
     most = f"most of it for: {longest[0]} ({human_duration(longest[1])})"
@@ -74,12 +79,10 @@ def _recovery_time(
     elif limit is None:
         status, detail = "warning", f"recovered in {human_duration(total)}, {most}; no time is promised"
     else:
-        status = "critical" if total > limit else "ok"
+        status = late if total > limit else "ok"
         detail = f"recovered in {human_duration(total)}, promised are {human_duration(limit)}; {most}"
     remedy = (
-        "Describe the promise in ops_objectives.rto"
-        if status == "warning"
-        else "Shorten the longest step, or promise less"
+        "Describe the promise in ops_objectives.rto" if limit is None else "Shorten the longest step, or promise less"
     )
     return make_check(
         "recovery:rto", name="recovery time", section=SECTION, status=status, value=round(total, 1), unit="s", limit=limit,
@@ -95,17 +98,17 @@ def _test_time(total: float, failed: str | None) -> dict[str, Any]:
     )  # fmt: skip
 
 
-def _recovery_point(began: float, backups: Sequence[str], limit: float | None) -> dict[str, Any]:
+def _recovery_point(began: float, backups: Sequence[str], limit: float | None, *, late: str) -> dict[str, Any]:
     oldest = min(backups, key=taken_at)
     lost = max(began - taken_at(oldest), 0)
     said = f"{human_duration(lost)} of data would be lost: the oldest of what was restored is {oldest}"
     if limit is None:
         status, detail = "warning", f"{said}; nothing is promised"
     else:
-        status, detail = ("critical" if lost > limit else "ok"), f"{said}; promised are at most {human_duration(limit)}"
+        status, detail = (late if lost > limit else "ok"), f"{said}; promised are at most {human_duration(limit)}"
     remedy = (
         "Describe the promise in ops_objectives.rpo"
-        if status == "warning"
+        if limit is None
         else "Make backups more often, and see why the newest copy is so old"
     )
     return make_check(

@@ -74,6 +74,14 @@ def test_one_that_failed_at_once_and_one_that_never_began_say_so():
     assert judge([], [], rto_seconds=1, rpo_seconds=1, failed="x") == []
 
 
+def test_a_recovery_for_real_that_is_late_has_succeeded_all_the_same():
+    checks = of(rto=100, rpo=1, for_real=True)
+    for name in ("recovery:rto", "recovery:rpo"):
+        assert found(checks, name)["status"] == "warning"
+        assert "Describe" not in found(checks, name)["remedy"]
+    assert found(of(rto=3600, for_real=True, failed="x"), "recovery:rto")["status"] == "critical"
+
+
 def test_the_time_of_a_mere_test_restore_is_no_recovery_time():
     checks = of(rto=1, data_only=True)
     assert [check["id"] for check in checks if ":step:" not in check["id"]] == ["recovery:test", "recovery:rpo"]
