@@ -23,7 +23,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._pg_content_sql import
 from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_beside import Beside
 from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_downtime import Downtime, named
 from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_entry import Source, settle, write_time
-from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_exchange import act
+from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_exchange import DISK_SECONDS, act
 from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_journal import Journal
 from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_plan import (
     EXCHANGES,
@@ -189,7 +189,7 @@ class Restore:
         ours = entry is not None and entry["open"] and step.oid == entry["restored"]["oid"]
         if ours:  # nobody but a killed run of ours has been in it
             self.target.sql(sql.ADMIN, sql.end_sessions([step.name]) + "\n")
-        act(self.target, sql.drop(step.oid, step.name), step.name)
+        act(self.target, sql.drop(step.oid, step.name), step.name, timeout_seconds=DISK_SECONDS)
         reached("pg_restore:dropped")
         if entry is None:
             return

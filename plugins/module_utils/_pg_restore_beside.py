@@ -22,7 +22,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_entry impo
     oid_of_restored,
     write_time,
 )
-from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_exchange import act
+from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_exchange import DISK_SECONDS, act
 from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_load import load
 from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_plan import RestoreError
 from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_source import prove_undamaged
@@ -67,7 +67,8 @@ class Beside:
         opened = self.run.write(opened)
         reached("pg_restore:journaled")
         try:
-            self.target.sql(sql.ADMIN, sql.create(name, self.like, comment=opened["restored"]["comment"]))
+            script = sql.create(name, self.like, comment=opened["restored"]["comment"])
+            self.target.sql(sql.ADMIN, script, timeout_seconds=DISK_SECONDS)
             reached("pg_restore:created")
             opened["restored"]["oid"] = self._oid(opened)
             opened = self.run.write(opened)
@@ -141,7 +142,7 @@ class Beside:
             oid = self._oid(entry)
             if oid:
                 self.target.sql(sql.ADMIN, sql.end_sessions([name]) + "\n")
-                act(self.target, sql.drop(oid, name), name)
+                act(self.target, sql.drop(oid, name), name, timeout_seconds=DISK_SECONDS)
             self.run.write({**entry, "stage": "none", "open": False})
         except (PgError, RestoreError):
             return

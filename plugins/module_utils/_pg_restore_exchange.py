@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ansible_collections.runbook.ops.plugins.module_utils._pg_restore import Restore, Seen
 
 ATTEMPTS = 5  # the server waits for 5 s each time
+DISK_SECONDS = 1800  # for what waits for a checkpoint, and so for the slowest disk: to make or to drop a database
 AGAIN_SECONDS = 0.2  # how often sessions are ended that came back before the name was locked
 
 
@@ -119,14 +120,15 @@ def _kept_empty(target: PgTarget, names: Sequence[str]) -> Iterator[None]:
         clearing.join()
 
 
-def act(target: PgTarget, script: str, name: str) -> None:
+def act(target: PgTarget, script: str, name: str, *, timeout_seconds: float = 60) -> None:
     """Run a script that fails while somebody is connected, a few times.
 
+    :param timeout_seconds: of each statement
     :raises RestoreError: somebody still is, or it failed; nothing of it was done.
     """
     for attempt in range(ATTEMPTS):
         try:
-            target.sql(sql.ADMIN, script)
+            target.sql(sql.ADMIN, script, timeout_seconds=timeout_seconds)
         except PgError as exc:
             if exc.code == sql.IN_USE and attempt < ATTEMPTS - 1:
                 continue

@@ -64,3 +64,10 @@ def test_once_it_runs_the_journal_forgets_it(tmp_path: Path) -> None:
     written = restore.journal.read()
     assert written is not None
     assert (written["writers"], restore.troubles) == (None, [])
+
+
+def test_a_database_is_dropped_however_long_the_checkpoint_takes(tmp_path: Path) -> None:
+    restore, waited = apply(tmp_path, "prepared", []), []
+    restore.target.sql = lambda _database, sql, **options: waited.append((sql, options)) or []  # type: ignore[method-assign, assignment, func-returns-value]
+    restore.apply(STEPS[1:], Seen(restore.server, None, restore.journal.read(), []), None)
+    assert [options for sql, options in waited if "DROP DATABASE" in sql] == [{"timeout_seconds": 1800}]
