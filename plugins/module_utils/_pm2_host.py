@@ -45,12 +45,13 @@ class Pm2Host:
         self.pm2_home = pm2_home or str(Path(entry.pw_dir, ".pm2"))
         self.program: str | None = module.get_bin_path("pm2", opt_dirs=PLACES)
 
-    def command(self, directory: str = "/") -> Command:
+    def command(self, directory: str = "/", *, limit_seconds: float | None = None) -> Command:
         """Return the CLI, run as the account, in ``directory``, with an environment that holds nothing of ours.
 
         What the CLI has in its environment, the applications that it starts inherit: neither the login of whoever runs
         this nor our locale may get into them.
 
+        :param limit_seconds: after which a call of it is ended
         :raises Pm2Error: PM2 is not installed.
         """
         if self.program is None:
@@ -66,7 +67,8 @@ class Pm2Host:
             "PM2_DISCRETE_MODE": "true",  # no banner
         }
         within = ["env", "--chdir", directory, "-i", *(f"{key}={value}" for key, value in clean.items())]
-        return Command(self._module, self.program, user=self._other, within=within)
+        limited = ["timeout", f"{limit_seconds:g}"] if limit_seconds else []
+        return Command(self._module, self.program, user=self._other, within=[*limited, *within])
 
     def processes(self) -> list[dict[str, Any]] | None:
         """Return what PM2 says of each process, or None where no daemon runs. Never starts one.

@@ -95,7 +95,7 @@ class Pm2:
             host = self._host(user)
             wishes = [Pm2Wish(one["name"], state, host.user) for one in services if one.get("user") == user]
             for step in _joined([step for wish in wishes for step in pm2_plan(look(host, wish), wish)]):
-                host.command(step.directory)(*step.arguments, stdin=step.stdin)
+                host.command(step.directory, limit_seconds=LIMIT_SECONDS)(*step.arguments, stdin=step.stdin)
 
     def ill(self, one: dict[str, Any]) -> str | None:
         app = group(self._host(one.get("user")).processes() or []).get(one["name"], App(one["name"]))
@@ -149,7 +149,6 @@ class Compose:
 
     def ill(self, one: dict[str, Any]) -> str | None:
         found = self._containers(one)
-        running = [each for each in found if each.status == "running"]
         asked = bool(
             (one.get("health") or {}).get("url")
         )  # that tells sooner than the next round of Docker's own check
@@ -158,9 +157,13 @@ class Compose:
             for each in found
             if (why := trouble(each, restarts_before=each.restarts)) and not (asked and each.health == "starting")
         }
+        # One that an older deployment has left behind is no reason to doubt those that serve.
+        well = [each for each in found if each.status == "running" and each.name not in wrong]
+        if len(well) >= len(one["instances"]):
+            return None
         if wrong:
             return ", ".join(f"has the container {name}, which is {why}" for name, why in wrong.items())
-        return None if len(running) >= len(one["instances"]) else f"has {len(running)} containers that run"
+        return f"has {len(well)} containers that run"
 
 
 def _unit(one: dict[str, Any]) -> str:
