@@ -8,6 +8,7 @@ import os
 import socket
 import stat
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -131,12 +132,15 @@ def _carry(live: str, new: str, is_excluded: Any) -> None:
 
 
 def _link(source: str, target: str) -> None:
-    found = os.lstat(source)
-    if stat.S_ISDIR(found.st_mode):
-        os.mkdir(target)  # noqa: PTH102
-        for name in os.listdir(source):  # noqa: PTH208
-            _link(f"{source}/{name}", f"{target}/{name}")
-        os.chown(target, found.st_uid, found.st_gid)
-        os.chmod(target, stat.S_IMODE(found.st_mode))  # noqa: PTH101
-    elif not stat.S_ISSOCK(found.st_mode):
-        os.link(source, target, follow_symlinks=False)
+    """Give ``target`` further names of what is in ``source``. What was not saved is what comes and goes: what is gone meanwhile is."""
+    with suppress(FileNotFoundError, NotADirectoryError):
+        found = os.lstat(source)
+        if stat.S_ISDIR(found.st_mode):
+            names = os.listdir(source)  # noqa: PTH208
+            os.mkdir(target)  # noqa: PTH102
+            for name in names:
+                _link(f"{source}/{name}", f"{target}/{name}")
+            os.chown(target, found.st_uid, found.st_gid)
+            os.chmod(target, stat.S_IMODE(found.st_mode))  # noqa: PTH101
+        elif not stat.S_ISSOCK(found.st_mode):
+            os.link(source, target, follow_symlinks=False)

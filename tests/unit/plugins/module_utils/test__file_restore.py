@@ -4,13 +4,14 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible_collections.runbook.ops.plugins.module_utils._file_restore import FileRestore
+from ansible_collections.runbook.ops.plugins.module_utils._file_restore import FileRestore, _carry
 from ansible_collections.runbook.ops.plugins.module_utils._store_backup import StoreError
 
 PARAMS: dict[str, Any] = {"name": "app", "paths": [], "carry_excluded": True, "from_host": "", "min_free_percent": 0}
@@ -52,3 +53,28 @@ def test_a_path_that_was_not_saved_is_refused(tmp_path: Path) -> None:
 )
 def test_the_same_restore_is_that_of_the_same_paths(one: dict[str, Any], other: dict[str, Any], same: bool) -> None:
     assert (FileRestore({**PARAMS, **one}).asked() == FileRestore({**PARAMS, **other}).asked()) is same
+
+
+@pytest.mark.parametrize("gone", ["cache/a", "cache/deep", "cache"])
+def test_what_was_not_saved_and_is_gone_meanwhile_keeps_nothing_else_back(
+    gone: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live, new = tmp_path / "live", tmp_path / "new"
+    (live / "cache" / "deep").mkdir(parents=True)
+    new.mkdir()
+    for name in ("cache/a", "cache/b", "cache/deep/c"):
+        (live / name).write_text(name)
+    lstat = os.lstat
+
+    def vanish(path: str) -> os.stat_result:
+        found = lstat(path)
+        if str(path) == str(live / gone):
+            (live / gone).rename(tmp_path / "elsewhere")
+        return found
+
+    monkeypatch.setattr(os, "lstat", vanish)
+    _carry(str(live), str(new), lambda path: Path(path).name == "cache")
+    monkeypatch.undo()
+    expected = {"cache/a", "cache/b", "cache/deep/c"} - {gone, f"{gone}/c"} if gone != "cache" else set()
+    assert {str(path.relative_to(new)) for path in new.rglob("*") if path.is_file()} == expected
+    assert (new / "cache").is_dir() is (gone != "cache")
