@@ -19,8 +19,8 @@ description:
   - The rows are brought into temporary tables first. There they must be as many as was counted when they were exported, and fit the
     columns. Then each is compared with the one that has its key. One that is missing is inserted, an equal one is left, and
     O(different) says what becomes of one with other values.
-  - What was there of these rows is exported to a set in O(way_back_directory) before. To import that with O(different=replace) and
-    O(extra=delete) is the way back.
+  - What was there of these rows is exported to a set in O(way_back_directory) before, with that of all tables of the export. To import
+    that with O(different=replace) and O(extra=delete), and in O(tables) those that RV(tables) names, is the way back.
   - All changes are one transaction. Meanwhile other sessions can read these tables, and who writes to them waits. Only where tables refer
     to each other in a circle, readers wait as well, while the rows go in. Unique and foreign keys hold at its end, triggers of the
     application do not fire, and sequences are moved behind the numbers that came in.
@@ -85,6 +85,7 @@ options:
     description:
       - What becomes of rows that are there, belong to the tables or rows that are meant, and are not among those that are imported. V(delete)
         is for one who wants exactly what was exported.
+      - Where a foreign key would delete or change rows with them that are not meant, nothing is done at all.
     type: str
     choices: [leave, delete]
     default: leave
@@ -156,6 +157,7 @@ EXAMPLES = r"""
   runbook.ops.pg_import:
     database: newsletter
     backup: "{{ __import['way_back'] }}"
+    tables: "{{ __import['tables'] | map(attribute='table') | list }}"
     different: replace
     extra: delete
 """

@@ -419,6 +419,21 @@ def test_one_table_of_an_export_is_enough(field: Field) -> None:
     assert field.cluster.sql('SELECT (SELECT count(*) FROM "Comments"), (SELECT count(*) FROM log)', "here") == "180|0"
 
 
+def test_what_was_not_imported_does_not_go_back(field: Field) -> None:
+    path = field.export(tables=["tenants", "users", "Comments", "log"])["export"]["path"]
+    field.cluster.sql('DELETE FROM "Comments"', "here")
+    there = {"database": "here", "different": "replace", "extra": "delete"}
+    done = field.take(path, tables=["Comments"], **there)
+    field.cluster.sql("INSERT INTO log VALUES (7, 'written since')", "here")
+    undone = field.take(
+        done["way_back"], tables=[one["table"] for one in done["tables"]], from_database="here", **there
+    )
+    assert undone["changed"]
+    assert (
+        field.cluster.sql("""SELECT (SELECT count(*) FROM "Comments"), (SELECT count(*) FROM log)""", "here") == "0|46"
+    )
+
+
 def test_a_damaged_export_is_refused(field: Field) -> None:
     path = Path(field.export(compression="none")["export"]["path"])
     file = next((path / "rows").glob("*users*"))
