@@ -68,6 +68,7 @@ class Beside:
 
     def __init__(self, directory: str, params: Mapping[str, Any]) -> None:
         self.directory, self.run, self._params = directory, f"{directory}.run", params
+        self._process: subprocess.Popen[bytes] | None = None
         self.target = PgTarget(
             {"run_as": params["run_as"], "login_port": PORT, "login_unix_socket": self.run}, application="runbook.ops"
         )
@@ -88,6 +89,7 @@ class Beside:
             raise PgBackRestError(f"PostgreSQL {version} is not installed on this host: install postgresql-{version}")
         access, who = Path(self.run) / "pg_hba.conf", self._params["run_as"]
         access.write_text("local all all trust\n", encoding="ascii")  # the directory lets only the account in
+        access.chmod(0o644)  # whatever the umask of whom we run as
         config = self._params["config_file"]
         settings = {
             **({"config_file": config, "data_directory": self.directory} if config else {}),
@@ -101,6 +103,7 @@ class Beside:
             "recovery_target_action": "pause",
             "logging_collector": "off",
             "log_destination": "stderr",
+            "lc_messages": "C",  # whatever the server says otherwise: its log is read
             "ssl": "off",
             "synchronous_standby_names": "",
             "shared_buffers": "128MB",  # the live server has taken its share of the memory
@@ -110,7 +113,7 @@ class Beside:
         for name, value in settings.items():
             argv += ["-c", f"{name}={value}"]
         with self.log.open("wb") as log:
-            subprocess.Popen(
+            self._process = subprocess.Popen(
                 argv,
                 env={"PATH": PATH, "LC_ALL": "C", "HOME": "/"},
                 cwd="/",
@@ -131,7 +134,7 @@ class Beside:
             with contextlib.suppress(PgError):
                 if self.target.sql("postgres", "SELECT pg_is_in_recovery() AND pg_is_wal_replay_paused();") == ["t"]:
                     return
-            if postmaster(self.directory) is None and self._has_ended():
+            if self._has_ended():
                 raise PgBackRestError(f"the recovery ended before its moment: {self._said()}")
             if time.monotonic() > deadline:
                 raise PgBackRestError(
@@ -140,7 +143,10 @@ class Beside:
             time.sleep(0.1)
 
     def _has_ended(self) -> bool:
-        return any(word in self._text() for word in ("FATAL", "PANIC", "database system is shut down"))
+        """Return whether the server is no more; by its own process where we have started it."""
+        if self._process is not None:
+            return self._process.poll() is not None
+        return postmaster(self.directory) is None
 
     def _text(self) -> str:
         try:
