@@ -223,12 +223,17 @@ def read_segments(text: str) -> list[Segment]:
     return [Segment(timeline, log << 32 | low, found[timeline, log, low]) for timeline, log, low in sorted(found)]
 
 
+def first_needed(backups: Iterable[Backup]) -> str:
+    """Return the segment that is the first which one of ``backups`` needs, on the oldest of their timelines."""
+    return min((one.wal_start for one in backups if one.wal_start), default="")
+
+
 def gaps(
     segments: Iterable[Segment], *, after: str = "", segment_bytes: int = SEGMENT_BYTES
 ) -> list[tuple[str, int | None]]:
     """Return the first missing segment of each gap, and when the one before it was archived.
 
-    :param after: segment from which on its timeline is looked at; the ones before it are needed by nobody
+    :param after: segment from which on its timeline is looked at; the ones before it, and older timelines, are needed by nobody
     """
     begin = _number(after) if after else None
     places = 0x100000000 // segment_bytes  # of one log
@@ -238,6 +243,8 @@ def gaps(
         by_timeline.setdefault(one.timeline, []).append((index, one.archived_at))
     found: list[tuple[str, int | None]] = []
     for timeline, all_ in sorted(by_timeline.items()):
+        if begin and timeline < begin[0]:
+            continue
         listed = all_
         if begin and timeline == begin[0]:
             first = (begin[1] >> 32) * places + (begin[1] & 0xFFFFFFFF)

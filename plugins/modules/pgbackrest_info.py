@@ -64,7 +64,13 @@ gaps:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest import PgBackRestError, Stanza, gaps, iso
+from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest import (
+    PgBackRestError,
+    Stanza,
+    first_needed,
+    gaps,
+    iso,
+)
 from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest_host import ARGUMENTS, PgBackRest
 
 
@@ -78,7 +84,7 @@ def run(program: PgBackRest) -> dict[str, Any]:
     missing: list[tuple[str, int | None]] = []
     if whole:
         size = {"segment_bytes": server["segment_bytes"]} if server else {}
-        missing = gaps(program.segments(stanza), after=whole[0].wal_start, **size)
+        missing = gaps(program.segments(stanza), after=first_needed(whole), **size)
     return {
         "changed": False,
         "server": server,

@@ -10,6 +10,7 @@ from typing import Any
 from ansible_collections.runbook.ops.plugins.module_utils._checks import judge_high, make_check
 from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest import (
     PgBackRestError,
+    first_needed,
     gaps,
     newest,
     parse_target,
@@ -98,9 +99,8 @@ def _gaps(options: dict[str, Any], stanza: Any, server: dict[str, Any]) -> list[
     done = _pgbackrest(options, "repo-ls", "--recurse", "--output=json", f"archive/{stanza.name}/{stanza.archive_id}")
     if done.code:
         raise ProbeError(f"pgBackRest did not list the archive: {last_line(done.err)}")
-    first = min(stanza.backups, key=lambda one: one.started_at)
     size = {"segment_bytes": server["segment_bytes"]} if server.get("segment_bytes") else {}
-    return [name for name, _at in gaps(read_segments(done.out), after=first.wal_start, **size)]
+    return [name for name, _at in gaps(read_segments(done.out), after=first_needed(stanza.backups), **size)]
 
 
 def _drill_age(options: dict[str, Any], now: float) -> float | None:
@@ -143,7 +143,7 @@ def lost_seconds(measured: dict[str, Any]) -> float | None:
     """
     timeout, archived = measured["archive_timeout_seconds"], measured["archived_seconds"]
     if measured["waiting"]:
-        return float(measured["waiting_seconds"] + timeout)
+        return float((measured["waiting_seconds"] or 0) + timeout)
     if not timeout:
         return archived if archived is None else float(archived)
     return float(timeout if archived is None else min(archived, timeout))

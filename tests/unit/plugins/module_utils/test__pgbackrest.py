@@ -193,6 +193,21 @@ def test_a_new_timeline_is_no_gap() -> None:
     assert pgbackrest.gaps(pgbackrest.read_segments(listing(*listed)), after=names([3])[0]) == []
 
 
+def test_a_gap_of_a_timeline_that_no_backup_is_on_harms_nobody() -> None:
+    listed = pgbackrest.read_segments(listing(*names([1, 3]), *names([4, 5], timeline=2)))
+    assert pgbackrest.gaps(listed, after=names([4], timeline=2)[0]) == []
+    assert [name for name, _at in pgbackrest.gaps(listed, after=names([1])[0])] == names([2])
+
+
+def test_the_first_segment_that_is_needed_is_on_the_oldest_timeline_of_a_backup() -> None:
+    def backup(start: str) -> Any:
+        return type("Backup", (), {"wal_start": start})()
+
+    first = pgbackrest.first_needed([backup(names([4], timeline=2)[0]), backup(names([6])[0]), backup("")])
+    assert first == names([6])[0]
+    assert pgbackrest.first_needed([backup("")]) == ""
+
+
 def test_larger_segments_have_fewer_places_in_a_log() -> None:
     segments = [Segment(1, 0x3F, 1), Segment(1, 1 << 32, 2)]
     assert pgbackrest.gaps(segments, segment_bytes=64 << 20) == []

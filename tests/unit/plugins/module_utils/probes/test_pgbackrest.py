@@ -97,6 +97,7 @@ def test_the_last_recovery_is_judged_where_asked_for(age: float | None, status: 
         pytest.param({"archived_seconds": 9e5}, 60, id="a quiet server closes what it has"),
         pytest.param({"archived_seconds": None}, 60, id="none yet"),
         pytest.param({"waiting": 2, "waiting_seconds": 100}, 160, id="closed ones wait"),
+        pytest.param({"waiting": 1, "waiting_seconds": None}, 60, id="one was archived while it was counted"),
         pytest.param({"archive_timeout_seconds": 0, "archived_seconds": 5000.0}, 5000, id="it closes none by itself"),
     ],
 )
