@@ -60,7 +60,9 @@ demo: setup ## bring a real host of SYSTEM up (owlivion, or another) and run its
 demo-clean: ## throw the demo hosts away
 	@$(HOST) down $(SYSTEMS:%=demo-%)
 
-test: setup static local integration molecule ## everything that CI runs
+test: setup static local ## everything that CI runs
+	@$(HOST) up tools-12
+	@$(MAKE) --jobs 2 --output-sync integration molecule
 	@$(MAKE) --jobs 2 --output-sync faults
 	@$(MAKE) system controller
 	@[ -n "$${KEEP:-}" ] || $(MAKE) tests-clean
