@@ -289,12 +289,12 @@ class Import:
         found = [self.look(session, merge) for merge in ordered]
         refuse(found, params)
         if params["extra"] == "delete":
-            for merge, key, merged in outside(ordered):
-                number = int(session(merge.held_back(key, merged))[-1])
+            for key, sql in outside(ordered, replaces=params["different"] == "replace"):
+                number = int(session(sql)[-1])
                 if number:
                     raise RefusedError(
-                        f"{number} rows of {key.table} would be changed or deleted with rows of {key.references}, and are not in the export: "
-                        "export them too, or set extra to leave; nothing was changed",
+                        f"{number} rows of {key.table} would be changed or deleted with rows of {key.references}, and must not be: "
+                        "export what hangs on them too, or set extra to leave; nothing was changed",
                         found,
                     )
         self.keep(session, ordered, wanted)

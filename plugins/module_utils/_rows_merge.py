@@ -19,10 +19,10 @@ from ansible_collections.runbook.ops.plugins.module_utils._rows_catalog import (
     Table,
     in_order,
 )
-from ansible_collections.runbook.ops.plugins.module_utils._rows_select import PART, PLACE, Pick, chain
+from ansible_collections.runbook.ops.plugins.module_utils._rows_select import PART, PLACE, Edge, Pick, chain
 
 HERE, LINE, COPY = "runbook_ops_here", "runbook_ops_line", "runbook_ops_copy"
-DESTROYING = "cnd"  # what pg_constraint says of a reference that changes rows where theirs is deleted
+CASCADE, DESTROYING = "c", "cnd"  # what pg_constraint says of a reference that changes rows where theirs is deleted
 
 
 @dataclass(frozen=True)
@@ -91,22 +91,36 @@ WHERE {self._line("s")} IS DISTINCT FROM {self._line("t")} ORDER BY {order} LIMI
             f"WHERE t.tableoid = gone.{PART} AND t.ctid = gone.{PLACE};\n"
         )
 
-    def held_back(self, other: ForeignKey, merged: Merge | None = None) -> str:
-        """Return the statement that counts rows that would change with those that are deleted, though they are not meant.
+    def held_back(self, other: ForeignKey, spared: str = "") -> str:
+        """Return the statement that counts rows that would change with those that are deleted, and must not.
 
-        :param merged: how the rows of the referring table are merged; None where they are not
+        :param spared: the rows of the referring table that may
         """
         outside = self.catalog.find(other.table)
         same = " AND ".join(
             f"o.{quote_identifier(ours)} = gone.{quote_identifier(theirs)}"
             for ours, theirs in zip(other.columns, other.referenced)
         )
-        meant = ""
-        if merged:
-            meant = (
-                f" WHERE NOT EXISTS (SELECT FROM p{merged.number} p WHERE p.{PART} = o.tableoid AND p.{PLACE} = o.ctid)"
-            )
-        return f"{self._chain()}SELECT count(*) FROM {outside.only} o JOIN ({self._extra()}) gone ON {same}{meant};\n"  # noqa: S608  # it is quoted
+        where = ""
+        if spared:
+            where = f" WHERE NOT EXISTS (SELECT FROM {spared} p WHERE p.{PART} = o.tableoid AND p.{PLACE} = o.ctid)"
+        return f"{self._chain()}SELECT count(*) FROM {outside.only} o JOIN ({self._extra()}) gone ON {same}{where};\n"  # noqa: S608  # it is quoted
+
+    def holds_all(self, key: ForeignKey) -> bool:
+        """Return whether all rows of this table are meant that refer by ``key`` to one that is."""
+        pick = self.picks[self.number]
+        return pick.whole or Edge(key.columns, key.references, key.referenced) in pick.edges
+
+    def spared(self, key: ForeignKey, *, replaces: bool, exposed: bool) -> str:
+        """Return the rows of this table that may be deleted or changed by ``key``: all that are meant, as they are put back at once.
+
+        But not what hangs on them, and what should be left would come back with other values: then only those that are deleted anyway.
+
+        :param exposed: whether rows that are not put back hang on some of this table
+        """
+        if replaces and not (exposed and key.on_delete == CASCADE):
+            return f"p{self.number}"
+        return f"({self._extra()})"
 
     def replace_different(self) -> str:
         fixed = {column.name for column in self.table.columns if column.always} | set(self.key)
@@ -254,18 +268,23 @@ def circular(ordered: Sequence[Merge]) -> list[tuple[Table, ForeignKey]]:
     ]
 
 
-def outside(ordered: Sequence[Merge]) -> list[tuple[Merge, ForeignKey, Merge | None]]:
-    """Return the references that would delete or change rows that are not meant when ours are deleted.
+def outside(ordered: Sequence[Merge], *, replaces: bool) -> list[tuple[ForeignKey, str]]:
+    """Return the references that may delete or change rows that must stay when ours are deleted, with the count of such rows.
 
-    With each stands how the rows of the referring table are merged. Of those too some may be somebody else's.
+    They may stand in the tables that are merged, too, and be somebody else's.
     """
     places = {merge.table.name: merge for merge in ordered}
-    return [
-        (places[key.references], key, places.get(key.table))
-        for merge in ordered[:1]
-        for key in merge.catalog.foreign_keys
-        if key.references in places and key.on_delete in DESTROYING
-    ]
+    keys = [key for merge in ordered[:1] for key in merge.catalog.foreign_keys if key.on_delete in DESTROYING]
+    exposed = {key.references for key in keys if key.table not in places or not places[key.table].holds_all(key)}
+    for _round in keys:
+        exposed |= {key.references for key in keys if key.table in exposed and key.on_delete == CASCADE}
+    found = []
+    for key in keys:
+        if key.references in places:
+            merged = places.get(key.table)
+            spared = merged.spared(key, replaces=replaces, exposed=key.table in exposed) if merged else ""
+            found.append((key, places[key.references].held_back(key, spared)))
+    return found
 
 
 def _full(schema: str, name: str) -> str:

@@ -358,6 +358,57 @@ def test_deleting_does_not_reach_rows_of_others_in_the_same_tables(
     assert field.is_now("here") == before
 
 
+CASCADING = """
+CREATE TABLE boxes (id int PRIMARY KEY);
+CREATE TABLE items (id int PRIMARY KEY, box int REFERENCES boxes ON DELETE CASCADE);
+INSERT INTO boxes VALUES (1);
+INSERT INTO items VALUES (1, 1);
+"""
+MOVED = "INSERT INTO boxes VALUES (2); UPDATE items SET box = 2;"
+
+
+@pytest.mark.parametrize(
+    ("more", "different"),
+    [
+        pytest.param("CREATE TABLE likes (item int REFERENCES items ON DELETE CASCADE)", "replace", id="likes go too"),
+        pytest.param("CREATE TABLE likes (item int REFERENCES items ON DELETE SET NULL)", "replace", id="likes change"),
+        pytest.param("CREATE TABLE likes (item int)", "leave", id="what is left goes"),
+        pytest.param(
+            """CREATE TABLE parts (item int PRIMARY KEY REFERENCES items ON DELETE CASCADE); INSERT INTO parts VALUES (1);
+            CREATE TABLE likes (item int REFERENCES parts ON DELETE CASCADE)""",
+            "replace",
+            id="likes go two steps later",
+        ),
+    ],
+)
+def test_deleting_does_not_go_on_through_a_row_that_is_put_back(field: Field, more: str, different: str) -> None:
+    field.cluster.sql(f"{CASCADING}{more}; INSERT INTO likes VALUES (1)", "here")  # noqa: S608  # words of this file
+    tables = [name for name in ("boxes", "items", "parts") if f"TABLE {name} " in CASCADING + more]
+    path = field.export(tables=tables)["export"]["path"]
+    field.cluster.sql(MOVED, "here")
+    with pytest.raises(RefusedError, match=r"1 rows of public.items would be changed or deleted"):
+        field.take(path, database="here", extra="delete", different=different)
+    assert field.cluster.sql("SELECT item, box FROM likes JOIN items ON items.id = item", "here") == "1|2"
+
+
+@pytest.mark.parametrize(
+    "wanted", [{"tables": ["boxes", "items", "likes"]}, {"rows": [{"table": "shelves", "column": "id", "value": "1"}]}]
+)
+def test_a_row_that_goes_with_another_is_put_back_with_all_that_hangs_on_it(
+    field: Field, wanted: dict[str, Any]
+) -> None:
+    field.cluster.sql(
+        f"""{CASCADING} CREATE TABLE likes (item int REFERENCES items ON DELETE CASCADE); INSERT INTO likes VALUES (1);
+        CREATE TABLE shelves (id int PRIMARY KEY); INSERT INTO shelves VALUES (1);
+        ALTER TABLE boxes ADD shelf int DEFAULT 1 REFERENCES shelves ON DELETE CASCADE""",  # noqa: S608  # words of this file
+        "here",
+    )
+    path = field.export(**wanted)["export"]["path"]
+    field.cluster.sql(MOVED, "here")
+    field.take(path, database="here", extra="delete", different="replace")
+    assert field.cluster.sql("SELECT items.id, box, item FROM items, likes", "here") == "1|1|1"
+
+
 def test_deleting_reaches_rows_that_are_meant(field: Field) -> None:
     field.cluster.sql(
         """ALTER TABLE tenants DROP CONSTRAINT tenants_owner_id_fkey, ADD FOREIGN KEY (owner_id) REFERENCES users ON DELETE SET NULL;
