@@ -119,6 +119,7 @@ changes:
   elements: dict
 """
 
+import contextlib
 import shutil
 from pathlib import Path
 from typing import Any
@@ -136,6 +137,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._recovery_host import 
     write_journal,
 )
 
+OURS = "runbook-ops"  # the directory of all that the collection keeps on a host
 NAMES = ("paths", "accounts", "roles", "units")
 ARGUMENTS: dict[str, Any] = {
     "system": {"type": "str", "required": True},
@@ -219,6 +221,9 @@ def _forget(directory: Path, journal: Path) -> None:
             shutil.rmtree(one) if one.is_dir() and not one.is_symlink() else one.unlink()
     journal.unlink()
     directory.rmdir()
+    if directory.parent.name == OURS:
+        with contextlib.suppress(OSError):  # others of this collection's files lie beside it
+            directory.parent.rmdir()
 
 
 def _result(params: dict[str, Any], journal: dict[str, Any] | None, actions: list[str]) -> dict[str, Any]:
