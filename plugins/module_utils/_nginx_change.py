@@ -6,13 +6,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 from ansible_collections.runbook.ops.plugins.module_utils import _nginx_host
 from ansible_collections.runbook.ops.plugins.module_utils._failpoint import reached
 from ansible_collections.runbook.ops.plugins.module_utils._nginx_conf import NginxError
-from ansible_collections.runbook.ops.plugins.module_utils._nginx_files import Change
-from ansible_collections.runbook.ops.plugins.module_utils._nginx_plan import Conf
+from ansible_collections.runbook.ops.plugins.module_utils._nginx_files import Change, changed_at, keep_copies, read_conf
+from ansible_collections.runbook.ops.plugins.module_utils._nginx_plan import Conf, Plan
 
 PROOFS = 3  # answers in a row
 PAUSE_SECONDS = 0.05
@@ -26,6 +27,60 @@ class Nginx(NamedTuple):
     test: Look  # what nginx -t objects to
     prove: Look | None  # what is wrong with the answer to a request
     proof_seconds: float
+
+
+class Place(NamedTuple):
+    """Where a module writes: files of its own, in an order in which none names one that is not there, and beside them."""
+
+    config: str  # the file that nginx begins with
+    ours: tuple[str, ...]
+    copies: Path  # where files of others are kept as they were before they were edited
+    page: str | None = None  # that of ours which nginx reads at each request, and not when it is reloaded
+
+
+class Seen(NamedTuple):
+    """What nginx's files say, and what has to change."""
+
+    conf: Conf
+    plan: Plan
+    stale: bool  # nginx has yet to take what is there
+    killed: dict[str, str | None]  # files as they were before a change that was cut off
+
+
+def look(
+    change: Change, place: Place, nginx: Nginx, plan_of: Callable[[Conf], Plan], *, is_wanted: bool, check_mode: bool
+) -> Seen:
+    """Return what has to change; what was cut off between two files that belong together is put back before.
+
+    :param is_wanted: whether our files are to be there afterwards
+    :raises NginxError: the configuration is not understood, or nginx does not run.
+    """
+    killed = change.pending()
+    if killed is not None and not check_mode and nginx.test():
+        change.put_back(killed)
+    conf = read_conf(place.config, *place.ours)
+    plan = plan_of(conf)
+    master = _nginx_host.master_of(conf.directives)
+    taken = changed_at([path for path in place.ours if path != place.page])
+    stale = killed is not None or (is_wanted and not _nginx_host.has_taken(master, taken))
+    if stale and not plan.files:
+        plan.actions.append("nginx takes the configuration that it has not taken yet")
+    return Seen(conf, plan, stale, killed or {})
+
+
+def write(
+    change: Change, place: Place, nginx: Nginx, seen: Seen, *, is_wanted: bool
+) -> tuple[list[str], list[int], float]:
+    """Keep copies of files of others, and carry the plan out; return the copies, and what :func:`carry_out` returns.
+
+    :raises NginxError: it cannot be done; all is as it was.
+    """
+    rank = {path: number for number, path in enumerate(place.ours)}
+    files = dict(sorted(seen.plan.files.items(), key=lambda item: rank.get(item[0], len(rank)), reverse=not is_wanted))
+    others = {path: text for path, text in files.items() if path not in rank}
+    copies = keep_copies(place.copies, others, seen.conf)
+    old, seconds = carry_out(change, seen.conf, files, nginx, killed=seen.killed)
+    return copies, old, seconds
 
 
 def carry_out(

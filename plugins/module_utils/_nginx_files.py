@@ -7,6 +7,7 @@ The journal is written before the first file is replaced, and goes when all is p
 
 from __future__ import annotations
 
+import fcntl
 import fnmatch
 import glob
 import json
@@ -69,8 +70,6 @@ class Change:
 
         :raises NginxError: somebody else holds it.
         """
-        import fcntl  # noqa: PLC0415
-
         lock = self._journal.with_suffix(".lock")
         try:
             lock.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

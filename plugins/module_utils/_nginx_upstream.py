@@ -5,14 +5,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ansible_collections.runbook.ops.plugins.module_utils import _nginx_host
 from ansible_collections.runbook.ops.plugins.module_utils._checks import make_change, make_check
-from ansible_collections.runbook.ops.plugins.module_utils._nginx_change import Nginx, carry_out
-from ansible_collections.runbook.ops.plugins.module_utils._nginx_files import Change, changed_at, keep_copies, read_conf
+from ansible_collections.runbook.ops.plugins.module_utils._nginx_change import Nginx, Place, Seen, look, write
+from ansible_collections.runbook.ops.plugins.module_utils._nginx_files import Change
 from ansible_collections.runbook.ops.plugins.module_utils._nginx_plan import (
     Conf,
     Plan,
@@ -46,53 +45,42 @@ def run(task: Task, *, check_mode: bool) -> dict[str, Any]:
     check_wish(task.wish)
     change = Change(task.directory / f"{task.wish.name}.json")
     if check_mode:
-        conf, plan, _stale = _look(task, killed=change.pending() is not None)
-        return _result(task, conf, plan, changed=bool(plan.actions))
+        seen = _look(task, change, check_mode=True)
+        return _result(task, seen, changed=bool(seen.plan.actions))
     with change.locked():
-        killed = change.pending()
-        if killed is not None and task.nginx.test():
-            change.put_back(killed)  # it was cut off between two files that belong together
-        conf, plan, stale = _look(task, killed=killed is not None)
-        if not plan.files and not stale:
+        seen = _look(task, change, check_mode=False)
+        if not seen.plan.files and not seen.stale:
             change.done()
-            return _result(task, conf, plan, changed=False)
-        return _apply(task, change, conf, plan, killed or {})
+            return _result(task, seen, changed=False)
+        return _apply(task, change, seen)
 
 
-def _look(task: Task, *, killed: bool) -> tuple[Conf, Plan, bool]:
-    """Return the configuration, what has to change, and whether nginx has yet to take what is there."""
+def _place(task: Task) -> Place:
     wish = task.wish
-    conf = read_conf(task.config, wish.file, wish.block_file)
-    plan = (plan_present if task.present else plan_absent)(wish, conf)
-    master = _nginx_host.master_of(conf.directives)
-    ours = [wish.file, wish.block_file]
-    stale = killed or (task.present and not _nginx_host.has_taken(master, changed_at(ours)))
-    if stale and not plan.files:
-        plan.actions.append("nginx takes the configuration that it has not taken yet")
-    return conf, plan, stale
+    return Place(task.config, (wish.file, wish.block_file), task.directory / f"{wish.name}.before")
 
 
-def _apply(task: Task, change: Change, conf: Conf, plan: Plan, killed: Mapping[str, str | None]) -> dict[str, Any]:
+def _look(task: Task, change: Change, *, check_mode: bool) -> Seen:
+    def plan_of(conf: Conf) -> Plan:
+        return (plan_present if task.present else plan_absent)(task.wish, conf)
+
+    return look(change, _place(task), task.nginx, plan_of, is_wanted=task.present, check_mode=check_mode)
+
+
+def _apply(task: Task, change: Change, seen: Seen) -> dict[str, Any]:
     """Make the change, or raise with everything as it was."""
     for server in task.wish.servers if task.present else ():
         _nginx_host.connect(server)
-    others = {path: text for path, text in plan.files.items() if path not in (task.wish.file, task.wish.block_file)}
-    copies = keep_copies(task.directory / f"{task.wish.name}.before", others, conf)
-    old, switch_seconds = carry_out(change, conf, _in_order(task, plan.files), task.nginx, killed=killed)
+    copies, old, switch_seconds = write(change, _place(task), task.nginx, seen, is_wanted=task.present)
     began = time.monotonic()
     left = _nginx_host.drain(old, seconds=task.drain_seconds)
     drain_seconds = round(time.monotonic() - began, 3)
     more = {"copies": copies, "switch_seconds": switch_seconds, "left": left, "drain_seconds": drain_seconds}
-    return _result(task, conf, plan, changed=True, **more)
+    return _result(task, seen, changed=True, **more)
 
 
-def _in_order(task: Task, files: Mapping[str, str | None]) -> dict[str, str | None]:
-    """Return the files so that none names one that is not there: the servers first, and last where they go."""
-    rank = {task.wish.file: 0, task.wish.block_file: 1}
-    return dict(sorted(files.items(), key=lambda item: rank.get(item[0], 2), reverse=not task.present))
-
-
-def _result(task: Task, conf: Conf, plan: Plan, *, changed: bool, **more: Any) -> dict[str, Any]:
+def _result(task: Task, seen: Seen, *, changed: bool, **more: Any) -> dict[str, Any]:
+    conf, plan = seen.conf, seen.plan
     before = servers_of(conf.texts.get(task.wish.file))
     after = list(task.wish.servers) if task.present else []
     left = more.get("left", [])
