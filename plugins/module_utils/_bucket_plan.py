@@ -51,7 +51,7 @@ class Plan:
     """What is to be done, and how much that is. All but a few names is in a file without a name, so memory stays flat."""
 
     def __init__(self) -> None:
-        self.spool: IO[str] = tempfile.TemporaryFile("w+", encoding="utf-8", errors="surrogateescape")  # noqa: SIM115
+        self.spool: IO[str] = tempfile.TemporaryFile("w+", encoding="utf-8", errors="surrogateescape")  # noqa: SIM115  # it lives as long as the plan
         self.source, self.target = Tally(), Tally()
         self.counts = {NEW: 0, SAME: 0, REPLACED: 0, GONE: 0}
         self.bytes = {NEW: 0, REPLACED: 0, GONE: 0}

@@ -24,7 +24,7 @@ class Outcome(NamedTuple):
 
     name: str
     source: Union[Bucket, Folder]  # noqa: UP007  # Python 3.9
-    target: Union[Bucket, Folder]  # noqa: UP007
+    target: Union[Bucket, Folder]  # noqa: UP007  # as above
     wants: Said  # the options versioning and object_lock
     is_mirror: bool  # all of a place, as it is, so that what is there was written down
     is_prediction: bool

@@ -92,7 +92,7 @@ def read_dates(
                 continue
             if shape == set_shape:
                 found.sets += [name for name in group if prefix and name.startswith(prefix)]
-                group = [name for name in group if prefix and not name.startswith(prefix)]  # noqa: PLW2901
+                group = [name for name in group if prefix and not name.startswith(prefix)]  # noqa: PLW2901  # the same names, fewer
             alike = [name for name in group if matches(name)] if not shape_decides else group
             if alike and matches(alike[0]):
                 _sort_in(found, alike, expression)
