@@ -46,7 +46,10 @@ def test_files_of_variables_are_read(text, pair):
 def test_the_environment_of_a_process_and_the_file_beside_it_are_searched(tmp_path):
     (tmp_path / ".env").write_text("MAIL_PASS=from-a-file-1\nPORT=3000\n")
     environment = {**os.environ, "A_SECRET": "from-a-process-2"}
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, env=environment) as process:
+    waiting = [sys.executable, "-c", "print(flush=True); input()"]
+    with subprocess.Popen(waiting, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment) as process:
+        assert process.stdout is not None
+        process.stdout.readline()  # while it is being started, its environment still reads as empty
         found = find_secrets([str(tmp_path), str(tmp_path / "none")])
         process.communicate(b"\n")
     assert {"from-a-file-1", "from-a-process-2"} <= found
