@@ -116,6 +116,10 @@ def _mapping(path: str, value: Any, option: Mapping[str, Any], problems: list[st
     for keys in option.get("required_one_of", []):
         if not set(keys) & set(given):
             problems.append(f"{path} has none of {', '.join(keys)}: write one of them")
+    for key, wanted, keys in option.get("required_if", []):
+        lacking = [name for name in keys if name not in given]
+        if value.get(key, option["options"][key].get("default")) == wanted and lacking:
+            problems.append(f"{path}.{lacking[0]} is missing: {key} {wanted} needs it")
     name = value.get("name")
     near = f" ({plain(name)})" if isinstance(name, str) and name else ""
     return _options(path, value, option["options"], problems, near)

@@ -125,6 +125,12 @@ _DURATIONS = (
         "rto",
         "rpo",
         "retry_after",
+        "build_timeout",
+        "start_timeout",
+        "stable",
+        "drain",
+        "lock_timeout",
+        "backup_age",
     ),
 )
 _SIZES = ("memory", "min_size", "max_size")
@@ -136,8 +142,8 @@ FORMATS: dict[str, Callable[[Any], Any]] = {
     **dict.fromkeys(_DURATIONS, duration),
     **dict.fromkeys(_SIZES, size),
     **dict.fromkeys(("last", "hourly", "daily", "weekly", "monthly", "yearly", "every_months", "clear", "jobs"), whole),
-    **dict.fromkeys(("path", "directory", "config", "upstream_config", "caches", "file", "files", "flag"), absolute),
-    **dict.fromkeys(("data_directory", "rules_directory", "textfile_directory"), absolute),
+    **dict.fromkeys(("path", "directory", "config", "upstream_config", "caches", "file", "files", "flag", "releases"), absolute),
+    **dict.fromkeys(("data_directory", "rules_directory", "textfile_directory", "environment_file"), absolute),
     **dict.fromkeys(("entry_point", "migrations", "compose_file"), relative),
     **dict.fromkeys(("port", "standby_port", "ssh_port"), port),
     **dict.fromkeys(("url", "webhook", "endpoint", "api", "alive_url", "clock_url"), url),
@@ -148,6 +154,8 @@ FORMATS: dict[str, Callable[[Any], Any]] = {
     "domains": matching(
         r"(\*\.)?([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]*[a-z0-9])?", "a domain in lower case"
     ),
+    "request": matching(r"/\S*", "what is asked for, which begins with /"),
+    "subdirectory": matching(r"(?!/)(?!.*(^|/)\.\.(/|$)).+", "a directory below the repository's own, without .."),
     "email": matching(r"[^@\s]+@[^@\s]+", "an e-mail address"),
     "playbook": matching(r"[a-z][a-z0-9_]*", "the name of a playbook, without path and .yml"),
     "served_at": matching(r".+:\d{1,5}", "host:port"),

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils._contract import PREFIX, nearest
+from ansible_collections.runbook.ops.plugins.module_utils._deploy_references import deploy_contradictions
 from ansible_collections.runbook.ops.plugins.module_utils._mentions import items, missing, names, strangers
 
 NAMED = (
@@ -24,6 +25,7 @@ def contradictions(system: Mapping[str, Any]) -> list[str]:
     return [
         *_duplicates(system),
         *_services(system),
+        *deploy_contradictions(system),
         *_cycle(system),
         *missing(system),
         *strangers(system),

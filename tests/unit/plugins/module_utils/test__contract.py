@@ -29,6 +29,7 @@ OPTIONS: dict[str, Any] = {
         "default": [],
         "mutually_exclusive": [["path", "url"]],
         "required_one_of": [["path", "url"]],
+        "required_if": [["kind", "square", ["json"]]],
         "options": {
             "name": {"type": "str"},
             "kind": {"type": "str", "choices": ["round", "square"], "default": "round"},
@@ -114,6 +115,7 @@ PROBLEMS = [
     ({"health": {"port": 70000}}, "ops_things[0].health.port is 70000: a port is a number between 1 and 65535"),
     ({"url": "https://a"}, "ops_things[0] has path and url: write only one of path, url"),
     ({"path": None}, "ops_things[0] has none of path, url: write one of them"),
+    ({"kind": "square"}, "ops_things[0].json is missing: kind square needs it"),
     ({"name": "x" * 200, "kind": "y" * 200}, "ops_things[0].kind is 'yyy"),
 ]
 

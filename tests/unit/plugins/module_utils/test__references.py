@@ -34,6 +34,11 @@ KEEP = {"directory": "/b", "pattern": "*", "max_age": "1d", "keep": {"last": 1}}
 OURS = {"name": "nightly", "made_by": "collection", "directory": "/b", "max_age": "1d", "keep": {"last": 1}}
 MONGO = {"name": "m", "engine": "mongodb"}
 
+GIT = {"repository": "https://git.example/app"}
+GREEN = {"strategy": "blue_green", "proxy": "nginx", "url": "https://app.example/"}
+WEB = {**PM2, "port": 1, "standby_name": "b", "standby_port": 2, "source": GIT, "deploy": GREEN}
+NGINX = service("nginx")
+SQL = {**GREEN, "migration": {"kind": "sql", "database": "d"}}
 BOX = {"name": "box", "manager": "compose", "path": "/srv/shop"}
 PROBLEMS: list[tuple[dict[str, Any], str]] = [
     (
@@ -127,6 +132,34 @@ PROBLEMS: list[tuple[dict[str, Any], str]] = [
     (
         {"services": [{**PM2, "standby_name": "app"}]},
         "ops_services[0].standby_name is 'app': the service itself has this name",
+    ),
+    (
+        {"services": [{**WEB, "deploy": {**GREEN, "proxy": "ngin"}}, NGINX]},
+        "ops_services[0].deploy.proxy is 'ngin': no service has this name; did you mean nginx?",
+    ),
+    (
+        {"services": [{**WEB, "standby_port": None}, NGINX]},
+        "ops_services[0].standby_port is missing (app): strategy blue_green needs it",
+    ),
+    (
+        {"services": [{**service("web"), "source": GIT, "deploy": GREEN}, NGINX]},
+        "ops_services[0].deploy.strategy is 'blue_green': it is for the manager pm2 or compose, and this is systemd",
+    ),
+    ({"services": [{**WEB, "source": None}, NGINX]}, "ops_services[0].source is missing (app): releases come from Git"),
+    (
+        {"services": [{**WEB, "deploy": {**GREEN, "kind": "image", "image": "r/app"}}, NGINX]},
+        "ops_services[0].deploy.kind is 'image': it is for the manager compose, and this is pm2",
+    ),
+    (
+        {"services": [{**WEB, "deploy": SQL}, NGINX], "databases": [{"name": "d", "owner": "o"}]},
+        "ops_services[0].source.migrations is missing (app): migration sql needs it",
+    ),
+    (
+        {
+            "services": [{**WEB, "source": {**GIT, "migrations": "sql"}, "deploy": SQL}, NGINX],
+            "databases": [{"name": "e", "owner": "o"}],
+        },
+        "ops_services[0].deploy.migration.database is 'd': ops_databases has none of this name; known are e",
     ),
     (
         {"services": [service("p", health={"database": "owl"})], "databases": [{"name": "owls", "owner": "o"}]},

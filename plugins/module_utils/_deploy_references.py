@@ -1,0 +1,59 @@
+# Copyright: the runbook.ops authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Compare how services are deployed with the rest of a system's description. Private to this collection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ansible_collections.runbook.ops.plugins.module_utils._contract import PREFIX, nearest
+from ansible_collections.runbook.ops.plugins.module_utils._mentions import items, names
+
+BESIDE = {
+    "pm2": ("port", "standby_name", "standby_port"),
+    "compose": ("port", "standby_port"),
+}  # what a second one needs
+MANAGERS = {
+    "blue_green": ("pm2", "compose"),
+    "in_place": ("pm2", "compose"),
+    "rolling": ("pm2", "compose"),
+    "vercel": ("vercel",),
+}
+
+
+def deploy_contradictions(system: Mapping[str, Any]) -> list[str]:
+    """Return what is wrong between ``deploy`` of the services and the rest of a normalised description, one line each."""
+    services, databases = names(system, "services"), names(system, "databases")
+    found = []
+    for index, service in items(system, "services"):
+        deploy = service["deploy"]
+        if not deploy:
+            continue
+        path = f"{PREFIX}services[{index}].deploy"
+        found += _needs(path, service, deploy)
+        if deploy["proxy"] and deploy["proxy"] not in services:
+            hint = nearest(deploy["proxy"], services)
+            found.append(f"{path}.proxy is {deploy['proxy']!r}: no service has this name; {hint}")
+        database = (deploy["migration"] or {}).get("database")
+        if database and database not in databases:
+            hint = nearest(database, databases)
+            found.append(f"{path}.migration.database is {database!r}: {PREFIX}databases has none of this name; {hint}")
+    return found
+
+
+def _needs(path: str, service: Mapping[str, Any], deploy: Mapping[str, Any]) -> Iterator[str]:
+    strategy, manager = deploy["strategy"], service["manager"]
+    if strategy in MANAGERS and manager not in MANAGERS[strategy]:
+        known = " or ".join(MANAGERS[strategy])
+        yield f"{path}.strategy is {strategy!r}: it is for the manager {known}, and this is {manager}"
+    elif strategy == "blue_green":
+        for key in BESIDE[manager]:
+            if not service[key]:
+                yield f"{path.rpartition('.')[0]}.{key} is missing ({service['name']}): strategy blue_green needs it"
+    if deploy["kind"] == "git" and strategy != "vercel" and not service["source"]:
+        yield f"{path.rpartition('.')[0]}.source is missing ({service['name']}): releases come from Git"
+    if (deploy["migration"] or {}).get("kind") == "sql" and not (service["source"] or {}).get("migrations"):
+        yield f"{path.rpartition('.')[0]}.source.migrations is missing ({service['name']}): migration sql needs it"
+    if deploy["kind"] == "image" and manager != "compose":
+        yield f"{path}.kind is 'image': it is for the manager compose, and this is {manager}"
