@@ -142,7 +142,9 @@ FORMATS: dict[str, Callable[[Any], Any]] = {
     **dict.fromkeys(_DURATIONS, duration),
     **dict.fromkeys(_SIZES, size),
     **dict.fromkeys(("last", "hourly", "daily", "weekly", "monthly", "yearly", "every_months", "clear", "jobs"), whole),
-    **dict.fromkeys(("path", "directory", "config", "upstream_config", "caches", "file", "files", "flag", "releases"), absolute),
+    **dict.fromkeys(
+        ("path", "directory", "config", "upstream_config", "caches", "file", "files", "flag", "releases"), absolute
+    ),
     **dict.fromkeys(("data_directory", "rules_directory", "textfile_directory", "environment_file"), absolute),
     **dict.fromkeys(("entry_point", "migrations", "compose_file"), relative),
     **dict.fromkeys(("port", "standby_port", "ssh_port"), port),

@@ -240,6 +240,7 @@ class PgSession:
             raise
         finally:
             timer.cancel()
+            timer.join()  # one that kills just now does so before the session goes on
 
     def _expire(self, expired: threading.Event) -> None:
         expired.set()

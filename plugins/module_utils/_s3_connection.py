@@ -85,6 +85,7 @@ class Line:
                 whole = True
             finally:
                 timer.cancel()
+                timer.join()  # one that hangs up just now would hang up on whoever gets the line's number next
         except (OSError, http.client.HTTPException, TroubleError) as exc:
             if late.is_set():
                 raise TroubleError(f"not done within {seconds:.0f} s") from exc

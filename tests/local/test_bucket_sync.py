@@ -59,7 +59,7 @@ class Shop:
         storage.fail()
 
     def client(self, bucket: str) -> Client:
-        return Client(Place(bucket, "AK", SECRET, self.storage.endpoint, timeout_seconds=5, retry_seconds=5))
+        return Client(Place(bucket, "AK", SECRET, self.storage.endpoint, timeout_seconds=30, retry_seconds=30))
 
     def put(self, bucket: str, files: dict[str, bytes], *, part: int = 64 << 20) -> None:
         import hashlib  # noqa: PLC0415
@@ -97,7 +97,7 @@ class Shop:
 
     def options(self, **more: Any) -> dict[str, Any]:
         ends = {"source": self.end(self.live), "target": self.end(self.mirror)}
-        own = {"work_directory": str(self.place), "timeout_seconds": 2, "retry_seconds": 1, "jobs": 4}
+        own = {"work_directory": str(self.place), "timeout_seconds": 30, "retry_seconds": 1, "jobs": 4}
         return {**DEFAULTS, **ends, **own, **more}
 
     def sync(self, *, check_mode: bool = False, **more: Any) -> dict[str, Any]:
@@ -288,11 +288,12 @@ def test_storage_in_trouble_is_told_in_one_line_and_the_next_run_goes_on(
     shop: Shop, copy: str, fault: dict[str, Any], words: str | None
 ) -> None:
     shop.storage.fail(fault)
+    patience = 2 if fault["fault"] == "slow" else 30
     if words is None:
         shop.sync(copy=copy)
     else:
         with pytest.raises((S3Error, SyncError), match=words) as failed:
-            shop.sync(copy=copy)
+            shop.sync(copy=copy, timeout_seconds=patience)
         assert "\n" not in str(failed.value) and SECRET not in str(failed.value)
     shop.storage.fail()
     shop.sync(copy=copy)
@@ -318,7 +319,7 @@ def test_a_run_that_is_killed_is_gone_on_with(shop: Shop, point: str) -> None:
     options = shop.options(copy="stream")
     environment = {**os.environ, "RUNBOOK_OPS_KILL_AT": f"bucket_sync:{point}"}
     done = subprocess.run(
-        [sys.executable, "-c", code], input=json.dumps(options), env=environment, text=True, check=False, timeout=60
+        [sys.executable, "-c", code], input=json.dumps(options), env=environment, text=True, check=False, timeout=300
     )
     assert done.returncode == -signal.SIGKILL
     wanted = {name: data for name, data in FILES.items() if point != "deleted" or name != "z.bin"}

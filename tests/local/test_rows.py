@@ -439,7 +439,7 @@ def test_who_writes_is_waited_for_but_not_for_ever(field: Field) -> None:
         with pytest.raises(RowsError, match="raise lock_timeout_seconds"):
             field.take(path)
     finally:
-        writer.communicate("COMMIT;\n", timeout=10)
+        writer.communicate("COMMIT;\n", timeout=60)
     assert field.take(path)["changed"]
 
 
@@ -456,7 +456,7 @@ def test_who_reads_goes_on_meanwhile(field: Field) -> None:
     try:
         told = field.take(path)
     finally:
-        reader.communicate("COMMIT;\n", timeout=10)
+        reader.communicate("COMMIT;\n", timeout=60)
     assert told["changed"]
     assert "refer to each other" not in "".join(told["notes"])
 

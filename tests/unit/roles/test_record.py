@@ -90,8 +90,15 @@ class Controller:
 
     def run(self, *arguments: str, **variables: Any) -> tuple[int, str]:
         process = self.start(*arguments, **variables)
-        said, _ = process.communicate(timeout=60)
+        said, _ = process.communicate(timeout=300)
         return process.returncode, said
+
+    def wait_for_a_record(self) -> None:
+        """Return once a run has opened its record."""
+        end = time.monotonic() + 120
+        while not list(self.runs.glob("*.json")):
+            assert time.monotonic() < end, "the run did not open its record"
+            time.sleep(0.05)
 
     def records(self) -> list[dict[str, Any]]:
         return [json.loads(path.read_text()) for path in sorted(self.runs.glob("*.json"))]
@@ -165,15 +172,19 @@ def test_where_records_are_required_such_a_run_is_refused_before_anything_is_don
     assert not marker.exists()
 
 
+def until(there: Path) -> str:
+    """Return a command that ends once something is ``there``."""
+    return f"timeout 300 sh -c 'until [ -e {there} ]; do sleep 0.1; done'"
+
+
 def killed(controller: Controller) -> dict[str, Any]:
     """Return the record of a run that was killed in the middle."""
-    process = controller.start(command="sleep 3")
-    deadline = time.monotonic() + 30
-    while not list(controller.runs.glob("*.json")):
-        assert time.monotonic() < deadline, "the run did not open its record"
-        time.sleep(0.05)
+    go_on = controller.folder / "go-on"
+    process = controller.start(command=until(go_on))
+    controller.wait_for_a_record()
     process.send_signal(signal.SIGKILL)
     process.wait()
+    go_on.touch()  # what the run had started goes on without it
     (record,) = controller.records()
     return record
 
@@ -193,14 +204,11 @@ def test_a_killed_run_is_found_by_the_next_one(controller: Controller) -> None:
 
 def test_a_run_that_is_at_work_is_not_disturbed_by_another(controller: Controller, tmp_path: Path) -> None:
     go_on = tmp_path / "go-on"
-    first = controller.start(command=f"timeout 60 sh -c 'until [ -e {go_on} ]; do sleep 0.1; done'")
-    deadline = time.monotonic() + 30
-    while not list(controller.runs.glob("*.json")):
-        assert time.monotonic() < deadline, "the run did not open its record"
-        time.sleep(0.05)
+    first = controller.start(command=until(go_on))
+    controller.wait_for_a_record()
     code, said = controller.run()
     assert code == 0, said
     assert sorted(record["status"] for record in controller.records()) == ["ok", "running"]
     go_on.touch()
-    first.communicate(timeout=60)
+    first.communicate(timeout=300)
     assert [record["status"] for record in controller.records()] == ["ok", "ok"]

@@ -9,6 +9,7 @@ import json
 import subprocess
 import sys
 import threading
+import time
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -151,13 +152,16 @@ def test_one_job_of_a_host_waits_for_another(tmp_path, capsys):
             done.append("other")
 
     thread = threading.Thread(target=other)
+    said, end = "", time.monotonic() + 60
     with alone(path):
         thread.start()
-        thread.join(0.1)
+        while not said and time.monotonic() < end:
+            time.sleep(0.01)
+            said = capsys.readouterr().out
         done.append("this")
-    thread.join(10)
+    thread.join(60)
     assert done == ["this", "other"]
-    assert capsys.readouterr().out == "waits for another job of this host\n"
+    assert said == "waits for another job of this host\n"
 
 
 def test_where_no_lock_can_be_had_a_job_runs_all_the_same(tmp_path, capsys):

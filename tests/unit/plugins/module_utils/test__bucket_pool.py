@@ -37,10 +37,10 @@ def test_the_first_error_ends_it_and_lets_the_others_know():
     def work(one: int) -> int:
         if one == 3:
             raise OSError("full")
-        stop.wait(5)
+        stop.wait(60)
         return one
 
     began = time.monotonic()
     with pytest.raises(OSError, match="full"):
         list(in_order(4, range(3, 100), work, give_up=stop.set))
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 30

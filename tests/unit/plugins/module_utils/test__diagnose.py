@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 import pytest
@@ -21,7 +22,7 @@ def refuses(_options):
 
 
 def hangs(_options):
-    time.sleep(3)
+    threading.Event().wait(60)  # longer than any machine takes for the others
 
 
 def works(options):
@@ -39,7 +40,7 @@ COLLECTORS = {
 }
 
 
-def told(*names, known=(), timeout_seconds=1.0, most_bytes=1000, **options):
+def told(*names, known=(), timeout_seconds=20.0, most_bytes=1000, **options):
     specs = [{"topic": name, "title": name, "collector": name, "options": options} for name in names]
     jobs = collect(specs, COLLECTORS, timeout_seconds=timeout_seconds)
     return [job.result(Redactor(known), most_bytes) for job in jobs]
@@ -57,16 +58,16 @@ def told(*names, known=(), timeout_seconds=1.0, most_bytes=1000, **options):
     ],
 )
 def test_a_topic_says_how_it_went(name, status, error):
-    result = told(name, word="it", timeout_seconds=0.3)[0]
+    result = told(name, word="it", timeout_seconds=0.3 if name == "hangs" else 20)[0]
     assert result["status"] == status
     assert (result["error"] or "").startswith(error or "")
 
 
 def test_what_fails_and_hangs_takes_no_other_down_nor_more_than_the_time():
     began = time.monotonic()
-    results = told("hangs", "breaks", "works", "works", word="it", timeout_seconds=0.4)
+    results = told("hangs", "breaks", "works", "works", word="it", timeout_seconds=1.5)
     assert [result["status"] for result in results] == ["failed", "failed", "collected", "collected"]
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < 20
 
 
 def test_many_that_hang_leave_the_rest_not_begun_and_that_is_said():

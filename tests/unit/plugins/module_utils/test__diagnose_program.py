@@ -33,7 +33,7 @@ def test_one_that_never_ends_is_ended():
     began = time.monotonic()
     with pytest.raises(ProbeError, match="no answer within"):
         read_program(python("import time; time.sleep(30)"), timeout_seconds=0.3)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 25
 
 
 @pytest.mark.parametrize(

@@ -108,14 +108,14 @@ def serve(answer: bytes) -> int:
 
 
 def test_an_answer_is_a_document() -> None:
-    with Mongo("127.0.0.1", serve(message({"ok": 1, "setName": "rs0"})), timeout_seconds=2) as server:
+    with Mongo("127.0.0.1", serve(message({"ok": 1, "setName": "rs0"})), timeout_seconds=20) as server:
         assert server.command("admin", "hello")["setName"] == "rs0"
 
 
 def test_a_refusal_is_one_line_with_its_name() -> None:
     refusal = message({"ok": 0, "errmsg": "not authorized\non admin", "codeName": "Unauthorized"})
     with (
-        Mongo("127.0.0.1", serve(refusal), timeout_seconds=2) as server,
+        Mongo("127.0.0.1", serve(refusal), timeout_seconds=20) as server,
         pytest.raises(MongoRefusedError, match=r"^not authorized$"),
     ):
         server.command("admin", "serverStatus")
@@ -132,7 +132,7 @@ def test_a_refusal_is_one_line_with_its_name() -> None:
 )
 def test_an_answer_without_sense_is_a_server_that_does_not_serve(answer: bytes, words: str) -> None:
     with (
-        Mongo("127.0.0.1", serve(answer), timeout_seconds=2) as server,
+        Mongo("127.0.0.1", serve(answer), timeout_seconds=20) as server,
         pytest.raises(MongoDownError, match=words),
     ):
         server.command("admin", "hello")
@@ -142,4 +142,4 @@ def test_nobody_there_is_said() -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     with pytest.raises(MongoDownError, match=f"127.0.0.1:{port}: Connection refused"):
-        Mongo("127.0.0.1", port, timeout_seconds=2)
+        Mongo("127.0.0.1", port, timeout_seconds=20)

@@ -44,7 +44,7 @@ def dump(draft, script, recipe=STREAM, *, encoders=(), encryption=None, monkeypa
     if monkeypatch:
         monkeypatch.setattr(_pg_dump, "encoding", lambda *_args: (list(encoders), ".gz" if encoders else ""))
     target = FakeTarget(script)
-    limits = {"timeout_seconds": 20, "lock_timeout_seconds": 60}
+    limits = {"timeout_seconds": 60, "lock_timeout_seconds": 60}
     return target, write_dump(target, draft, "shop", recipe, snapshot="0-1-1", encryption=encryption, **limits)
 
 

@@ -124,7 +124,7 @@ def test_what_takes_too_long_is_ended_with_its_children():
     began = time.monotonic()
     with pytest.raises(PipelineError, match=r"it did not end within 0\.3 s"):
         run_pipeline([shell("sleep 60 & sleep 60; true")], timeout_seconds=0.3)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
 
 
 def test_nothing_goes_on_when_we_are_killed(tmp_path):
@@ -137,7 +137,7 @@ def test_nothing_goes_on_when_we_are_killed(tmp_path):
     )
     us = subprocess.Popen([sys.executable, str(script)])
     pid = tmp_path / "pid"
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not (pid.exists() and pid.read_text().strip()) and time.monotonic() < deadline:
         time.sleep(0.02)
     child = pid.read_text().strip()
@@ -146,7 +146,7 @@ def test_nothing_goes_on_when_we_are_killed(tmp_path):
     us.send_signal(signal.SIGKILL)
     us.wait()
 
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while is_running(child) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert not is_running(child)

@@ -167,6 +167,6 @@ def test_a_path_is_no_secret():
     "text", ["a" * 200_000, "a-" * 100_000, "x@" * 50_000, "pass" * 50_000, "1 " * 100_000, "A" * 76 + "\n"], ids=len
 )
 def test_no_text_takes_long(text):
-    began = time.perf_counter()
+    began = time.thread_time()
     Redactor()(text)
-    assert time.perf_counter() - began < 2
+    assert time.thread_time() - began < 2

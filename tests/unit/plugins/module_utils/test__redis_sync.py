@@ -18,7 +18,7 @@ MARK = b"0123456789" * 4
 def ask(tmp_path):
     """Return what asks a server for its dump that answers each request by the next of some answers, then hangs up."""
 
-    def run(*answers, password=None, timeout_seconds=5.0):
+    def run(*answers, password=None, timeout_seconds=20.0):
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(str(tmp_path / "s"))
         listener.listen(1)
@@ -103,7 +103,7 @@ def test_a_password_that_is_sent_back_is_not_shown():
 
     threading.Thread(target=serve).start()
     with pytest.raises(RedisRefusedError) as caught:
-        list(fetch_rdb(Server(port=listener.getsockname()[1], password="s3cret"), timeout_seconds=5))
+        list(fetch_rdb(Server(port=listener.getsockname()[1], password="s3cret"), timeout_seconds=20))
     assert "s3cret" not in str(caught.value)
 
 

@@ -24,7 +24,7 @@ def asked(monkeypatch):
 
 
 def wait_for(condition):
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while not condition() and time.monotonic() < end:
         time.sleep(0.005)
     return condition()
@@ -60,10 +60,10 @@ def test_a_directory_that_vanishes_is_nobodys_failure(tmp_path):
 
 
 def test_a_failure_beside_it_is_told_and_its_helper_ends(tmp_path):
-    before = threading.active_count()
+    before = set(threading.enumerate())
     with pytest.raises(ValueError, match="broken"), early(tmp_path):
         raise ValueError("broken")
-    assert threading.active_count() == before
+    assert set(threading.enumerate()) <= before, "those of other tests may end meanwhile"
 
 
 def test_the_kernel_takes_the_hint(tmp_path):
