@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ansible_collections.runbook.ops.plugins.module_utils._command import Command, CommandError
 from ansible_collections.runbook.ops.plugins.module_utils._nginx_conf import Directive, NginxError
-from ansible_collections.runbook.ops.plugins.module_utils._proc import Process, processes
+from ansible_collections.runbook.ops.plugins.module_utils._proc import TICK_SECONDS, Process, processes
 
 PID_FILE = "/run/nginx.pid"  # Debian's, where the configuration names none
 RELOAD_SECONDS = 15.0
@@ -67,9 +67,8 @@ def workers_of(master: int) -> tuple[list[Process], list[Process]]:
 
 def has_taken(master: int, changed_at: float) -> bool:
     """Return whether all workers that take connections were started after ``changed_at``, in seconds since 1970."""
-    tick = 1 / os.sysconf("SC_CLK_TCK")  # the kernel tells when a process was started rounded down to one
     serving, _leaving = workers_of(master)
-    return bool(serving) and all(worker.started_at + tick > changed_at for worker in serving)
+    return bool(serving) and all(worker.started_at + TICK_SECONDS > changed_at for worker in serving)
 
 
 def reload(master: int, *, seconds: float = RELOAD_SECONDS) -> list[int]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PROC = Path("/proc")
+TICK_SECONDS = 1 / os.sysconf("SC_CLK_TCK")  # the kernel tells when a process was started rounded down to one
 MOST_FILES = 20_000  # a configuration is a handful of files; a whole disk named by mistake must not be walked
 
 
@@ -29,23 +30,24 @@ class Process:
 
 def boot_time() -> float:
     """Return when the machine was booted, in seconds since 1970. /proc/stat gives it in whole seconds only."""
-    return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+    # Who is held up between the two clocks sees it too early, never too late.
+    return max(time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) for _look in range(3))
 
 
 def processes() -> dict[int, Process]:
     """Return all processes by their number."""
-    booted, ticks, page = boot_time(), os.sysconf("SC_CLK_TCK"), os.sysconf("SC_PAGE_SIZE")
+    booted, page = boot_time(), os.sysconf("SC_PAGE_SIZE")
     found = {}
     for entry in PROC.iterdir():
         if entry.name.isdigit():
             try:
-                found[int(entry.name)] = _process(entry, booted, ticks, page)
+                found[int(entry.name)] = _process(entry, booted, page)
             except (OSError, ValueError, IndexError):  # it has just ended
                 continue
     return found
 
 
-def _process(entry: Path, booted: float, ticks: int, page: int) -> Process:
+def _process(entry: Path, booted: float, page: int) -> Process:
     # The name stands in parentheses and may hold any character, parentheses and blanks too.
     head, _parenthesis, tail = (entry / "stat").read_text(errors="replace").rpartition(")")
     fields = tail.split()
@@ -54,7 +56,7 @@ def _process(entry: Path, booted: float, ticks: int, page: int) -> Process:
         pid=int(entry.name),
         parent=int(fields[1]),
         name=head.partition("(")[2],
-        started_at=booted + int(fields[19]) / ticks,
+        started_at=booted + int(fields[19]) * TICK_SECONDS,
         memory_bytes=int(fields[21]) * page,
         cgroups=tuple(line.split(":", 2)[2] for line in cgroups),
         title=(entry / "cmdline").read_bytes().decode(errors="replace").replace("\0", " ").strip(),

@@ -31,7 +31,7 @@ class Findings:
     unit_changed: bool = False
     pending_settings: tuple[str, ...] = ()
     problem: str | None = None  # why something could not be seen
-    loaded_at: float | None = None  # when it read its configuration, in seconds since 1970
+    loaded_at: float | None = None  # by when it had begun to read its configuration, in seconds since 1970
     config_changed_at: float | None = None
     config_changed: str | None = None  # the file
 

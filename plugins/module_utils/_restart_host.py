@@ -123,16 +123,16 @@ def config_paths(service: Mapping[str, Any], params: Mapping[str, Any]) -> list[
 
 
 def loaded_at(service: Mapping[str, Any], main: list[int], processes: dict[int, _proc.Process]) -> float | None:
-    """Return since when the configuration in use is loaded, or None where nothing runs."""
+    """Return by when the configuration in use was loaded at the latest, or None where nothing runs."""
     alive = [processes[pid] for pid in main if pid in processes]
     if not alive:
         return None
     own_start = min(process.started_at for process in alive)
     if service.get("on_change") != "reload":
-        return own_start
+        return own_start + _proc.TICK_SECONDS
     masters = {process.pid for process in alive}
     children = [(one.title, one.started_at) for one in processes.values() if one.parent in masters]
-    return worker_start(children, own_start)
+    return worker_start(children, own_start) + _proc.TICK_SECONDS
 
 
 def busy(look: Look, now: float) -> list[dict[str, Any]]:

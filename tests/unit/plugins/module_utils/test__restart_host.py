@@ -5,11 +5,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from ansible_collections.runbook.ops.plugins.module_utils import _restart_host
-from ansible_collections.runbook.ops.plugins.module_utils._proc import Process
-from ansible_collections.runbook.ops.plugins.module_utils._restart import Findings
+from ansible_collections.runbook.ops.plugins.module_utils._proc import TICK_SECONDS, Process
+from ansible_collections.runbook.ops.plugins.module_utils._restart import Findings, decide
 
 BUSY = ["pg_dump", "pg_restore"]
 UNITS = """\
@@ -72,7 +73,7 @@ def test_the_units_that_are_watched_hold_the_processes():
     assert (found.pids, found.memory_bytes) == ((48, 52), 5000)
     assert found.unit_changed
     assert found.pending_settings == ("wal_level",)
-    assert found.loaded_at == 100.0
+    assert found.loaded_at == 100.0 + TICK_SECONDS
 
 
 def test_the_tools_are_asked_by_argument_list():
@@ -118,9 +119,18 @@ def test_certificates_count_for_those_that_reload():
     assert _restart_host.config_paths({"on_change": "reload"}, params) == []
 
 
+def test_a_change_just_before_a_start_is_none_after_it_though_the_kernel_rounds_the_start_down():
+    loaded_at = _restart_host.loaded_at({}, [48], {48: replace(PROCESSES[48], started_at=100.0)})
+    actions = [
+        decide(SERVICE, Findings(True, loaded_at=loaded_at, config_changed_at=100 + late, config_changed="c"))["action"]
+        for late in (0.9 * TICK_SECONDS, 1.1 * TICK_SECONDS)
+    ]
+    assert actions == ["none", "restart"]
+
+
 def test_a_proxy_has_read_its_configuration_when_its_workers_started():
     proxy = {"on_change": "reload"}
-    assert _restart_host.loaded_at(proxy, [48], PROCESSES) == 101.0
+    assert _restart_host.loaded_at(proxy, [48], PROCESSES) == 101.0 + TICK_SECONDS
     assert _restart_host.loaded_at(proxy, [7], PROCESSES) is None
 
 
