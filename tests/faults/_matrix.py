@@ -25,7 +25,7 @@ HOSTS = ROOT / "tests" / "hosts" / "hosts.py"
 MATRIX = Path(__file__).parent / "matrix"
 # A container that starts, or what a restore did, keeps a host busy for a moment: that is judged by one fault only.
 BUSY = {"cpu_percent": {"warning": None, "critical": None}}
-RESTORED_SECONDS = 90.0
+RESTORED_SECONDS = 180.0
 NAMES = os.environ.get("RUNBOOK_TEST_HOSTS", "owlivion-12").split()
 SIGNS = {">=": "__ge__", "<=": "__le__", ">": "__gt__", "<": "__lt__"}
 
@@ -152,7 +152,7 @@ class Patient:
             input=f"{library}{logs}{self.system.functions}\n{script}",
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
             check=False,
         )
         if done.returncode:
@@ -173,7 +173,7 @@ class Patient:
             env=os.environ | {"NO_COLOR": "1"},
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
             check=False,
         )
         text = done.stdout + done.stderr

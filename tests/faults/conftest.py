@@ -58,7 +58,7 @@ class Host:
     def __call__(self, script: str, *, check: bool = True) -> str:
         """Run a shell script on the host as root and return its output."""
         command = [sys.executable, str(HOSTS), "ssh", self.name, "sudo", "bash", "-s"]
-        done = subprocess.run(command, input=script, capture_output=True, text=True, timeout=120, check=False)
+        done = subprocess.run(command, input=script, capture_output=True, text=True, timeout=300, check=False)
         if check and done.returncode:
             raise AssertionError(f"on {self.name}: {done.stderr}")
         return done.stdout

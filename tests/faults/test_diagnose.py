@@ -25,7 +25,7 @@ TRACES = (
 HEAL = """
 kill -CONT $(pgrep -f owlivion-sync-server/server.js) 2>/dev/null
 systemctl start postgresql nginx
-timeout 60 sh -c 'until curl --fail --silent --max-time 2 --output /dev/null https://owlivion.com/api/v1/health; do sleep 0.2; done'
+timeout 90 sh -c 'until curl --fail --silent --max-time 2 --output /dev/null https://owlivion.com/api/v1/health; do sleep 0.2; done'
 """
 
 

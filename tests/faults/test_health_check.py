@@ -20,7 +20,7 @@ def restored(host: Host) -> Iterator[Host]:
     host(
         "systemctl start postgresql nginx\n"
         "cd / && runuser -u owlivion -- env HOME=/home/owlivion pm2 restart owlivion-sync-server >/dev/null\n"
-        f"timeout 30 sh -c '{WAIT}'"
+        f"timeout 90 sh -c '{WAIT}'"
     )
 
 

@@ -36,7 +36,7 @@ def play(patient: Patient, state: str, *options: str) -> tuple[int, str]:
         env=os.environ | {"NO_COLOR": "1"},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     return done.returncode, done.stdout + done.stderr

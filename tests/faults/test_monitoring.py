@@ -67,7 +67,7 @@ def installed(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     host(
         f"mkdir -p /run/receiver && rm -f /run/receiver/got\necho {script} | base64 -d >/run/receiver/receiver.py\n"
         "systemd-run --quiet --collect --unit=receiver python3 /run/receiver/receiver.py 2525 2580 /run/receiver/got\n"
-        "timeout 20 sh -c 'until (: >/dev/tcp/127.0.0.1/2580) 2>/dev/null; do sleep 0.1; done' || true"
+        "timeout 60 sh -c 'until (: >/dev/tcp/127.0.0.1/2580) 2>/dev/null; do sleep 0.1; done' || true"
     )
     outcome = host.play("install_monitoring", variables=VARIABLES)
     assert outcome.code == 0, outcome.text

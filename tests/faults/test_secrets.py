@@ -53,7 +53,7 @@ PLANTS = [
     Plant("ghp_planted016planted016planted016", ERROR, "git error https://ghp_planted016planted016planted016@github.com/a/b"),
     Plant("MIIEplanted017AAAAAAAAAAAA", ERROR, "error -----BEGIN PRIVATE KEY-----\nMIIEplanted017AAAAAAAAAAAA\n-----END PRIVATE KEY-----"),
     Plant("planted018@example.org", ERROR, "mail error for planted018@example.org", "mail error for"),
-    Plant("planted019 literal", "session", "SELECT pg_sleep(25), 'planted019 literal'", "SELECT pg_sleep(?), ?"),
+    Plant("planted019 literal", "session", "SELECT pg_sleep(600), 'planted019 literal'", "SELECT pg_sleep(?), ?"),
     Plant("planted020 failing", "statement", "SELECT 'planted020 failing' FROM no_such_table_020", "no_such_table_020"),
     Plant("planted-unit-0021", "unit", "fatal: token: planted-unit-0021", "fatal: token"),
     Plant("planted-sudo-0022", "sudo", "--password planted-sudo-0022"),
@@ -71,7 +71,11 @@ systemd-run --quiet --unit=plant-unit sh -c "echo '{unit}'; exit 3" || true
 sudo true {sudo}
 runuser -u postgres -- psql -qX -d owlivion_sync -c "{statement}" 2>/dev/null || true
 (runuser -u postgres -- psql -qX -d owlivion_sync -c "{session}" >/dev/null 2>&1 &)
-sleep 1
+for _attempt in $(seq 300); do
+  runuser -u postgres -- psql -XqAt -c "SELECT query FROM pg_stat_activity WHERE pid <> pg_backend_pid()" | grep -q planted019 && break
+  sleep 0.1
+done
+timeout 60 sh -c 'until journalctl --quiet -u plant-unit | grep -q planted-unit; do sleep 0.1; done'
 """
 CLEAN = """
 while read -r log size; do truncate -s "$size" "$log"; done < /dev/shm/plants

@@ -57,7 +57,10 @@ def test_promtool_plays_every_rule_as_expected(host: Host) -> None:
 
 
 def test_prometheus_evaluates_all_of_them(host: Host) -> None:
-    told = json.loads(host.check_output("curl -fs 'localhost:9090/api/v1/rules?type=alert'"))
+    asked = "curl -fs 'localhost:9090/api/v1/rules?type=alert'"
+    # A rule that was just loaded is unknown until it is evaluated.
+    host.run("timeout 90 sh -c %s", f'while {asked} | grep -q \'"health":"unknown"\'; do sleep 0.5; done')
+    told = json.loads(host.check_output(asked))
     ours = [group for group in told["data"]["groups"] if group["file"].endswith("runbook_ops_plugspace.yml")]
     rules = {rule["name"]: rule for group in ours for rule in group["rules"]}
     five = {"HighCPUUsage", "HighMemoryUsage", "HighResponseTime", "SSLCertificateExpiringSoon", "LowDiskSpace"}

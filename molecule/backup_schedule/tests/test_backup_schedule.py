@@ -35,9 +35,9 @@ def test_a_run_makes_a_backup_that_is_verified_and_says_so(host: Host, name: str
 
 KILL = """
 systemctl start --no-block {unit}
-for n in $(seq 200); do ls -d /backups/daily/*.partial && break; sleep 0.05; done
+for n in $(seq 1200); do ls -d /backups/daily/*.partial && break; sleep 0.05; done
 systemctl kill --signal=KILL --kill-who=all {unit}
-for n in $(seq 300); do systemctl show {unit} --property=ActiveState --value | grep -E 'failed|inactive' && break; sleep 0.1; done
+for n in $(seq 1200); do systemctl show {unit} --property=ActiveState --value | grep -E 'failed|inactive' && break; sleep 0.1; done
 """
 WHOLE = "for name in /backups/daily/daily_*Z; do (cd $name && sha256sum --check --strict --quiet SHA256SUMS) || exit 1; done"
 

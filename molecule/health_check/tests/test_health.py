@@ -53,7 +53,9 @@ def test_the_days_of_the_certificate_are_what_openssl_says(host: Host, checks: d
 
 def test_the_age_of_the_backup_is_that_of_the_newest_file(host: Host, checks: dict[str, Any]) -> None:
     newest = float(host.check_output("find /backups/daily -name 'backup_*' -printf '%T@\\n' | sort -n | tail -n 1"))
-    assert checks["daily age"]["value"] == pytest.approx(time.time() - newest, abs=600)
+    assert checks["daily age"]["value"] == pytest.approx(
+        time.time() - newest, abs=3600
+    )  # of the report, on a busy machine
 
 
 def test_nothing_is_left_on_the_host(host: Host) -> None:

@@ -43,4 +43,4 @@ def test_it_is_confined(host: Host) -> None:
 def test_a_run_costs_little(host: Host) -> None:
     began = time.monotonic()
     assert host.run(f"systemctl start {UNIT}.service").rc == 0
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 30  # five, where nothing else is done on the machine

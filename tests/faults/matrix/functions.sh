@@ -44,6 +44,9 @@ until_ok() {
   done
 }
 
+# What a run that was killed had started goes on by itself: wait until it has ended.
+abandoned() { until_ok 120 sh -c '! grep -lsa "[B]ECOME-SUCCESS" /proc/[0-9]*/cmdline'; }
+
 answers() { curl --fail --silent --output /dev/null --max-time 5 "$@"; }
 listens() { (: >"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
@@ -55,7 +58,7 @@ aside() {
 }
 aside_end() {
   systemctl kill --signal=KILL "fault-$1" 2>/dev/null || true
-  until_ok 10 sh -c "! systemctl is-active --quiet fault-$1"
+  until_ok 60 sh -c "! systemctl is-active --quiet fault-$1"
   systemctl reset-failed "fault-$1" 2>/dev/null || true
 }
 
