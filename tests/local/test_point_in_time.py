@@ -132,7 +132,7 @@ def test_it_is_put_in_place_and_taken_back(shop: Shop) -> None:
     began = time.monotonic()
     done = shop.field.restore("swapped")
     assert done.get("stage") == "swapped", done
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 60
     assert shop.print() == shop.rows
     assert not shop.field.restore("swapped")["changed"]
     assert shop.field.restore("reverted").get("stage") == "reverted"
