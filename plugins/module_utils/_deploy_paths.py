@@ -27,7 +27,9 @@ from typing import Any
 
 ROOT = "/var/lib/runbook-ops/deploy"
 RUN = "/run/runbook-ops/deploy"
-NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]{0,99}")  # of a service, a release, a slot: one part of a path, never hidden
+NAME = re.compile(
+    r"[A-Za-z0-9_][A-Za-z0-9_.:@-]{0,99}"
+)  # of a service, a release, a slot: one part of a path, never hidden
 
 
 class StateError(Exception):
@@ -90,7 +92,9 @@ def read_json(path: Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as exc:
-        raise StateError(f"{path} cannot be read ({exc}): look at the service by hand, then move the file away") from exc
+        raise StateError(
+            f"{path} cannot be read ({exc}): look at the service by hand, then move the file away"
+        ) from exc
     if not isinstance(found, dict):
         raise StateError(f"{path} does not hold an object: look at the service by hand, then move the file away")
     return found
@@ -139,5 +143,5 @@ def sync(directory: Path) -> None:
 
 def _part(name: str) -> str:
     if not NAME.fullmatch(name):
-        raise StateError(f"{name!r} cannot be the name of a file: letters, digits and . _ @ - only, up to 100")
+        raise StateError(f"{name!r} cannot be the name of a file: letters, digits and . _ : @ - only, up to 100")
     return name

@@ -1,0 +1,349 @@
+# Copyright: the runbook.ops authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A release that is staged, promoted and gone back from; what was cut off is ended first. Private to this collection.
+
+What it is about::
+
+    before the switch      trouble takes away what was staged: what served serves
+    from the switch on     trouble leads back to what served before, by the same switch
+    killed                 the next call reads the journal: before the switch it undoes, after it it finishes
+
+What is done to the host is done by :class:`Parts`: tests put their own in its place.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any, NamedTuple, Protocol
+
+from ansible_collections.runbook.ops.plugins.module_utils._deploy_journal import BEFORE, Entry, Journal
+from ansible_collections.runbook.ops.plugins.module_utils._deploy_paths import StateError
+from ansible_collections.runbook.ops.plugins.module_utils._deployment_plan import (
+    Live,
+    PlanError,
+    Seen,
+    Wish,
+    place,
+    plan,
+    settles,
+    target,
+)
+
+
+class TroubleError(Exception):
+    """A part could not do what it was asked for; the message is one line."""
+
+    def __init__(self, message: str, **details: Any) -> None:
+        super().__init__(message)
+        self.details = details
+
+
+class DeploymentError(Exception):
+    """It failed; ``outcome`` says how things are: refused, rolled_back or not_rolled_back."""
+
+    def __init__(self, message: str, outcome: str, **details: Any) -> None:
+        super().__init__(message)
+        self.outcome = outcome
+        self.details = details
+
+
+class Parts(Protocol):
+    """What a deployment is made of. Everything raises :class:`TroubleError` where it cannot; LockError passes through."""
+
+    journal: Journal
+
+    def look(self) -> tuple[Live | None, bool, dict[str, str | None], dict[str, int]]:
+        """Return who is live, whether something else could be adopted, what runs in the slots, and their ports."""
+
+    def last_good(self, but: str | None) -> str | None: ...
+    def adopt(self) -> Live: ...
+    def settle(self) -> Live | None:
+        """Have what a killed switch came to written down, and return who is live."""
+
+    def start(self, slot: str, release: str, *, fresh: bool) -> None: ...
+    def gate(self, slot: str, release: str, *, standing: bool) -> list[dict[str, Any]]: ...
+    def before(self) -> None:
+        """Measure how it is before the switch."""
+
+    def switch(self, slot: str, release: str) -> list[dict[str, Any]]: ...
+    def watch(self, slot: str, switched_at: float) -> tuple[str | None, list[dict[str, Any]]]: ...
+    def drain(self, slot: str) -> None: ...
+    def stop(self, slot: str) -> None: ...
+    def note(self, event: str, release: str, **more: Any) -> None: ...
+    def save(self) -> None:
+        """Have the managers bring back after a boot what runs now."""
+
+
+class Done(NamedTuple):
+    """One step that was made."""
+
+    step: str
+    release: str
+    slot: str | None
+    seconds: float
+
+
+class Deployment:
+    """The deployments of one service on one host."""
+
+    def __init__(
+        self, parts: Parts, wish: Wish, *, run: str, reason: str | None = None, now: Callable[[], float] = time.time
+    ) -> None:
+        self._parts = parts
+        self._wish = wish
+        self._run = run
+        self._reason = reason
+        self._now = now
+        self.done: list[Done] = []
+        self.checks: list[dict[str, Any]] = []
+        self.notes: list[str] = []  # what was found and ended
+
+    def observe(self) -> Seen:
+        """Return what there is.
+
+        :raises TroubleError: it cannot be told.
+        """
+        live, adoptable, slots, ports = self._parts.look()
+        good = self._parts.last_good(live.release if live else None)
+        return Seen(self._parts.journal.read(), live, adoptable, slots, ports, good)
+
+    def run(self) -> str:
+        """Bring about what is wished, and return the outcome: unchanged, staged, promoted, rolled_back, recovered, retired.
+
+        :raises DeploymentError: it could not be; what was begun is undone, or the message says what is not.
+        :raises LockError: another run has taken over: nothing was written since.
+        """
+        try:
+            self._end_what_was_cut_off()
+            seen = self.observe()
+            steps = plan(seen, self._wish)
+        except (TroubleError, PlanError, StateError) as exc:
+            raise DeploymentError(str(exc), "refused") from exc
+        if self._wish.state == "recovered":
+            return "recovered" if self.notes else "unchanged"
+        if not steps:
+            return "unchanged"
+        if self._wish.state == "retired":
+            self._retire_idle(seen)
+            return "retired"
+        entry = self._stage(seen, steps)
+        if self._wish.state == "staged":
+            return "staged"
+        self._promote(entry)
+        return self._wish.state
+
+    # What was cut off
+
+    def _end_what_was_cut_off(self) -> None:
+        entry = self._parts.journal.read()
+        way = settles(entry, self._wish)
+        if entry is None or way is None:
+            return
+        if entry.phase == "switching":
+            live = self._parts.settle()
+            if live == Live(entry.slot, entry.release):
+                entry = self._write(entry, "switched", switched_at=self._now())
+            else:
+                way = "undo"
+                if entry.back_slot and entry.back_release:  # nginx may have read what is not written yet
+                    self._parts.switch(entry.back_slot, entry.back_release)
+        why = f"{entry.kind} of {entry.release} was cut off ({entry.phase}, run {entry.run})"
+        if way == "undo":
+            self._undo(entry)
+            self.notes.append(f"{why}: what it had staged was taken away")
+        elif way == "return":
+            self._go_back(entry, entry.reason or "it was on its way back")
+            self.notes.append(f"{why}: {entry.back_release} serves again")
+        else:
+            self._finish_or_tell(entry, why)
+
+    def _finish_or_tell(self, entry: Entry, why: str) -> None:
+        try:
+            self._finish(entry)
+            self.notes.append(f"{why}: it was finished")
+        except DeploymentError as exc:
+            if exc.outcome != "rolled_back":
+                raise
+            self.notes.append(f"{why}: {exc}")
+
+    # Stage
+
+    def _stage(self, seen: Seen, steps: list[str]) -> Entry:
+        """Have the release run in its slot, through the gate, and return the entry in the phase gated."""
+        wish, live = self._wish, seen.live
+        name = target(seen, wish)
+        entry = seen.entry
+        try:
+            if "adopt" in steps:
+                with self._timed("adopt", "adopted", None):
+                    live = self._parts.adopt()
+            if "prepare" in steps or entry is None:
+                entry = self._prepare(seen._replace(live=live), name)
+            elif wish.parked != entry.parked or entry.run != self._run:
+                entry = self._write(entry, entry.phase, parked=wish.parked, run=self._run)
+        except (TroubleError, PlanError, StateError) as exc:
+            raise DeploymentError(f"{exc}; nothing was changed", "refused") from exc
+        try:
+            if "start" in steps:
+                with self._timed("start", name, entry.slot):
+                    self._parts.start(entry.slot, name, fresh=wish.state != "rolled_back")
+                entry = self._write(entry, "started")
+            if "gate" in steps:
+                with self._timed("gate", name, entry.slot):
+                    self.checks += self._parts.gate(entry.slot, name, standing="start" not in steps)
+            if entry.phase != "gated":
+                entry = self._write(entry, "gated")
+                self._parts.note("staged", name, slot=entry.slot)
+        except (TroubleError, StateError) as exc:
+            self._refuse(entry, exc)
+        return entry
+
+    def _prepare(self, seen: Seen, name: str) -> Entry:
+        kind = "rollback" if self._wish.state == "rolled_back" else "deploy"
+        slot, live = place(seen, self._wish, name), seen.live
+        back = (live.release, live.slot) if live else (None, None)
+        entry = Entry(self._run, kind, name, slot, *back, "prepared", self._now(), parked=self._wish.parked)
+        return self._write(entry, "prepared", reason=self._reason)
+
+    def _refuse(self, entry: Entry, why: Exception) -> None:
+        """Take away what was staged, and raise ``why``."""
+        details = getattr(why, "details", {})
+        if entry.phase != "switching":  # otherwise it is the proxy that could not
+            with suppress(StateError):
+                self._parts.note("bad", entry.release, slot=entry.slot, reason=str(why))
+        try:
+            self._undo(entry)
+        except (TroubleError, StateError) as exc:
+            raise DeploymentError(f"{why}; {_serves(entry)}, but {exc}", "not_rolled_back", **details) from why
+        raise DeploymentError(f"{why}; {_serves(entry)}", "rolled_back", **details) from why
+
+    def _undo(self, entry: Entry) -> None:
+        """Take away what was staged. What is live is never stopped."""
+        live, _, slots, _ = self._parts.look()
+        if self._wish.beside and (live is None or live.slot != entry.slot) and slots.get(entry.slot) is not None:
+            self._parts.stop(entry.slot)
+        self._parts.journal.clear()
+
+    # Promote
+
+    def _promote(self, entry: Entry) -> None:
+        try:
+            self._parts.before()
+            entry = self._write(entry, "switching")
+            with self._timed("switch", entry.release, entry.slot):
+                self.checks += self._parts.switch(entry.slot, entry.release)
+        except (TroubleError, StateError) as exc:
+            self._refuse(entry, exc)
+        try:
+            entry = self._write(entry, "switched", switched_at=self._now())
+        except StateError as exc:
+            self._fail_back(entry, str(exc))
+        self._finish(entry)
+
+    def _finish(self, entry: Entry) -> None:
+        """Watch what is live, mark it good, and stop what is not needed any more; or go back.
+
+        :raises DeploymentError: it went back, or could not.
+        """
+        try:
+            entry = self._judge(entry)
+            live, _, slots, _ = self._parts.look()
+            left = entry.back_slot
+            leaves = entry.kind == "rollback" or not self._wish.keep_standing
+            if left and live and left != live.slot and leaves and slots.get(left) is not None:
+                with self._timed("retire", entry.back_release or "", left):
+                    self._parts.drain(left)
+                    self._parts.stop(left)
+                self._parts.note("retired", entry.back_release or "", slot=left)
+            self._parts.save()
+            self._parts.journal.clear()
+        except (TroubleError, StateError) as exc:
+            raise DeploymentError(f"{entry.release} serves, but {exc}; run it again", "not_rolled_back") from exc
+
+    def _judge(self, entry: Entry) -> Entry:
+        if entry.phase == "switched":
+            self._parts.note("live", entry.release, slot=entry.slot)
+            if entry.kind == "deploy":
+                with self._timed("watch", entry.release, entry.slot):
+                    why, checks = self._parts.watch(entry.slot, entry.switched_at or self._now())
+                self.checks += checks
+                if why:
+                    self._fail_back(entry, why)
+            elif entry.back_release:
+                self._parts.note("rolled_back", entry.back_release, slot=entry.back_slot, reason=entry.reason)
+            entry = self._write(entry, "watched")
+        if entry.phase == "watched":
+            self._parts.note("good", entry.release, slot=entry.slot)
+            entry = self._write(entry, "good")
+            self.done.append(Done("mark", entry.release, entry.slot, 0.0))
+        return entry
+
+    # Back
+
+    def _fail_back(self, entry: Entry, why: str) -> None:
+        """Go back, and raise that it was done."""
+        try:
+            self._go_back(entry, why)
+        except (TroubleError, StateError) as exc:
+            raise DeploymentError(f"{why}; the way back failed too: {exc}; run rollback", "not_rolled_back") from exc
+        raise DeploymentError(f"{why}; back on {entry.back_release}, which serves as before", "rolled_back")
+
+    def _go_back(self, entry: Entry, why: str) -> None:
+        """Have what served before serve again."""
+        if entry.back_slot is None or entry.back_release is None:
+            raise TroubleError("there was nothing before it to go back to")
+        with suppress(StateError):  # a full disk must not keep it from the way back: killed now, it is watched again
+            entry = self._write(entry, "returning", reason=why)
+        with self._timed("back", entry.back_release, entry.back_slot):
+            _, _, slots, _ = self._parts.look()
+            if self._wish.beside and slots.get(entry.back_slot) != entry.back_release:
+                self._parts.start(entry.back_slot, entry.back_release, fresh=False)
+                self._parts.gate(entry.back_slot, entry.back_release, standing=False)
+            self._parts.switch(entry.back_slot, entry.back_release)
+        self._parts.note("rolled_back", entry.release, slot=entry.slot, reason=why)
+        self._parts.note("live", entry.back_release, slot=entry.back_slot, reason=why)
+        if self._wish.beside and entry.slot != entry.back_slot:
+            self._parts.drain(entry.slot)
+            self._parts.stop(entry.slot)
+        self._parts.save()
+        self._parts.journal.clear()
+
+    def _retire_idle(self, seen: Seen) -> None:
+        used = {seen.live.slot if seen.live else None, seen.entry.slot if seen.entry else None}
+        try:
+            for slot, runs in seen.slots.items():
+                if runs is not None and slot not in used:
+                    with self._timed("retire", runs, slot):
+                        self._parts.drain(slot)
+                        self._parts.stop(slot)
+                    if runs:
+                        self._parts.note("retired", runs, slot=slot)
+            self._parts.save()
+        except (TroubleError, StateError) as exc:
+            raise DeploymentError(f"{exc}; what is live was not touched", "refused") from exc
+
+    def _write(self, entry: Entry, phase: str, **more: Any) -> Entry:
+        return self._parts.journal.write(entry, phase, **more)
+
+    @contextmanager
+    def _timed(self, step: str, release: str, slot: str | None) -> Any:
+        began = time.monotonic()
+        yield
+        self.done.append(Done(step, release, slot, round(time.monotonic() - began, 3)))
+
+
+def _serves(entry: Entry) -> str:
+    return f"{entry.back_release} serves as before" if entry.back_release else "nothing serves, as before"
+
+
+def as_seconds(done: Iterable[Done]) -> Mapping[str, float]:
+    """Return how long each step took, by its name."""
+    found: dict[str, float] = {}
+    for one in done:
+        found[one.step] = round(found.get(one.step, 0.0) + one.seconds, 3)
+    return found
+
+
+__all__ = ["BEFORE", "Deployment", "DeploymentError", "Done", "Parts", "TroubleError", "as_seconds"]

@@ -1,0 +1,150 @@
+# Copyright: the runbook.ops authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What has to be done so that a release is staged, promoted or gone back from. Private to this collection."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ansible_collections.runbook.ops.plugins.module_utils._deploy_journal import BEFORE, Entry
+
+STATES = ("staged", "promoted", "rolled_back", "recovered", "retired")
+STEPS = {
+    "undo": "take away what a deploy that was cut off has staged",
+    "return": "finish the way back of a deploy that was cut off",
+    "finish": "finish a deploy that was cut off after its switch",
+    "adopt": "take what runs for the first release",
+    "prepare": "note what is about to be done",
+    "start": "start it in the idle slot",
+    "gate": "ask it whether it is healthy and the right version",
+    "switch": "send the requests to it",
+    "watch": "watch errors and speed",
+    "mark": "mark it good",
+    "retire": "stop what served before",
+}
+BASE = "base"  # the slot of Compose in which only a person starts something
+QUIET = ("gate", "watch", "prepare")  # these alone change nothing
+NEW = ("prepare", "start", "gate")
+
+
+class Live(NamedTuple):
+    """Who gets the requests."""
+
+    slot: str
+    release: str
+
+
+class Wish(NamedTuple):
+    """What is asked for."""
+
+    state: str
+    release: str | None  # None where the state says which
+    parked: bool = False
+    keep_standing: bool = True
+    beside: bool = True  # the new one runs beside the old one, and not in its place
+
+
+class Seen(NamedTuple):
+    """What there is."""
+
+    entry: Entry | None
+    live: Live | None
+    adoptable: bool  # something that no deploy has started serves
+    slots: dict[
+        str, str | None
+    ]  # the release that runs in each, by its name; "" for something unknown, None for nothing
+    ports: dict[str, int]  # of the slots: those that share one cannot run side by side
+    last_good: str | None  # other than the live one
+
+
+class PlanError(Exception):
+    """It cannot be planned; nothing was touched."""
+
+
+def settles(entry: Entry | None, wish: Wish) -> str | None:
+    """Return the step that ends what was cut off: undo, finish or return; None where there is nothing to end."""
+    if entry is None:
+        return None
+    if entry.phase == "returning":
+        return "return"
+    if entry.phase == "switching":
+        return "finish"  # or its undoing: who is live tells, when it is done
+    if entry.phase not in BEFORE:
+        return "finish"
+    goes_on = entry.phase == "gated" and entry.kind == "deploy"
+    if goes_on and wish.state in ("staged", "promoted") and wish.release in (None, entry.release):
+        return None
+    return None if goes_on and entry.parked and wish.state in ("recovered", "retired") else "undo"
+
+
+def target(seen: Seen, wish: Wish) -> str:
+    """Return the release that is wished.
+
+    :raises PlanError: nobody says which.
+    """
+    if wish.release:
+        return wish.release
+    if wish.state == "promoted":
+        if seen.entry is not None and seen.entry.phase in BEFORE:
+            return seen.entry.release
+        raise PlanError("nothing is staged: stage a release first, or name one")
+    if seen.last_good is None:
+        raise PlanError("there is no other release that is known to be good: name one, or deploy one")
+    return seen.last_good
+
+
+def place(seen: Seen, wish: Wish, name: str) -> str:
+    """Return the slot for the release ``name``: where it stands already, or the one beside the live one.
+
+    :raises PlanError: there is no second slot.
+    """
+    standing = [slot for slot, runs in seen.slots.items() if runs == name]
+    if wish.beside and standing:
+        return standing[0]
+    slots = [slot for slot in seen.ports if slot != BASE]
+    if seen.live is None:
+        return slots[0]
+    if not wish.beside:
+        return slots[0] if seen.live.slot == BASE else seen.live.slot
+    for slot in slots:
+        if seen.ports[slot] != seen.ports.get(seen.live.slot):
+            return slot
+    raise PlanError(f"there is no slot beside {seen.live.slot}: describe standby_name and standby_port")
+
+
+def plan(seen: Seen, wish: Wish) -> list[str]:
+    """Return the steps, in order, once nothing is left over from a deploy that was cut off.
+
+    :raises PlanError: it cannot be done.
+    """
+    if wish.state == "recovered":
+        return []
+    if wish.state == "retired":
+        busy = seen.entry.slot if seen.entry else None
+        used = {seen.live.slot if seen.live else None, busy}
+        return ["retire"] if any(runs is not None and name not in used for name, runs in seen.slots.items()) else []
+    name = target(seen, wish)
+    if seen.live is not None and seen.live.release == name:
+        return []
+    first = ["adopt"] if seen.live is None and seen.adoptable else []
+    staged = seen.entry is not None and seen.entry.phase == "gated" and seen.entry.release == name
+    begin = _begin(seen, wish, name, place(seen, wish, name), staged=staged)
+    if wish.state == "staged":
+        return first + begin
+    watch = ["watch"] if wish.state == "promoted" else []
+    leaves = wish.beside and seen.live is not None and (wish.state == "rolled_back" or not wish.keep_standing)
+    return [*first, *begin, "switch", *watch, "mark", *(["retire"] if leaves else [])]
+
+
+def _begin(seen: Seen, wish: Wish, name: str, slot: str, *, staged: bool) -> list[str]:
+    if not wish.beside:
+        return [] if staged else ["prepare"]
+    stands = seen.slots.get(slot) == name
+    if staged:
+        return ["gate"] if stands else ["start", "gate"]
+    return ["prepare", "gate"] if stands and wish.state == "rolled_back" else list(NEW)
+
+
+def changes(steps: list[str]) -> bool:
+    """Return whether ``steps`` change anything."""
+    return any(step not in QUIET for step in steps)
