@@ -56,6 +56,7 @@ ARGUMENTS: dict[str, Any] = {
     "tables": {"type": "list", "elements": "str", "default": []},
     "canaries": {"type": "list", "elements": "str", "default": []},
     "amcheck_max_size": {"type": "str", "default": "64MB"},
+    "auth_database": {"type": "str", "default": "admin"},
     "scratch": {"type": "path"},
     "jobs": {"type": "int"},
     "timeout_seconds": {"type": "int", "default": 21600},

@@ -16,6 +16,17 @@ class BsonError(ValueError):
     """The bytes are no document."""
 
 
+class Stamp(int):
+    """A place in the oplog, as a number of seconds; ``raw`` has also which one of that second it is."""
+
+    raw: int
+
+    def __new__(cls, raw: int) -> Stamp:
+        stamp = super().__new__(cls, raw >> 32)
+        stamp.raw = raw
+        return stamp
+
+
 def encode(document: Mapping[str, Any]) -> bytes:
     """Return ``document`` as bytes.
 
@@ -44,6 +55,7 @@ def _text(value: str) -> bytes:
 WRITTEN: dict[type, tuple[bytes, Callable[[Any], bytes]]] = {
     type(None): (b"\x0a", lambda _value: b""),
     bool: (b"\x08", lambda value: b"\1" if value else b"\0"),
+    Stamp: (b"\x11", lambda value: struct.pack("<Q", value.raw)),
     float: (b"\x01", lambda value: struct.pack("<d", value)),
     str: (b"\x02", _text),
     bytes: (b"\x05", lambda value: struct.pack("<iB", len(value), 0) + value),
@@ -87,7 +99,7 @@ FIXED: dict[int, tuple[str, Any]] = {
     0x08: ("<?", bool),
     0x09: ("<q", lambda milliseconds: milliseconds / 1000),
     0x10: ("<i", int),
-    0x11: ("<Q", lambda stamp: stamp >> 32),
+    0x11: ("<Q", Stamp),
     0x12: ("<q", int),
     0x07: ("<12s", bytes.hex),
     0x13: ("<16s", bytes.hex),

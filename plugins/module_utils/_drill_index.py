@@ -24,6 +24,12 @@ def _files() -> Drill:
     return drill
 
 
+def _mongodb() -> Drill:
+    from ansible_collections.runbook.ops.plugins.module_utils._drill_mongodb import drill
+
+    return drill
+
+
 def _postgresql() -> Drill:
     from ansible_collections.runbook.ops.plugins.module_utils._drill_postgresql import drill
 
@@ -44,6 +50,7 @@ def _rows() -> Drill:
 
 DRILLS: dict[str, Callable[[], Drill]] = {
     "files": _files,
+    "mongodb": _mongodb,
     "postgresql": _postgresql,
     "postgresql-rows": _rows,
     "redis": _redis,

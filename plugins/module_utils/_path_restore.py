@@ -14,6 +14,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.runbook.ops.plugins.module_utils import _path_swap
 from ansible_collections.runbook.ops.plugins.module_utils._checks import make_change
 from ansible_collections.runbook.ops.plugins.module_utils._failpoint import reached
 from ansible_collections.runbook.ops.plugins.module_utils._path_restore_terms import (
@@ -21,12 +22,6 @@ from ansible_collections.runbook.ops.plugins.module_utils._path_restore_terms im
     Kind,
     source_lines,
     way_back_lines,
-)
-from ansible_collections.runbook.ops.plugins.module_utils._path_swap import (
-    go_back,
-    identify,
-    put_in_place,
-    remove,
 )
 from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_journal import Journal, JournalError
 from ansible_collections.runbook.ops.plugins.module_utils._restore_choice import (
@@ -61,6 +56,7 @@ class Restore:
         self._stopped: list[str] = []
         self._served_at = 0.0
         self._kind, self._params, self._check_mode, self._clock = kind, params, check_mode, clock
+        self._names = getattr(kind, "names", _path_swap)  # of what is exchanged: paths, where it brings no others
         self._journal = Journal(Path(params["journal_directory"]), kind.name, kind.kind)
         self._entry: dict[str, Any] = {**NOTHING, "items": [], "kept": [], "seconds": {}, "lines": []}
         self._actions: list[str] = []
@@ -98,7 +94,7 @@ class Restore:
         self._reason = refuse_unproven(backup, self._params["accept_unproven"])
         at = datetime.fromtimestamp(int(self._clock()), timezone.utc)
         plan = self._kind.plan(backup, at.strftime(STAMP))
-        while any(identify(item[name]) for item in plan["items"] for name in ("new", "before", "failed")):
+        while any(self._names.identify(item[name]) for item in plan["items"] for name in ("new", "before", "failed")):
             at += timedelta(seconds=1)  # another one was begun in this second
             plan = self._kind.plan(backup, at.strftime(STAMP))
         self._actions += [f"restore {backup.name} beside {item['live']}" for item in plan["items"]]
@@ -121,7 +117,7 @@ class Restore:
                 self._write({**self._entry, "items": [], "open": False}, "none")
             raise
         for item in self._entry["items"]:
-            item["new_id"] = identify(item["new"])
+            item["new_id"] = self._names.identify(item["new"])
         self._took("prepare", began)
         self._write(self._entry, "prepared")
 
@@ -218,10 +214,10 @@ class Restore:
             self._close()
             if stage == "prepared":
                 for item in self._entry["items"]:
-                    item["old_id"] = identify(item["live"])
+                    item["old_id"] = self._names.identify(item["live"])
                 self._write(self._entry, "swapping")
             for item in self._entry["items"]:
-                put_in_place(item)
+                self._names.put_in_place(item)
                 reached("path_restore:one")
             self._open(restored=True)
         except FAILED_RESTORE as exc:
@@ -249,7 +245,7 @@ class Restore:
         gone = [
             item["before"]
             for item in self._entry["items"]
-            if stage == "swapped" and item["old_id"] and identify(item["before"]) != item["old_id"]
+            if stage == "swapped" and item["old_id"] and self._names.identify(item["before"]) != item["old_id"]
         ]
         if gone:
             raise StoreError(f"{gone[0]} is gone, or is another: there is nothing to go back to")
@@ -263,9 +259,9 @@ class Restore:
             self._write(self._entry, "reverting")
             self._close()
             for item in self._entry["items"]:
-                go_back(item)
+                self._names.go_back(item)
                 reached("path_restore:back")
-            self._entry["kept"] = [one for one in self._entry["kept"] if identify(one["path"])]
+            self._entry["kept"] = [one for one in self._entry["kept"] if self._names.identify(one["path"])]
             self._keep("failed")
             self._write({**self._entry, "open": False}, "reverted")
         self._open(restored=False)
@@ -285,7 +281,7 @@ class Restore:
         if done:  # first: that something kept cannot be deleted leaves no restore open
             self._write({**self._entry, "open": False}, "swapped")
         for one in old:
-            remove(one["path"])
+            self._names.remove(one["path"])
             self._entry["kept"].remove(one)
             self._write(self._entry, self._entry["stage"])
 
@@ -293,12 +289,12 @@ class Restore:
         """Delete what was restored and never put in place."""
         if self._entry["stage"] in ("preparing", "prepared"):
             for item in self._entry["items"]:
-                remove(item["new"])
+                self._names.remove(item["new"])
 
     def _keep(self, why: str) -> None:
         since = f"{datetime.fromtimestamp(self._clock(), timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
         for item in self._entry["items"]:
-            if identify(item[why]):
+            if self._names.identify(item[why]):
                 self._entry["kept"].append({"path": item[why], "why": why, "since": since})
 
     def _took(self, what: str, began: float) -> None:

@@ -16,7 +16,7 @@ JOURNALS = "/var/lib/runbook-ops/restores"
 # A journal that nothing was written into yet. Open is what is not finished; closed is what this has stopped and not started again,
 # with the services that use it, the writers.
 NOTHING: dict[str, Any] = {"stage": "none", "open": False, "closed": False, "writers": [], "asked": {}}
-# The options that file_restore and redis_restore share.
+# The options that file_restore, redis_restore and mongodb_restore share.
 ARGUMENTS: dict[str, Any] = {
     "state": {"type": "str", "required": True, "choices": STATES},
     "backup": {"type": "str"},
@@ -35,7 +35,7 @@ ARGUMENTS: dict[str, Any] = {
 
 
 class Kind(Protocol):
-    """What is restored."""
+    """What is restored. Where its names are none of paths, ``names`` does with them what ``_path_swap`` does with paths."""
 
     name: str  # of the journal, and for people
     kind: str  # of the backups that fit

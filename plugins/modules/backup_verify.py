@@ -107,6 +107,10 @@ options:
       - V(0B) checks none.
     type: str
     default: 64MB
+  auth_database:
+    description: Database of MongoDB that knows O(login_user).
+    type: str
+    default: admin
   scratch:
     description:
       - Absolute directory where files and the data of Redis are restored as a test.
@@ -124,6 +128,8 @@ options:
 seealso:
   - module: runbook.ops.backup_rotate
 notes:
+  - For MongoDB O(login_host), O(login_port), O(login_user) and O(login_password) name its server, so O(login_port) is needed. The backup is restored
+    into a database of its own, C(runbook_ops_drill_<number>), and what C(mongodump) reads of that is held against the manifest.
   - The test restore of a PostgreSQL backup needs a role that may create databases, and the roles that the manifest names.
   - Rows and indexes that are restored are written to the server's log of changes (WAL), as any restore is. Name another
     server where that must not be.

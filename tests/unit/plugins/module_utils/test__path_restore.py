@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
-from ansible_collections.runbook.ops.plugins.module_utils import _path_restore
+from ansible_collections.runbook.ops.plugins.module_utils import _path_restore, _path_swap
 from ansible_collections.runbook.ops.plugins.module_utils._backup_draft import Draft
 from ansible_collections.runbook.ops.plugins.module_utils._backup_proof import check, write_proof
 from ansible_collections.runbook.ops.plugins.module_utils._backup_set import SetError
@@ -261,7 +261,7 @@ def test_of_a_preparation_that_cannot_be_cleaned_up_the_reason_is_told_and_the_n
     kind.fail = "prepare"
     with monkeypatch.context() as patch, pytest.raises(StoreError, match="prepare failed"):
         patch.setattr(
-            _path_restore, "remove", lambda path: (_ for _ in ()).throw(OSError(30, "Read-only file system", path))
+            _path_swap, "remove", lambda path: (_ for _ in ()).throw(OSError(30, "Read-only file system", path))
         )
         run("prepared")
     kind.fail = None
