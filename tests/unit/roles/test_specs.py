@@ -19,7 +19,8 @@ ROOT = Path(__file__).parents[3]
 ROLES = sorted(path.parents[1] for path in ROOT.glob("roles/*/tasks/main.yml"))
 PLAYBOOKS = sorted(ROOT.glob("playbooks/*.yml"))
 TASK_FILES = sorted(path for role in ROLES for folder in ("tasks", "handlers") for path in role.glob(f"{folder}/*.yml"))
-DESCRIBES = "system"  # its inputs are the variables ops_…, and it registers system_description for all
+DESCRIBES = "system"  # its inputs are the variables ops_…
+HANDED_ON = {DESCRIBES: "system_description", "change": "change_fence"}  # what all roles may use, by the role it comes from
 
 every_role = pytest.mark.parametrize("role", ROLES, ids=lambda path: path.name)
 every_playbook = pytest.mark.parametrize("playbook", PLAYBOOKS, ids=lambda path: path.stem)
@@ -80,7 +81,7 @@ def test_everything_else_is_internal_and_named_after_the_role(role: Path) -> Non
             names += [task["register"]] if "register" in task else []
             names += [name for name in task.get("ansible.builtin.set_fact", {}) if name != "cacheable"]
             names += [name for name in task.get("vars", {}) if not any(key.endswith("_role") for key in task)]
-    allowed = {"system_description"} if role.name == DESCRIBES else {f"__{role.name}"}
+    allowed = {HANDED_ON.get(role.name, f"__{role.name}")}
     allowed.add("ansible_pipelining")  # a task that hands over a key may say how it gets there
     assert [name for name in names if not name.startswith(f"__{role.name}_") and name not in allowed] == []
 
