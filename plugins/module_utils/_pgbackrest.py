@@ -4,17 +4,12 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timezone
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-SEGMENT_BYTES = 16 << 20
-# Of a listing: 15-1/0000000100000000/000000010000000000000003-<sha1>.zst
-SEGMENT = re.compile(r"(?:^|/)([0-9A-F]{8})([0-9A-F]{8})([0-9A-F]{8})-[0-9a-f]{40}(?:\.\w+)?$")
 EXISTS, EMPTY = 0, 2  # codes of a stanza that is there; the other one has no backup yet
-UNREADABLE = 99  # pgBackRest's code for all else
 STEP = "2026-11-21T14:05:00Z"
 
 
@@ -72,73 +67,6 @@ class Lineage(NamedTuple):
         """Return whether a segment belongs to one of its timelines."""
         timeline = int(segment[:8], 16)
         return timeline == self.timeline or timeline in self.forks
-
-
-class Segment(NamedTuple):
-    """One segment of WAL in the archive."""
-
-    timeline: int
-    number: int
-    archived_at: int
-
-
-def read_info(text: str, name: str) -> Stanza:
-    """Return what ``pgbackrest info --output=json`` says of a stanza.
-
-    :raises PgBackRestError: it is no such text.
-    """
-    try:
-        found = [one for one in json.loads(text, strict=False) if one["name"] == name]
-        return _stanza(found[0]) if found else Stanza(name, 1, "missing stanza path")
-    except (ValueError, KeyError, TypeError, IndexError) as exc:
-        raise PgBackRestError(f"pgbackrest info printed what this version does not know ({exc!r})") from exc
-
-
-def _stanza(told: Mapping[str, Any]) -> Stanza:
-    status, database = told["status"], (told["db"] or [{}])[-1]
-    archives = [one for one in told["archive"] if one["database"]["id"] == database.get("id")]
-    archive = archives[-1] if archives else {}
-    return Stanza(
-        name=told["name"],
-        code=status["code"],
-        message=_message(told),
-        backups=tuple(_backup(one) for one in told["backup"] if one["database"]["id"] == database.get("id")),
-        system_identifier=str(database["system-id"]) if "system-id" in database else None,
-        version=database.get("version"),
-        archive_id=archive.get("id"),
-        archive_min=archive.get("min"),
-        archive_max=archive.get("max"),
-        busy=bool(status.get("lock", {}).get("backup", {}).get("held")),
-        encrypted=told.get("cipher", "none") != "none",
-    )
-
-
-def _message(told: Mapping[str, Any]) -> str:
-    """Return in one line what is wrong: the stanza says little, the repository more.
-
-    What a wrong passphrase decrypts to is noise, and pgBackRest prints some of it.
-    """
-    said = [told["status"]["message"], *(one["status"]["message"] for one in told.get("repo") or [])]
-    words = " ".join(max(said, key=len).replace("HINT:", ";").split())
-    if told["status"]["code"] == UNREADABLE and told.get("cipher", "none") != "none":
-        kind = re.search(r"\[?(\w+Error)\]?", words)
-        return f"the passphrase of the configuration is not the one it was made with ({kind[1] if kind else 'not readable'})"
-    return "".join(one for one in words if one.isprintable())[:300]
-
-
-def _backup(told: Mapping[str, Any]) -> Backup:
-    return Backup(
-        label=told["label"],
-        kind=told["type"],
-        started_at=told["timestamp"]["start"],
-        stopped_at=told["timestamp"]["stop"],
-        wal_start=told["archive"]["start"] or "",
-        wal_stop=told["archive"]["stop"] or "",
-        stopped_lsn=read_lsn((told.get("lsn") or {}).get("stop") or "0/0"),
-        size_bytes=told["info"]["size"],
-        repository_bytes=told["info"]["repository"]["delta"],
-        damaged=bool(told.get("error")),
-    )
 
 
 def read_lsn(text: str) -> int:
@@ -203,78 +131,6 @@ def choose(stanza: Stanza, target: datetime, *, now: datetime, lineage: Lineage 
             f"target_time is {iso(target)}: that is before the oldest backup was complete; the earliest moment is {iso(first)}"
         )
     return max(fit, key=lambda one: one.stopped_at)
-
-
-def read_segments(text: str) -> list[Segment]:
-    """Return the segments that ``pgbackrest repo-ls --recurse --output=json`` lists, in order.
-
-    :raises PgBackRestError: it is no such text.
-    """
-    try:
-        listed = json.loads(text, strict=False)
-        found = {}
-        for path, told in listed.items():
-            match = SEGMENT.search(path)
-            if match and told["type"] == "file":
-                timeline, log, low = (int(part, 16) for part in match.groups())
-                found[timeline, log, low] = int(told["time"])
-    except (ValueError, KeyError, TypeError, AttributeError) as exc:
-        raise PgBackRestError(f"pgbackrest repo-ls printed what this version does not know ({exc!r})") from exc
-    return [Segment(timeline, log << 32 | low, found[timeline, log, low]) for timeline, log, low in sorted(found)]
-
-
-def first_needed(backups: Iterable[Backup]) -> str:
-    """Return the segment that is the first which one of ``backups`` needs, on the oldest of their timelines."""
-    return min((one.wal_start for one in backups if one.wal_start), default="")
-
-
-def gaps(
-    segments: Iterable[Segment], *, after: str = "", segment_bytes: int = SEGMENT_BYTES
-) -> list[tuple[str, int | None]]:
-    """Return the first missing segment of each gap, and when the one before it was archived.
-
-    :param after: segment from which on its timeline is looked at; the ones before it, and older timelines, are needed by nobody
-    """
-    begin = _number(after) if after else None
-    places = 0x100000000 // segment_bytes  # of one log
-    by_timeline: dict[int, list[tuple[int, int]]] = {}
-    for one in segments:
-        index = (one.number >> 32) * places + (one.number & 0xFFFFFFFF)
-        by_timeline.setdefault(one.timeline, []).append((index, one.archived_at))
-    found: list[tuple[str, int | None]] = []
-    for timeline, all_ in sorted(by_timeline.items()):
-        if begin and timeline < begin[0]:
-            continue
-        listed = all_
-        if begin and timeline == begin[0]:
-            first = (begin[1] >> 32) * places + (begin[1] & 0xFFFFFFFF)
-            listed = [one for one in all_ if one[0] >= first]
-            if not listed or listed[0][0] > first:
-                found.append((_name(timeline, first, places), None))
-        for (index, at), (following, _at) in zip(listed, listed[1:]):
-            if following > index + 1:
-                found.append((_name(timeline, index + 1, places), at))
-    if begin and begin[0] not in by_timeline:
-        found.append((after, None))
-    return found
-
-
-def _number(name: str) -> tuple[int, int]:
-    return int(name[:8], 16), int(name[8:16], 16) << 32 | int(name[16:24], 16)
-
-
-def _name(timeline: int, index: int, places: int) -> str:
-    return f"{timeline:08X}{index // places:08X}{index % places:08X}"
-
-
-def needed_gap(
-    found: Iterable[tuple[str, int | None]], target: datetime, *, lineage: Lineage | None = None
-) -> str | None:
-    """Return the missing segment that a recovery to ``target`` runs into; one missing later, or of another timeline, harms nobody."""
-    for name, before in found:
-        if (lineage is None or lineage.needs(name)) and (before is None or before <= target.timestamp()):
-            return name
-    return None
 
 
 def iso(moment: datetime | float) -> str:

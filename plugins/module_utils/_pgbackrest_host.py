@@ -13,15 +13,13 @@ from typing import Any
 from ansible_collections.runbook.ops.plugins.module_utils._pg import PgError
 from ansible_collections.runbook.ops.plugins.module_utils._pg_target import PgTarget, installed
 from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest import (
-    UNREADABLE,
     Lineage,
     PgBackRestError,
-    Segment,
     Stanza,
     read_history,
-    read_info,
-    read_segments,
 )
+from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest_info import UNREADABLE, read_info
+from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest_segments import Segment, read_segments
 from ansible_collections.runbook.ops.plugins.module_utils._pipeline import PipelineError, Stage, run_pipeline
 
 # Options that all modules of pgBackRest share, documented in the fragment runbook.ops.pgbackrest.

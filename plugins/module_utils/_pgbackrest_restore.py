@@ -25,14 +25,13 @@ from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest import (
     Stanza,
     choose,
     for_server,
-    gaps,
     iso,
-    needed_gap,
     parse_target,
     promoted,
     usable,
 )
 from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest_host import PgBackRest, lineage, tablespaces
+from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest_segments import gaps, needed_gap
 from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest_server import (
     Beside,
     Live,

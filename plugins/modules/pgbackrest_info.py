@@ -64,14 +64,9 @@ gaps:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest import (
-    PgBackRestError,
-    Stanza,
-    first_needed,
-    gaps,
-    iso,
-)
+from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest import PgBackRestError, Stanza, iso
 from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest_host import ARGUMENTS, PgBackRest
+from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest_segments import first_needed, gaps
 
 
 def run(program: PgBackRest) -> dict[str, Any]:

@@ -8,15 +8,9 @@ import time
 from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils._checks import judge_high, make_check
-from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest import (
-    PgBackRestError,
-    first_needed,
-    gaps,
-    newest,
-    parse_target,
-    read_info,
-    read_segments,
-)
+from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest import PgBackRestError, newest, parse_target
+from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest_info import read_info
+from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest_segments import first_needed, gaps, read_segments
 from ansible_collections.runbook.ops.plugins.module_utils._probe_options import Option, ProbeError, limits
 from ansible_collections.runbook.ops.plugins.module_utils._probe_program import Done, last_line, run_program
 from ansible_collections.runbook.ops.plugins.module_utils._units import human_duration

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 from ansible_collections.runbook.ops.plugins.module_utils import _pgbackrest as pgbackrest
-from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest import Lineage, PgBackRestError, Segment
+from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest import Lineage, PgBackRestError
+from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest_info import read_info
 
 NOW = datetime(2026, 11, 21, 18, 0, tzinfo=timezone.utc)
 BEGAN = int(datetime(2026, 11, 21, 17, 0, tzinfo=timezone.utc).timestamp())
@@ -62,7 +63,7 @@ def info(*backups: dict[str, Any], code: int = 0, message: str = "ok", **more: A
 
 
 def stanza(*backups: dict[str, Any]) -> pgbackrest.Stanza:
-    return pgbackrest.read_info(info(*backups), "main")
+    return read_info(info(*backups), "main")
 
 
 def at(minute: int, second: int = 0) -> datetime:
@@ -77,14 +78,14 @@ def test_a_stanza_is_read_as_it_is_told() -> None:
 
 
 def test_a_stanza_that_nobody_has_made_does_not_exist() -> None:
-    assert not pgbackrest.read_info("[]", "main").exists
+    assert not read_info("[]", "main").exists
 
 
 @pytest.mark.parametrize(
     "said", ["[CryptoError] unable to decrypt", "key/value found outside of section: \x8e\ufffd\n\x07"]
 )
 def test_another_passphrase_is_named_and_none_of_the_noise_is_printed(said: str) -> None:
-    found = pgbackrest.read_info(info(code=99, message=said), "main")
+    found = read_info(info(code=99, message=said), "main")
     assert not found.exists
     assert "passphrase" in found.message
     assert found.message.isprintable()
@@ -92,13 +93,13 @@ def test_another_passphrase_is_named_and_none_of_the_noise_is_printed(said: str)
 
 def test_a_line_break_within_a_text_is_no_error() -> None:
     raw = info(code=99, message="one\\ntwo").replace("\\\\n", "\n")
-    assert not pgbackrest.read_info(raw, "main").exists
+    assert not read_info(raw, "main").exists
 
 
 @pytest.mark.parametrize("text", ["", "[1]", '[{"name": "main"}]'])
 def test_what_is_no_such_text_is_one_line(text: str) -> None:
     with pytest.raises(PgBackRestError, match="does not know"):
-        pgbackrest.read_info(text, "main")
+        read_info(text, "main")
 
 
 def test_a_recovery_begins_with_the_newest_backup_that_was_complete() -> None:
@@ -153,75 +154,6 @@ def test_a_moment_is_read_with_its_time_zone(text: str, moment: datetime) -> Non
 def test_a_moment_that_could_be_another_one_is_refused(text: str) -> None:
     with pytest.raises(PgBackRestError, match="target_time is"):
         pgbackrest.parse_target(text)
-
-
-def listing(*numbers: str) -> str:
-    known = {
-        f"15-1/{name[:16]}/{name}-{'a' * 40}.zst": {"type": "file", "time": 100 + place}
-        for place, name in enumerate(numbers)
-    }
-    return json.dumps({".": {"type": "path"}, "15-1/00000002.history": {"type": "file", "time": 1}, **known})
-
-
-def names(numbers: list[int], timeline: int = 1) -> list[str]:
-    return [f"{timeline:08X}{number >> 8:08X}{number & 0xFF:08X}" for number in numbers]
-
-
-@pytest.mark.parametrize(
-    ("numbers", "missing"),
-    [
-        pytest.param([3, 4, 5], [], id="none"),
-        pytest.param([3, 5, 6, 9], [4, 7], id="two"),
-        pytest.param([0xFE, 0xFF, 0x100], [], id="over the end of a log"),
-        pytest.param([0xFE, 0x100], [0xFF], id="at the end of a log"),
-    ],
-)
-def test_missing_segments_are_found(numbers: list[int], missing: list[int]) -> None:
-    found = pgbackrest.gaps(pgbackrest.read_segments(listing(*names(numbers))))
-    assert [name for name, _at in found] == names(missing)
-
-
-def test_what_is_older_than_the_oldest_backup_is_not_looked_at() -> None:
-    segments = pgbackrest.read_segments(listing(*names([1, 4, 5, 6])))
-    assert pgbackrest.gaps(segments, after=names([4])[0]) == []
-    assert [name for name, _at in pgbackrest.gaps(segments, after=names([3])[0])] == names([3])
-    assert [name for name, _at in pgbackrest.gaps([], after=names([3])[0])] == names([3])
-
-
-def test_a_new_timeline_is_no_gap() -> None:
-    listed = [*names([3, 4]), *names([4, 5], timeline=2)]
-    assert pgbackrest.gaps(pgbackrest.read_segments(listing(*listed)), after=names([3])[0]) == []
-
-
-def test_a_gap_of_a_timeline_that_no_backup_is_on_harms_nobody() -> None:
-    listed = pgbackrest.read_segments(listing(*names([1, 3]), *names([4, 5], timeline=2)))
-    assert pgbackrest.gaps(listed, after=names([4], timeline=2)[0]) == []
-    assert [name for name, _at in pgbackrest.gaps(listed, after=names([1])[0])] == names([2])
-
-
-def test_the_first_segment_that_is_needed_is_on_the_oldest_timeline_of_a_backup() -> None:
-    def backup(start: str) -> Any:
-        return type("Backup", (), {"wal_start": start})()
-
-    first = pgbackrest.first_needed([backup(names([4], timeline=2)[0]), backup(names([6])[0]), backup("")])
-    assert first == names([6])[0]
-    assert pgbackrest.first_needed([backup("")]) == ""
-
-
-def test_larger_segments_have_fewer_places_in_a_log() -> None:
-    segments = [Segment(1, 0x3F, 1), Segment(1, 1 << 32, 2)]
-    assert pgbackrest.gaps(segments, segment_bytes=64 << 20) == []
-
-
-def test_a_gap_counts_only_where_the_recovery_comes_by() -> None:
-    found = [("000000010000000000000004", 1000), ("000000020000000000000009", None)]
-
-    def needed(second: int, lineage: Lineage | None = None) -> str | None:
-        return pgbackrest.needed_gap(found, datetime.fromtimestamp(second, timezone.utc), lineage=lineage)
-
-    assert needed(999, Lineage(1, {})) is None
-    assert needed(1000, Lineage(1, {})) == found[0][0]
-    assert needed(999, Lineage(2, {1: 5})) == found[1][0]
 
 
 def test_a_cluster_that_is_put_in_place_goes_on_by_itself() -> None:
