@@ -84,6 +84,12 @@ class Slot(Protocol):
     def strangers(self) -> list[str]:
         """Return who else takes connections on the slot's port: ``pid 812 (nginx)``."""
 
+    def taken_by_other(self, *, seconds: float) -> str | None:
+        """Return who takes a connection to the slot's port instead of it, or that nobody does; None where the slot does.
+
+        A connection is opened and closed again, without a request.
+        """
+
     def log(self, lines: int = 10) -> list[str]:
         """Return the last lines it wrote since it was started, without secrets."""
 
