@@ -169,6 +169,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._checks import make_ch
 from ansible_collections.runbook.ops.plugins.module_utils._pg import PgError
 from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_journal import JournalError
 from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest import PgBackRestError
+from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest_entry import in_place
 from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest_host import ARGUMENTS, PgBackRest
 from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest_restore import Restore
 from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest_server import PORT
@@ -209,7 +210,7 @@ def run(restore: Restore, params: dict[str, Any], *, check_mode: bool) -> dict[s
         "changed": bool(reported),
         "actions": done,
         "stage": entry.get("stage", "none"),
-        "in_place": restore.in_place(entry),
+        "in_place": in_place(entry),
         "plan": plan,
         "lines": lines(plan, entry, done, restore.warnings),
         "rows": entry.get("rows", {}),

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from ansible_collections.runbook.ops.plugins.module_utils._path_swap import identify, make_item
 from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest import PgBackRestError
+from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest_entry import in_place
 from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest_restore import Restore, Seen
 
 MOMENT = "2026-02-05T08:59:00Z"
@@ -102,13 +103,12 @@ def test_nothing_goes_back_to_what_is_not_kept_any_more(tmp_path: Path) -> None:
 
 def test_what_is_in_place_is_known_until_something_else_is(tmp_path: Path) -> None:
     of = placed(tmp_path)
-    restore = restore_of(tmp_path, "prepared")
-    assert restore.in_place({"stage": "finished", "placed": of}) == MOMENT
-    assert restore.in_place({"stage": "swapped", "placed": of}) is None
-    assert restore.in_place({"stage": "finished"}) is None
-    assert restore.in_place(None) is None
+    assert in_place({"stage": "finished", "placed": of}) == MOMENT
+    assert in_place({"stage": "swapped", "placed": of}) is None
+    assert in_place({"stage": "finished"}) is None
+    assert in_place(None) is None
     Path(of["item"]["live"]).rename(tmp_path / "away")
-    assert restore.in_place({"stage": "finished", "placed": of}) is None
+    assert in_place({"stage": "finished", "placed": of}) is None
 
 
 def test_going_back_undoes_what_is_in_place_and_not_what_was_recovered_since(
