@@ -40,6 +40,10 @@ class TroubleError(Exception):
         self.details = details
 
 
+class StrandedError(TroubleError):
+    """A part could not do what it was asked for, and could not put back what was."""
+
+
 class DeploymentError(Exception):
     """It failed; ``outcome`` says how things are: refused, rolled_back or not_rolled_back."""
 
@@ -234,6 +238,8 @@ class Deployment:
             entry = self._write(entry, "switching")
             with self._timed("switch", entry.release, entry.slot):
                 self.checks += self._parts.switch(entry.slot, entry.release)
+        except StrandedError as exc:  # the journal stays: the next run tries once more
+            raise DeploymentError(str(exc), "not_rolled_back", **exc.details) from exc
         except (TroubleError, StateError) as exc:
             self._refuse(entry, exc)
         try:
@@ -346,4 +352,4 @@ def as_seconds(done: Iterable[Done]) -> Mapping[str, float]:
     return found
 
 
-__all__ = ["BEFORE", "Deployment", "DeploymentError", "Done", "Parts", "TroubleError", "as_seconds"]
+__all__ = ["BEFORE", "Deployment", "DeploymentError", "Done", "Parts", "StrandedError", "TroubleError", "as_seconds"]

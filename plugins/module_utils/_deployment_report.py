@@ -1,0 +1,120 @@
+# Copyright: the runbook.ops authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a deployment came to, for people, for the record and for the caller. Private to this collection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ansible_collections.runbook.ops.plugins.module_utils._checks import make_change, make_check
+from ansible_collections.runbook.ops.plugins.module_utils._deploy_journal import Entry
+from ansible_collections.runbook.ops.plugins.module_utils._deployment import Done
+from ansible_collections.runbook.ops.plugins.module_utils._deployment_plan import STEPS, Seen
+
+SECTION = "Deployment"
+# What a change is called; a step that is missing here only looks.
+VERBS = {
+    "adopt": "adopted",
+    "start": "started",
+    "switch": "made live",
+    "mark": "marked good",
+    "back": "made live again",
+    "retire": "stopped",
+}
+
+
+def words(steps: Iterable[str], release: str | None, slot: str | None) -> list[str]:
+    """Return ``steps`` for people."""
+    about = f"{release} in slot {slot}" if release and slot else release or ""
+    return [f"{STEPS[step]} ({about})" if about and step in ("start", "switch") else STEPS[step] for step in steps]
+
+
+def changes_of(service: str, done: Iterable[Done], *, before: str | None, reason: str) -> list[dict[str, Any]]:
+    """Return what was done as changes."""
+    return [
+        make_change(
+            f"{service} {one.release}" + (f" ({one.slot})" if one.slot else ""),
+            action=VERBS[one.step],
+            section=SECTION,
+            reason=reason,
+            before=before if one.step in ("switch", "back") else None,
+            after=one.release if one.step in ("switch", "back") else None,
+            seconds=one.seconds,
+        )
+        for one in done
+        if one.step in VERBS
+    ]
+
+
+def predicted(
+    service: str, steps: Iterable[str], release: str, slot: str, *, before: str | None
+) -> list[dict[str, Any]]:
+    """Return what would be done as changes."""
+    done = [Done(step, release, slot, 0.0) for step in steps]
+    return [
+        {**change, "seconds": None} for change in changes_of(service, done, before=before, reason="it is asked for")
+    ]
+
+
+def note_checks(service: str, notes: Iterable[str]) -> list[dict[str, Any]]:
+    """Return what was found half-way and ended as checks."""
+    return [
+        make_check(
+            f"deployment:{service}:cut_off:{number}",
+            name=f"deployment of {service}",
+            section=SECTION,
+            status="warning",
+            detail=note,
+            remedy="see the record of that run for why it ended",
+        )
+        for number, note in enumerate(notes)
+    ]
+
+
+def state_check(service: str, seen: Seen, entry: Entry | None) -> dict[str, Any]:
+    """Return how the service's deployment is."""
+    status, remedy = "ok", None
+    if seen.live is None:
+        detail = "nothing was deployed here yet"
+    else:
+        detail = f"{seen.live.release or 'something unknown'} serves from slot {seen.live.slot}"
+        if seen.slots.get(seen.live.slot) is None:
+            status, detail = "critical", f"{detail}, and does not run"
+            remedy = "start it with playbook service, or go back with playbook rollback"
+    if entry is not None:
+        parked = entry.phase == "gated" and entry.parked
+        detail += f"; {entry.release} is staged" if parked else f"; {entry.kind} of {entry.release} is {entry.phase}"
+        if not parked:
+            status = "warning" if status == "ok" else status
+            remedy = remedy or "if nobody is at work, run the deployment again: it ends what was cut off"
+    return make_check(
+        f"deployment:{service}",
+        name=f"deployment of {service}",
+        section=SECTION,
+        status=status,
+        value=seen.live.release if seen.live else None,
+        detail=detail,
+        remedy=remedy,
+    )
+
+
+def snapshot(service: str, seen: Seen) -> dict[str, Any]:
+    """Return how the service is deployed."""
+    entry = seen.entry
+    return {
+        "service": service,
+        "live": {"slot": seen.live.slot, "release": seen.live.release} if seen.live else None,
+        "slots": dict(seen.slots),
+        "last_good": seen.last_good,
+        "staged": entry.release if entry and entry.phase == "gated" else None,
+        "journal": entry._asdict() if entry else None,
+    }
+
+
+def diff(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what differs in what is decided."""
+    return {
+        side: {"live": value["live"], "staged": value["staged"]}
+        for side, value in (("before", before), ("after", after))
+    }
