@@ -167,7 +167,8 @@ def _judge(plain: str) -> Iterator[tuple[str, str, str | None]]:
 
 def _actions(words: str) -> Iterator[str]:
     """Yield the actions of an ALTER TABLE: commas within brackets do not part them."""
-    depth, action = 0, []
+    depth = 0
+    action: list[str] = []
     for word in words.split(" "):
         depth += {"(": 1, ")": -1}.get(word, 0)
         if word == "," and not depth:

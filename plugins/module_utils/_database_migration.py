@@ -1,0 +1,173 @@
+# Copyright: the runbook.ops authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One call of the module database_migration: look, demand what makes it safe, apply, look again. Private to this collection."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.runbook.ops.plugins.module_utils._backup_set import list_backups
+from ansible_collections.runbook.ops.plugins.module_utils._change_lock import Fence, held, keeping
+from ansible_collections.runbook.ops.plugins.module_utils._checks import make_change, make_check
+from ansible_collections.runbook.ops.plugins.module_utils._migration import Terms, Way
+from ansible_collections.runbook.ops.plugins.module_utils._migration_files import SqlFiles
+from ansible_collections.runbook.ops.plugins.module_utils._migration_plan import (
+    MigrationError,
+    Status,
+    demand_backup,
+    demand_consent,
+    look_through,
+    worst,
+)
+from ansible_collections.runbook.ops.plugins.module_utils._migration_programs import (
+    URL,
+    Prisma,
+    Programs,
+    program,
+    surroundings,
+)
+from ansible_collections.runbook.ops.plugins.module_utils._migration_sql import Finding
+from ansible_collections.runbook.ops.plugins.module_utils._pg_target import PgTarget
+
+SECTION = "Databases"
+
+
+def run(params: Mapping[str, Any], *, check_mode: bool) -> dict[str, Any]:
+    """Return the module's result.
+
+    :raises MigrationError: nothing may be applied, or one has failed.
+    :raises PgError: the server does not tell.
+    """
+    way = way_of(params)
+    before = way.look()
+    findings = look_through(way.texts(before.pending)) if before.pending else {}
+    backup, seconds, after = "", None, before
+    if before.pending:
+        demand_consent(findings, params["accept_destructive"])
+        backup = _backup(params)
+    if before.pending and not check_mode:
+        began = time.monotonic()
+        _apply(way, before, params)
+        seconds = round(time.monotonic() - began, 3)
+        after = way.look()
+        if after.pending:
+            raise MigrationError(
+                f"it has ended well, and {after.pending[0]} is still pending in {params['database']}: it works on another database; compare "
+                f"{URL} of the application with database and login_host"
+            )
+    return _result(params, before, after, findings, backup=backup, seconds=seconds)
+
+
+def _apply(way: Way, before: Status, params: Mapping[str, Any]) -> None:
+    number = params["fence"] or 0
+    fence = Fence(params["lock_directory"], number, params["lock_owner"] or "")
+    with held(fence):
+        pass  # whoever took over meanwhile migrates by itself
+    with keeping(fence):
+        way.apply(before.pending)
+
+
+def _backup(params: Mapping[str, Any]) -> str:
+    directory, name, reason = params["backup_directory"], params["backup_set"], params["accept_no_backup"]
+    found = list_backups(Path(directory), name) if directory and name else []
+    age = params["backup_age_seconds"]
+    return demand_backup(found, age_seconds=age, now=datetime.now(timezone.utc), reason=reason)
+
+
+def way_of(params: Mapping[str, Any]) -> Way:
+    """Return how the options want migrations to be applied."""
+    directory = Path(params["directory"]) if params["directory"] else None
+    terms = Terms(
+        PgTarget.from_params(params, application="runbook.ops database_migration"),
+        params["database"],
+        directory,
+        params["lock_timeout_seconds"],
+        params["timeout_seconds"],
+    )
+    if params["kind"] == "sql":
+        note = params["accept_destructive"] or ""
+        return SqlFiles(terms, first=params["baseline"] or "", retry=params["retry"] or "", note=note)
+    environment = surroundings(params)
+    if params["kind"] == "prisma":
+        return Prisma(terms, program(params, params["command"], environment), schema=params["schema"])
+    return Programs(
+        terms, program(params, params["pending"], environment), program(params, params["apply"], environment)
+    )
+
+
+def _result(
+    params: Mapping[str, Any],
+    before: Status,
+    after: Status,
+    findings: Mapping[str, Sequence[Finding]],
+    *,
+    backup: str,
+    seconds: float | None,
+) -> dict[str, Any]:
+    database, names = params["database"], before.pending
+    changes = [
+        make_change(
+            f"migration {name}",
+            action="applied",
+            section=SECTION,
+            reason="the release brings it",
+            after=database,
+            seconds=seconds if len(names) == 1 else None,
+        )
+        for name in names
+    ]
+    return {
+        "changed": bool(names),
+        "pending": names,
+        "applied": after.applied if seconds is not None else before.applied,
+        "unknown": before.unknown,
+        "backup": backup,
+        "findings": [{"migration": name, **one._asdict()} for name, found in findings.items() for one in found],
+        "seconds": seconds,
+        "checks": _checks(params, before, findings),
+        "changes": changes,
+        "diff": {
+            "before": "".join(f"{name}\n" for name in before.applied),
+            "after": "".join(f"{name}\n" for name in [*before.applied, *names]),
+            "before_header": f"migrations of {database}",
+            "after_header": f"migrations of {database}",
+        },
+    }
+
+
+def _checks(
+    params: Mapping[str, Any], before: Status, findings: Mapping[str, Sequence[Finding]]
+) -> list[dict[str, Any]]:
+    checks = []
+    for name in before.pending:
+        found = list(findings.get(name, ()))
+        known = name in findings
+        checks.append(
+            make_check(
+                f"migration:{name}",
+                name=f"migration {name}",
+                section=SECTION,
+                status=worst(found) if known else "unknown",
+                detail="; ".join(f"line {one.line} {one.says}" for one in found)
+                or ("both releases can live with it" if known else "its SQL was not found, so nobody looked into it"),
+                remedy="Read it before it is applied; what the running release needs is taken away by a later one",
+            )
+        )
+    if before.unknown:
+        checks.append(
+            make_check(
+                f"migrations:{params['database']}:ahead",
+                name=f"migrations of {params['database']}",
+                section=SECTION,
+                status="warning",
+                value=len(before.unknown),
+                unit="unknown",
+                detail=f"applied, and unknown to this release: {', '.join(before.unknown)}",
+                remedy="The release is older than the database: it has to live with them",
+            )
+        )
+    return checks
