@@ -7,39 +7,55 @@ Which slot is live decides what nginx reads, not a file of ours: see :mod:`_live
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import urlsplit
 
-from ansible_collections.runbook.ops.plugins.module_utils._live_state import RELOAD, SOCKET, Live, read_live
+from ansible_collections.runbook.ops.plugins.module_utils import _live_socket
+from ansible_collections.runbook.ops.plugins.module_utils._change_lock import Fence, held
+from ansible_collections.runbook.ops.plugins.module_utils._checks import make_check
+from ansible_collections.runbook.ops.plugins.module_utils._command import Command, CommandError
+from ansible_collections.runbook.ops.plugins.module_utils._deploy_paths import StateError, write_json
+from ansible_collections.runbook.ops.plugins.module_utils._failpoint import reached
+from ansible_collections.runbook.ops.plugins.module_utils._live_proof import Proof, make_proof
+from ansible_collections.runbook.ops.plugins.module_utils._live_proxy import (
+    Proxy,
+    ProxyWishes,
+    on_the_way,
+    open_ways,
+    proxy_of,
+    take_over,
+    task_of,
+    wishes_of,
+)
+from ansible_collections.runbook.ops.plugins.module_utils._live_state import (
+    SOCKET,
+    Live,
+    State,
+    encode,
+    make_live,
+    read_live,
+    read_state,
+)
+from ansible_collections.runbook.ops.plugins.module_utils._nginx_change import Nginx, prove
+from ansible_collections.runbook.ops.plugins.module_utils._nginx_conf import NginxError
+from ansible_collections.runbook.ops.plugins.module_utils._nginx_files import Change
+from ansible_collections.runbook.ops.plugins.module_utils._nginx_upstream import run as run_upstream
 
 if TYPE_CHECKING:
-    from ansible_collections.runbook.ops.plugins.module_utils._change_lock import Fence
     from ansible_collections.runbook.ops.plugins.module_utils._release import Release
     from ansible_collections.runbook.ops.plugins.module_utils._slot import Slot
 
-__all__ = ["Live", "read_live"]
+__all__ = ["Live", "ProxyWishes", "read_live", "wishes_of"]
+
+SECTION = "Proxy"
+LOOK_SECONDS = 0.05
 
 
 class SwitchError(Exception):
     """The switch was not made, or was taken back; the message is one line and says what is live now."""
-
-
-class ProxyWishes(NamedTuple):
-    """How requests get from nginx to a slot, and what proves that they do."""
-
-    upstream: str  # name of nginx's upstream
-    replaces: tuple[str, ...]  # addresses that stand in nginx's configuration before it is taken over
-    way: str  # SOCKET or RELOAD
-    requests: tuple[Mapping[str, Any], ...]  # options of the probe http; asked through nginx
-    version: Mapping[str, Any] | None  # url (through nginx), json, is
-    module: Any  # the AnsibleModule, to run nginx and systemctl
-    config: str = "/etc/nginx/nginx.conf"
-    directory: str = "/var/lib/runbook-ops/nginx"  # journal and copies of nginx's files
-    units: str = "/etc/systemd/system"
-    tmpfiles: str = "/etc/tmpfiles.d"
-    proof_seconds: float = 5.0
 
 
 class SwitchReport(NamedTuple):
@@ -61,43 +77,16 @@ class DrainReport(NamedTuple):
     seconds: float
 
 
-def wishes_of(service: Mapping[str, Any], module: Any) -> ProxyWishes:
-    """Return what the description says about the way to ``service``.
-
-    :param service: as the role ``system`` describes it; its ``deploy`` names ``url``
-    :param module: the ``AnsibleModule`` that runs
-    """
-    deploy = service["deploy"]
-    ports = [port for port in (service["port"], service.get("standby_port")) if port]
-    names = ("localhost", "127.0.0.1", "[::1]")
-    asked = {"address": deploy["address"], "verify": True, "timeout_seconds": 5}
-    parts = urlsplit(deploy["url"])
-    base = f"{parts.scheme}://{parts.netloc}"
-    smoke = [
-        {"url": base + one["request"], "status": [one["status"]], "json": one["json"], **asked}
-        for one in deploy["smoke"]
-    ]
-    version = deploy["version"]
-    if version:
-        tail = urlsplit(version["url"].replace("{port}", "1"))
-        version = {**version, "url": base + tail.path + (f"?{tail.query}" if tail.query else ""), **asked}
-    return ProxyWishes(
-        upstream=service["name"].replace("@", "_"),
-        replaces=tuple(f"{name}:{port}" for port in ports for name in names),
-        way=deploy["switch"] if deploy["switch"] in (SOCKET, RELOAD) else SOCKET,
-        requests=({"url": deploy["url"], **asked}, *smoke),
-        version=version,
-        module=module,
-    )
-
-
 def adopt(paths: Any, fence: Fence, slot: Slot, release_id: str | None) -> Live:
     """Write down that ``slot`` gets the requests: before the first switch, and where there is no proxy.
 
     :param paths: ``DeployPaths`` of the service
     :raises SwitchError: it cannot be written.
     """
-    raise NotImplementedError
+    live = make_live(slot, release_id)
+    with _errors("adopt"), held(fence):
+        write_json(paths.live, encode(read_state(paths.live)._replace(now=live, next=None)))
+    return live
 
 
 def switch(paths: Any, fence: Fence, to: Slot, release: Release, wishes: ProxyWishes) -> SwitchReport:
@@ -109,15 +98,38 @@ def switch(paths: Any, fence: Fence, to: Slot, release: Release, wishes: ProxyWi
     :raises SwitchError: it could not be made or proven; what was live is live.
     :raises LockError: another run took over; nothing was written since.
     """
-    raise NotImplementedError
+    with _errors("switch"):
+        before = settle(paths, fence, wishes)
+        proxy = proxy_of(paths, fence, wishes)
+        proof = make_proof(wishes.requests, wishes.version, release)
+        if before is not None and before.slot == to.name:
+            return _stay(proxy, before, make_live(to, release.id), proof)
+        change = _by_socket if proxy.way == SOCKET else _by_reload
+        return change(proxy, before, make_live(to, release.id), proof)
 
 
 def settle(paths: Any, fence: Fence, wishes: ProxyWishes | None) -> Live | None:
-    """Write down what a killed switch came to, and return the slot that is live; None where nothing was ever deployed.
+    """Finish what a killed switch has left, write down what is live, and return it; None where nothing was ever deployed.
 
-    :raises SwitchError: it is not known which slot is live.
+    :param wishes: None where there is no proxy
+    :raises SwitchError: it is not known which slot is live, or nginx does not take what its files say.
+    :raises LockError: another run took over; nothing was written since.
     """
-    raise NotImplementedError
+    with _errors("settle"):
+        state, live = read_state(paths.live), read_live(paths)
+        if live is not None and wishes is not None and _connects(paths, state):
+            with held(fence):
+                if _live_socket.target(paths.live_socket) != live.slot:
+                    _live_socket.make_directories(paths.live_socket.parent)
+                    _live_socket.lead(paths.live_socket, live.slot)
+                _live_socket.survive(paths.service, live.slot, paths.live_socket, wishes.places)
+        if live is not None and wishes is not None and state.file is not None and _is_cut_off(state, wishes):
+            address = f"unix:{paths.live_socket}" if _connects(paths, state) else f"127.0.0.1:{live.port}"
+            run_upstream(task_of(proxy_of(paths, fence, wishes), address, None), check_mode=False)
+        if state.next is not None:
+            with held(fence):
+                write_json(paths.live, encode(state._replace(now=live, next=None)))
+        return live
 
 
 def predict(paths: Any, to: Slot, wishes: ProxyWishes) -> list[str]:
@@ -125,7 +137,14 @@ def predict(paths: Any, to: Slot, wishes: ProxyWishes) -> list[str]:
 
     :raises SwitchError: it would refuse.
     """
-    raise NotImplementedError
+    with _errors("predict"):
+        proxy = proxy_of(paths, Fence("", 0, ""), wishes)
+        live = read_live(paths)
+        address = f"unix:{paths.live_socket}" if proxy.way == SOCKET else f"127.0.0.1:{to.port}"
+        planned = run_upstream(task_of(proxy, address, None), check_mode=True)["actions"]
+        if live is not None and live.slot == to.name:
+            return list(planned)
+        return [*planned, f"requests go to {to.label} on port {to.port}"]
 
 
 def drain(paths: Any, slot: Slot, wishes: ProxyWishes | None, *, seconds: float) -> DrainReport:
@@ -133,14 +152,148 @@ def drain(paths: Any, slot: Slot, wishes: ProxyWishes | None, *, seconds: float)
 
     :raises SwitchError: it is live.
     """
-    raise NotImplementedError
+    with _errors("drain"):
+        live = read_live(paths)
+    if live is not None and live.slot == slot.name:
+        raise SwitchError(f"{slot.label} is live: its requests do not come to an end; switch to the other one first")
+    began, quiet = time.monotonic(), 0
+    while True:
+        left = on_the_way(paths, slot, wishes)
+        quiet = 0 if left else quiet + 1
+        spent = time.monotonic() - began
+        if quiet >= 2 or spent >= seconds:  # a connection may be made in the moment of the switch: look twice
+            return DrainReport(left, round(spent, 3))
+        time.sleep(LOOK_SECONDS)
 
 
 def forget(paths: Any, fence: Fence, wishes: ProxyWishes, port: int) -> list[str]:
-    """Write the address of ``port`` into nginx's configuration again, as it was by hand, and remove units and sockets; return the actions."""
-    raise NotImplementedError
+    """Write the address of ``port`` into nginx's configuration again, as it was by hand, and remove units and sockets.
+
+    Return what was done. A reload is needed for it: it is for the end of all deploys.
+
+    :raises SwitchError: it could not be done.
+    """
+    with _errors("forget"):
+        proxy = proxy_of(paths, fence, wishes)
+        done = list(run_upstream(task_of(proxy, f"127.0.0.1:{port}", None), check_mode=False)["actions"])
+        done += run_upstream(task_of(proxy, f"127.0.0.1:{port}", None, present=False), check_mode=False)["actions"]
+        systemctl = Command(wishes.module, "systemctl")
+        slots = [path.stem for path in paths.live_socket.parent.glob("*.sock") if path != paths.live_socket]
+        with held(fence):
+            done += _live_socket.close_way(paths.service, slots, paths.live_socket, wishes.places, systemctl)
+            write_json(paths.live, encode(read_state(paths.live)._replace(file=None, next=None)))
+        return done
 
 
-def _unit_of(paths: Any, slot: str) -> str:
-    """Return the name of a slot's units, without their ending."""
-    return f"runbook-ops-live-{Path(paths.directory).name.replace('@', '_')}-{slot}"
+def _by_socket(proxy: Proxy, before: Live | None, live: Live, proof: Proof) -> SwitchReport:
+    """Exchange the link. At the first time nginx is led to it before."""
+    paths, link = proxy.paths, proxy.paths.live_socket
+    actions = open_ways(proxy, before, live)
+    if before is not None:
+        actions += take_over(proxy)
+    with proxy.guard():
+        write_json(paths.live, encode(State(before, live, proxy.file)))
+        reached("live:written")
+        began = time.monotonic()
+        _live_socket.lead(link, live.slot)
+    reached("live:linked")
+    try:
+        if before is None:
+            actions += take_over(proxy)
+        if not _live_socket.leads(link, live.slot):
+            raise NginxError(f"nobody listens behind {link}")
+        prove(Nginx(lambda: None, proof.renewed(), proxy.wishes.proof_seconds))
+    except NginxError as exc:
+        with proxy.guard():
+            if before is not None:
+                _live_socket.lead(link, before.slot)
+            write_json(paths.live, encode(State(before, None, proxy.file)))
+        raise SwitchError(f"{exc}; {_stands(before)}") from exc
+    reached("live:proven")
+    with proxy.guard():
+        write_json(paths.live, encode(State(live, None, proxy.file)))
+        reached("live:settled")
+        _live_socket.survive(paths.service, live.slot, link, proxy.wishes.places)
+    actions.append(f"requests go to {live.label} on port {live.port}")
+    return _report(proxy, before, live, proof.seconds_since(began), actions)
+
+
+def _by_reload(proxy: Proxy, before: Live | None, live: Live, proof: Proof) -> SwitchReport:
+    """Have nginx read a file that names the other port."""
+    paths = proxy.paths
+    with proxy.guard():
+        write_json(paths.live, encode(State(before, live, proxy.file)))
+    reached("live:written")
+    began = time.monotonic()
+    try:
+        done = run_upstream(task_of(proxy, f"127.0.0.1:{live.port}", proof.renewed()), check_mode=False)
+    except NginxError as exc:
+        with proxy.guard():
+            write_json(paths.live, encode(State(before, None, proxy.file)))
+        raise SwitchError(f"{exc}; {_stands(before)}") from exc
+    reached("live:proven")
+    with proxy.guard():
+        write_json(paths.live, encode(State(live, None, proxy.file)))
+    return _report(proxy, before, live, proof.seconds_since(began), list(done["actions"]))
+
+
+def _stay(proxy: Proxy, before: Live, live: Live, proof: Proof) -> SwitchReport:
+    """Prove that the slot that is live has nginx's requests, by the way that is wished."""
+    paths = proxy.paths
+    if proxy.way == SOCKET:
+        actions = [*open_ways(proxy, before, None), *take_over(proxy)]
+    else:
+        actions = run_upstream(task_of(proxy, f"127.0.0.1:{before.port}", None), check_mode=False)["actions"]
+    try:
+        prove(Nginx(lambda: None, proof, proxy.wishes.proof_seconds))
+    except NginxError as exc:
+        raise SwitchError(f"{exc}; {_stands(before)}") from exc
+    live = before if before.release == live.release else live
+    with proxy.guard():
+        write_json(paths.live, encode(State(live, None, proxy.file)))
+    return SwitchReport(switched=False, before=before, live=live, way=proxy.way, actions=tuple(actions))
+
+
+def _connects(paths: Any, state: State) -> bool:
+    """Return whether nginx's file has it connect to the link."""
+    try:
+        return state.file is not None and f"unix:{paths.live_socket};" in Path(state.file).read_text(encoding="utf-8")
+    except OSError:
+        return False
+
+
+def _is_cut_off(state: State, wishes: ProxyWishes) -> bool:
+    """Return whether a change of nginx's files may not be finished."""
+    journal = Path(wishes.directory) / f"{Path(state.file or '').stem}.json"
+    return state.next is not None or Change(journal).pending() is not None
+
+
+def _report(proxy: Proxy, before: Live | None, live: Live, seconds: float | None, actions: list[str]) -> SwitchReport:
+    checks = []
+    if proxy.why:
+        checks.append(
+            make_check(
+                f"switch:{proxy.paths.service}:way",
+                name=f"switch of {proxy.paths.service}",
+                section=SECTION,
+                status="warning",
+                detail=f"{proxy.why}: nginx was reloaded, which closes idle connections of clients",
+                remedy="install the package systemd, or set deploy.switch to reload",
+            )
+        )
+    return SwitchReport(True, before, live, proxy.way, seconds, tuple(actions), tuple(checks))
+
+
+def _stands(before: Live | None) -> str:
+    return f"{before.label} on port {before.port} is live as before" if before else "nginx serves as before"
+
+
+@contextmanager
+def _errors(doing: str) -> Iterator[None]:
+    """Say in one line what went wrong below, as a :class:`SwitchError`."""
+    try:
+        yield
+    except (NginxError, CommandError, StateError, ValueError) as exc:
+        raise SwitchError(f"cannot {doing}: {exc}") from exc
+    except OSError as exc:
+        raise SwitchError(f"cannot {doing}: {exc.filename or exc}: {exc.strerror or exc}") from exc

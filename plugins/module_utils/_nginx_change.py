@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 from ansible_collections.runbook.ops.plugins.module_utils import _nginx_host
 from ansible_collections.runbook.ops.plugins.module_utils._failpoint import reached
@@ -27,6 +28,7 @@ class Nginx(NamedTuple):
     test: Look  # what nginx -t objects to
     prove: Look | None  # what is wrong with the answer to a request
     proof_seconds: float
+    guard: Callable[[], AbstractContextManager[None]] = nullcontext  # held while files change: who may, at that moment
 
 
 class Place(NamedTuple):
@@ -57,7 +59,8 @@ def look(
     """
     killed = change.pending()
     if killed is not None and not check_mode and nginx.test():
-        change.put_back(killed)
+        with nginx.guard():
+            change.put_back(killed)
     conf = read_conf(place.config, *place.ours)
     plan = plan_of(conf)
     master = _nginx_host.master_of(conf.directives)
@@ -96,19 +99,23 @@ def carry_out(
         raise NginxError(f"nginx -t fails before anything is changed: {broken}")
     began = time.monotonic()
     master = _nginx_host.master_of(conf.directives)
-    before = change.make(files, conf, killed)
+    with nginx.guard():
+        before = change.make(files, conf, killed)
+        try:
+            wrong = nginx.test()
+            if wrong:
+                raise NginxError(f"nginx -t: {wrong}")
+            reached("nginx_change:tested")
+            old = _nginx_host.reload(master)
+        except NginxError as exc:
+            _return(change, before, nginx, master, exc)
+    reached("nginx_change:reloaded")
+    seconds = round(time.monotonic() - began, 3)
     try:
-        wrong = nginx.test()
-        if wrong:
-            raise NginxError(f"nginx -t: {wrong}")
-        reached("nginx_change:tested")
-        old = _nginx_host.reload(master)
-        reached("nginx_change:reloaded")
-        seconds = round(time.monotonic() - began, 3)
         prove(nginx)
     except NginxError as exc:
-        change.put_back(before)
-        _return(nginx, master, exc)
+        with nginx.guard():
+            _return(change, before, nginx, master, exc)
     change.done()
     reached("nginx_change:proven")
     return old, seconds
@@ -131,8 +138,9 @@ def prove(nginx: Nginx) -> None:
             time.sleep(PAUSE_SECONDS)
 
 
-def _return(nginx: Nginx, master: int, why: NginxError) -> None:
-    """Have nginx serve what it served before, and raise ``why``."""
+def _return(change: Change, before: Mapping[str, str | None], nginx: Nginx, master: int, why: NginxError) -> NoReturn:
+    """Put the files back, have nginx serve what it served before, and raise ``why``."""
+    change.put_back(before)
     wrong = nginx.test()
     if wrong:
         raise NginxError(f"{why}; the files are as before, but nginx -t fails now: {wrong}") from why

@@ -31,6 +31,7 @@ class Wish:
     replaces: tuple[str, ...]  # addresses that stand in the configuration and are to be this upstream
     file: str  # holds the servers
     block_file: str  # holds the block around them, where the configuration has none
+    drops: tuple[str, ...] = ()  # directives of a block written by hand that must not stand beside these servers
 
 
 @dataclass(frozen=True)
@@ -145,8 +146,13 @@ def _wire(wish: Wish, conf: Conf, edits: Edits) -> list[str]:
         edits.new[wish.block_file] = BLOCK.format(name=wish.name, path=wish.file)
         return [f"{wish.block_file}: upstream {wish.name} is added"]
     (block,) = blocks
+    actions = []
+    for inner in block.block:
+        if inner.name.text in wish.drops:
+            edits.put(inner.file, (inner.name.start, inner.end), "")
+            actions.append(f"{inner.place}: {inner.name.text} goes from upstream {wish.name}")
     if any(inner.name.text == "include" and inner.texts() == [wish.file] for inner in block.block):
-        return []
+        return actions
     servers = [inner for inner in block.block if inner.name.text == "server" and inner.file == block.file]
     for server in servers:
         address = server.arguments[0].text if server.arguments else ""
@@ -158,7 +164,19 @@ def _wire(wish: Wish, conf: Conf, edits: Edits) -> list[str]:
         raise NginxError(f"{block.place}: upstream {wish.name} names no server in this file")
     for number, server in enumerate(servers):
         edits.put(block.file, (server.name.start, server.end), "" if number else f"include {wish.file};")
-    return [f"{block.place}: upstream {wish.name} takes its servers from {wish.file}"]
+    return [*actions, f"{block.place}: upstream {wish.name} takes its servers from {wish.file}"]
+
+
+def named_upstream(conf: Conf, servers: Sequence[str]) -> str | None:
+    """Return the name of the only upstream whose block names one of ``servers``; None where none, or more than one, does."""
+    found = {
+        block.texts()[0]
+        for block, _above in walk(conf.directives)
+        if block.name.text == "upstream" and len(block.arguments) == 1
+        for inner in block.block
+        if inner.name.text == "server" and inner.texts()[:1] and inner.texts()[0] in servers
+    }
+    return found.pop() if len(found) == 1 else None
 
 
 def _is_upstream(directive: Directive, name: str) -> bool:
@@ -187,7 +205,7 @@ def _refuse_others(wish: Wish, conf: Conf, edits: Edits) -> None:
         return
     address = re.compile("|".join(rf"(?<![A-Za-z0-9_.-]){re.escape(found)}(?![0-9])" for found in wish.replaces))
     for directive, _above in walk(conf.directives):
-        for word in directive.arguments:
+        for word in directive.arguments if directive.file != wish.file else ():
             if address.search(word.text) and not edits.covers(directive.file, word):
                 raise NginxError(
                     f"{directive.place}: {directive.name.text} names {address.search(word.text).group()} in a way that is not "  # type: ignore[union-attr]
