@@ -63,8 +63,7 @@ def run(params: Mapping[str, Any], *, check_mode: bool) -> dict[str, Any]:
 
 
 def _apply(way: Way, before: Status, params: Mapping[str, Any]) -> None:
-    number = params["fence"] or 0
-    fence = Fence(params["lock_directory"], number, params["lock_owner"] or "")
+    fence = Fence(**params["fence"]) if params["fence"] else Fence("", 0, "")
     with held(fence):
         pass  # whoever took over meanwhile migrates by itself
     with keeping(fence):

@@ -113,15 +113,21 @@ options:
     type: str
     default: ""
   fence:
-    description: Number of the lock under which this runs. Without it no lock is demanded.
-    type: int
-  lock_owner:
-    description: Owner of the lock.
-    type: str
-  lock_directory:
-    description: Absolute directory of the lock.
-    type: path
-    default: /var/lib/runbook-ops/change
+    description: What proves that this run may change the host, as M(runbook.ops.change_lock) returns it. Without it no lock is demanded.
+    type: dict
+    suboptions:
+      directory:
+        description: Absolute directory of the lock.
+        type: path
+        required: true
+      number:
+        description: Number of the fence.
+        type: int
+        required: true
+      owner:
+        description: Whose lock it is.
+        type: str
+        required: true
 seealso:
   - module: runbook.ops.prisma_migrations_info
   - module: runbook.ops.pg_backup
@@ -200,7 +206,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.runbook.ops.plugins.module_utils import _database_migration
 from ansible_collections.runbook.ops.plugins.module_utils._backup_set import SetError
-from ansible_collections.runbook.ops.plugins.module_utils._change_lock import DIRECTORY, LockError
+from ansible_collections.runbook.ops.plugins.module_utils._change_lock import LockError
 from ansible_collections.runbook.ops.plugins.module_utils._migration_plan import MigrationError
 from ansible_collections.runbook.ops.plugins.module_utils._pg import PgError
 from ansible_collections.runbook.ops.plugins.module_utils._pg_target import ARGUMENTS, RULES
@@ -227,9 +233,14 @@ OPTIONS: dict[str, Any] = {
     "backup_set": {"type": "str"},
     "backup_age_seconds": {"type": "float", "default": 86400},
     "accept_no_backup": {"type": "str", "default": ""},
-    "fence": {"type": "int"},
-    "lock_owner": {"type": "str"},
-    "lock_directory": {"type": "path", "default": DIRECTORY},
+    "fence": {
+        "type": "dict",
+        "options": {
+            "directory": {"type": "path", "required": True},
+            "number": {"type": "int", "required": True},
+            "owner": {"type": "str", "required": True},
+        },
+    },
 }
 
 

@@ -1,0 +1,50 @@
+# Copyright: the runbook.ops authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a system's description says of the migrations of one service. Private to this collection."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.runbook.ops.plugins.module_utils._restore_options import restore_options
+
+DIRECTORIES = {"prisma": "prisma/migrations"}  # where a tool keeps them unless told otherwise
+
+
+def migration_options(system: Mapping[str, Any], name: str, release: str = "") -> dict[str, Any]:
+    """Return the options of the module database_migration for the service ``name``; empty where it has no migrations.
+
+    In ``secret`` stands the name of the database's password.
+
+    :param release: directory of the application in the release whose migrations they are; without it what the description names
+    :raises ValueError: there is no such service here, or its database is none of PostgreSQL.
+    """
+    known = {one["name"]: one for one in system.get("services") or []}
+    if name not in known:
+        raise ValueError(f"there is no service {name!r} on this host: known are {', '.join(known) or 'none'}")
+    service = known[name]
+    deploy = service.get("deploy") or {}
+    migration = deploy.get("migration")
+    if not migration:
+        return {}
+    database = restore_options(system, migration["database"])
+    place = release or service.get("path") or ""
+    below = (service.get("source") or {}).get("migrations") or DIRECTORIES.get(migration["kind"])
+    return {
+        "database": migration["database"],
+        "kind": migration["kind"],
+        "directory": f"{place.rstrip('/')}/{below}" if below else None,
+        "pending": migration["pending"],
+        "apply": migration["apply"],
+        "chdir": place or None,
+        "user": service.get("user"),
+        "environment_file": deploy.get("environment_file"),
+        "lock_timeout_seconds": migration["lock_timeout_seconds"],
+        "timeout_seconds": migration["timeout_seconds"],
+        "backup_age_seconds": migration["backup_age_seconds"],
+        "backup_directory": database["directory"],
+        "backup_set": database["set"],
+        "reach": database["reach"],
+        "secret": database["secret"],
+    }

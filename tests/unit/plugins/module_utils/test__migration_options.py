@@ -1,0 +1,53 @@
+# Copyright: the runbook.ops authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a description says of migrations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.runbook.ops.plugins.module_utils._migration_options import migration_options
+
+MIGRATION = {
+    "kind": "prisma",
+    "database": "shop",
+    "pending": [],
+    "apply": [],
+    "lock_timeout_seconds": 5,
+    "timeout_seconds": 900,
+    "backup_age_seconds": 86400,
+}
+APP: dict[str, Any] = {
+    "name": "app",
+    "manager": "pm2",
+    "user": "deploy",
+    "path": "/srv/app",
+    "source": {"migrations": None},
+    "deploy": {"environment_file": "/etc/app.env", "migration": MIGRATION},
+}
+SYSTEM = {"services": [APP, {"name": "plain", "manager": "pm2"}], "databases": [{"name": "shop", "port": 5433}]}
+
+
+def test_prisma_keeps_its_migrations_in_the_release() -> None:
+    told = migration_options(SYSTEM, "app", "/srv/releases/1")
+    assert (told["directory"], told["chdir"], told["user"]) == (
+        "/srv/releases/1/prisma/migrations",
+        "/srv/releases/1",
+        "deploy",
+    )
+    assert (told["reach"], told["backup_set"]) == ({"login_port": 5433}, None)
+
+
+def test_the_description_names_another_directory() -> None:
+    app = {**APP, "source": {"migrations": "deployment/sql"}}
+    assert migration_options({**SYSTEM, "services": [app]}, "app")["directory"] == "/srv/app/deployment/sql"
+
+
+def test_a_service_without_migrations_has_no_options() -> None:
+    assert migration_options(SYSTEM, "plain") == {}
+
+
+def test_an_unknown_service_is_named() -> None:
+    with pytest.raises(ValueError, match="there is no service 'ap' on this host: known are app, plain"):
+        migration_options(SYSTEM, "ap")
