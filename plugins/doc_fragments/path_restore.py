@@ -43,20 +43,6 @@ options:
   identity:
     description: The private key of an encrypted backup, an age identity or an armoured key of GnuPG. It is never written to disk.
     type: str
-  services:
-    description:
-      - Services of this host that use what is restored, each as C(system_description) has it, in the order in which they are started.
-        Those of them that run are stopped with O(state=swapped) and O(state=reverted), and started again. Where one of them does not
-        work with what was put in place, that is taken back.
-      - It is in the journal before the first is stopped. Whatever is killed in between, the next run of any state starts them.
-      - Only services of C(systemd), C(pm2) and C(compose) can be.
-    type: list
-    elements: dict
-    default: []
-  wait_timeout_seconds:
-    description: Seconds within which all of O(services) must work again, each by the C(url) of its C(health), or by what its manager says.
-    type: int
-    default: 60
   keep_days:
     description: Days for which V(pruned) leaves what is kept.
     type: float

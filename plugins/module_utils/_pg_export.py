@@ -6,76 +6,32 @@ from __future__ import annotations
 
 import errno
 import json
-import socket
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.runbook.ops.plugins.module_utils._backup_draft import Draft, wait_for_a_name
 from ansible_collections.runbook.ops.plugins.module_utils._backup_set import (
-    AHEAD_SECONDS,
-    REMOVED,
-    Backup,
     SetError,
     clean_up,
     list_backups,
     locked,
     set_name,
-    sync_directory,
 )
-from ansible_collections.runbook.ops.plugins.module_utils._checks import make_change
-from ansible_collections.runbook.ops.plugins.module_utils._codec import (
-    ENCRYPTION,
-    CodecError,
-    choose_compression,
-    prove,
-)
-from ansible_collections.runbook.ops.plugins.module_utils._failpoint import reached
+from ansible_collections.runbook.ops.plugins.module_utils._codec import CodecError, choose_compression, prove
 from ansible_collections.runbook.ops.plugins.module_utils._pg import PgError
-from ansible_collections.runbook.ops.plugins.module_utils._pg_backup import HOLD, iso
+from ansible_collections.runbook.ops.plugins.module_utils._pg_backup import HOLD
 from ansible_collections.runbook.ops.plugins.module_utils._pg_backup_result import now
-from ansible_collections.runbook.ops.plugins.module_utils._pg_target import ARGUMENTS as TARGET
+from ansible_collections.runbook.ops.plugins.module_utils._pg_export_result import result
 from ansible_collections.runbook.ops.plugins.module_utils._pg_target import PgTarget
 from ansible_collections.runbook.ops.plugins.module_utils._pipeline import PipelineError
+from ansible_collections.runbook.ops.plugins.module_utils._rows_arguments import EXPORT as ARGUMENTS
 from ansible_collections.runbook.ops.plugins.module_utils._rows_catalog import TABLES, Catalog, RowsError, parse
-from ansible_collections.runbook.ops.plugins.module_utils._rows_copy import KIND, Origin, write
-from ansible_collections.runbook.ops.plugins.module_utils._rows_select import Pick, needed, overlooked, plan, strays
+from ansible_collections.runbook.ops.plugins.module_utils._rows_copy import Origin
+from ansible_collections.runbook.ops.plugins.module_utils._rows_forget import expired, forget
+from ansible_collections.runbook.ops.plugins.module_utils._rows_select import needed, overlooked, plan, strays
+from ansible_collections.runbook.ops.plugins.module_utils._rows_set import make, serves
 from ansible_collections.runbook.ops.plugins.module_utils._units import parse_duration
-
-ROWS: dict[str, Any] = {
-    "type": "list",
-    "elements": "dict",
-    "default": [],
-    "options": {
-        "table": {"type": "str", "required": True},
-        "column": {"type": "str", "required": True},
-        "value": {"type": "str", "required": True},
-    },
-}
-# What rows are meant; of both modules.
-SELECTION: dict[str, Any] = {
-    "tables": {"type": "list", "elements": "str", "default": []},
-    "rows": ROWS,
-    "follow": {"type": "bool", "default": True},
-    "exclude": {"type": "list", "elements": "str", "default": []},
-    "accept_shared": {"type": "bool", "default": False},
-}
-ARGUMENTS: dict[str, Any] = {
-    **TARGET,
-    **SELECTION,
-    "database": {"type": "str", "required": True},
-    "directory": {"type": "path", "required": True},
-    "set": {"type": "str"},
-    "compression": {"type": "str", "default": "auto", "choices": ["auto", "zstd", "gzip", "none"]},
-    "encryption": ENCRYPTION,
-    "unless_younger_than": {"type": "str"},
-    "keep_days": {"type": "float"},
-    "plan_only": {"type": "bool", "default": False},
-    "timeout_seconds": {"type": "int", "default": 3600},
-}
-SECTION = "Export"
 
 
 def run(params: Mapping[str, Any], *, check_mode: bool = False) -> dict[str, Any]:
@@ -149,159 +105,6 @@ def look(origin: Origin, *, accept_shared: bool, exclude: Sequence[str] = ()) ->
         if number:
             notes.append(f"{number} rows of {key.table} refer to rows of {key.references} that are not taken")
     return notes
-
-
-def make(
-    origin: Origin,
-    directory: Path,
-    name: str,
-    *,
-    compression: str,
-    encryption: Mapping[str, Any] | None,
-    notes: Sequence[str] = (),
-) -> Backup:
-    """Return the export that was made of ``origin``. Hold the set's lock."""
-    began, catalog = time.monotonic(), origin.catalog
-    at = wait_for_a_name(directory, name)
-    with Draft.begin(directory, name, at) as draft:
-        reached("pg_export:begun")
-        parts = write(origin, draft, compression=compression, encryption=encryption)
-        reached("pg_export:written")
-        content = {
-            "format": "copy",
-            "server_version": catalog.server_version,
-            "server_version_num": catalog.server_version_num,
-            "system_identifier": catalog.system_identifier,
-            "tables": {one["table"]: one["rows"] for one in parts},
-            "parts": parts,
-            "notes": list(notes),
-        }
-        manifest = {
-            "kind": KIND,
-            "database": origin.database,
-            "host": socket.gethostname(),
-            "taken_at": iso(at),
-            "finished_at": iso(now()),
-            "seconds": round(time.monotonic() - began, 3),
-            "tools": {"psql": origin.target.program_version("psql")},
-            "compression": compression,
-            "encryption": dict(encryption) if encryption else None,
-            "content": content,
-        }
-        return draft.seal(manifest)
-
-
-def serves(backup: Backup, origin: Origin, encryption: Mapping[str, Any] | None, young_seconds: float) -> bool:
-    """Return whether ``backup`` is what an export of ``origin`` would be made, and young: several may share the name of a set."""
-    manifest, content = backup.manifest, backup.manifest.get("content") or {}
-    if not -AHEAD_SECONDS < (now() - backup.taken_at).total_seconds() < young_seconds:
-        return False
-    if (manifest.get("kind"), manifest.get("database")) != (KIND, origin.database):
-        return False
-    if manifest.get("encryption") != (dict(encryption) if encryption else None):
-        return False
-    picks = [Pick.from_json(one["pick"]) for one in content["parts"]]
-    return picks == list(origin.picks) and content["system_identifier"] == origin.catalog.system_identifier
-
-
-def expired(known: Sequence[Backup], keep_days: float | None) -> list[Backup]:
-    """Return those of ``known`` that a new export leaves too old to be kept; none without ``keep_days``, and nothing but exports."""
-    if keep_days is None:
-        return []
-    exports = [one for one in known if one.manifest.get("kind") == KIND]
-    return [one for one in exports if (now() - one.taken_at).total_seconds() > keep_days * 86400]
-
-
-def forget(new: Backup, keep_days: float | None) -> list[str]:
-    """Delete the exports of the set that ``new`` leaves too old, and return their names. Hold the set's lock."""
-    directory = new.path.parent
-    old = expired([one for one in list_backups(directory, new.set) if one.name != new.name], keep_days)
-    for one in old:
-        one.path.rename(
-            one.path.with_name(f"{one.name}{REMOVED}")
-        )  # it is none any more from here on, whatever happens
-    if old:
-        sync_directory(directory)
-        clean_up(directory, new.set)
-    return [one.name for one in old]
-
-
-def deletions(old: Sequence[str], keep_days: float | None) -> list[dict[str, Any]]:
-    """Return what is deleted in the one shape of a change."""
-    return [
-        make_change(name, action="delete", section=SECTION, reason=f"it is older than {keep_days:g} days")
-        for name in old
-    ]
-
-
-def result(
-    backup: Backup | None,
-    params: Mapping[str, Any],
-    *,
-    changed: bool,
-    origin: Origin | None = None,
-    notes: Sequence[str] = (),
-    path: str = "",
-    old: Sequence[str] = (),
-) -> dict[str, Any]:
-    """Return what the module returns: of ``backup``, or in check mode of what it would be made of."""
-    if backup:
-        tables = dict(backup.manifest["content"]["tables"])
-        picks = [Pick.from_json(one["pick"]) for one in backup.manifest["content"]["parts"]]
-        notes, path = backup.manifest["content"]["notes"], str(backup.path)
-    else:
-        picks = list(origin.picks) if origin else []
-        tables = dict(zip([pick.table for pick in picks], origin.counts())) if origin else {}
-        path = f"{path}_<time>"
-    reported = changed and not params["plan_only"]
-    words = f"export {sum(tables.values())} rows of {len(tables)} tables of {params['database']} to {path}"
-    return {
-        "changed": reported,
-        "actions": [words, *(f"delete {one}" for one in old)] if changed else [],
-        "export": described(backup) if backup else None,
-        "tables": [{"table": pick.table, "rows": tables[pick.table], "by": found_by(pick)} for pick in picks],
-        "notes": list(notes),
-        "changes": [
-            make_change(
-                str(params["database"]),
-                action="export",
-                section=SECTION,
-                reason=words,
-                after=sum(tables.values()),
-                unit="rows",
-            ),
-            *deletions(old, params["keep_days"]),
-        ]
-        if reported
-        else [],
-        "diff": {
-            "before": "",
-            "after": "".join(f"{name}: {rows} rows\n" for name, rows in tables.items()) if changed else "",
-        },
-    }
-
-
-def described(backup: Backup) -> dict[str, Any]:
-    manifest = backup.manifest
-    return {
-        "name": backup.name,
-        "path": str(backup.path),
-        "set": backup.set,
-        "identity": backup.identity,
-        "taken_at": manifest["taken_at"],
-        "seconds": manifest["seconds"],
-        "size": manifest["size"],
-        "compression": manifest["compression"],
-        "encryption": (manifest["encryption"] or {}).get("method"),
-    }
-
-
-def found_by(pick: Pick) -> str:
-    """Return in words which rows of its table are meant."""
-    if pick.whole:
-        return "all rows"
-    parts = [f"{pick.column} = {pick.value}"] if pick.column is not None else []
-    return " or ".join(parts + [f"{', '.join(edge.columns)} in {edge.references}" for edge in pick.edges])
 
 
 def read_catalog(target: PgTarget, database: str) -> Catalog:

@@ -5,12 +5,10 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils._backup_proof import check, read_proof
 from ansible_collections.runbook.ops.plugins.module_utils._backup_set import (
@@ -20,34 +18,16 @@ from ansible_collections.runbook.ops.plugins.module_utils._backup_set import (
     locked,
     set_name,
 )
-from ansible_collections.runbook.ops.plugins.module_utils._codec import ENCRYPTION, choose_compression, prove
-from ansible_collections.runbook.ops.plugins.module_utils._drill_postgresql import check_room
+from ansible_collections.runbook.ops.plugins.module_utils._codec import choose_compression, prove
 from ansible_collections.runbook.ops.plugins.module_utils._failpoint import reached
-from ansible_collections.runbook.ops.plugins.module_utils._pg import PgError, quote_literal
-from ansible_collections.runbook.ops.plugins.module_utils._pg_content import compare, read_content
-from ansible_collections.runbook.ops.plugins.module_utils._pg_export import (
-    SELECTION,
-    explained,
-    forget,
-    look,
-    make,
-    read_catalog,
-)
-from ansible_collections.runbook.ops.plugins.module_utils._pg_fill import Load, fill
-from ansible_collections.runbook.ops.plugins.module_utils._pg_scratch import Scratch, drop_abandoned
-from ansible_collections.runbook.ops.plugins.module_utils._pg_target import ARGUMENTS as TARGET
+from ansible_collections.runbook.ops.plugins.module_utils._pg import PgError
+from ansible_collections.runbook.ops.plugins.module_utils._pg_export import explained
 from ansible_collections.runbook.ops.plugins.module_utils._pg_target import PgSession, PgTarget
-from ansible_collections.runbook.ops.plugins.module_utils._pipeline import Sink
-from ansible_collections.runbook.ops.plugins.module_utils._rows_backup import choose, is_proven
-from ansible_collections.runbook.ops.plugins.module_utils._rows_catalog import TABLES, RowsError, bare, parse
-from ansible_collections.runbook.ops.plugins.module_utils._rows_copy import (
-    EXACT,
-    KIND,
-    Origin,
-    Part,
-    parts_of_backup,
-    parts_of_database,
-)
+from ansible_collections.runbook.ops.plugins.module_utils._rows_arguments import IMPORT as ARGUMENTS
+from ansible_collections.runbook.ops.plugins.module_utils._rows_backup import choose
+from ansible_collections.runbook.ops.plugins.module_utils._rows_catalog import TABLES, RowsError, parse
+from ansible_collections.runbook.ops.plugins.module_utils._rows_copy import Origin, Part
+from ansible_collections.runbook.ops.plugins.module_utils._rows_forget import forget
 from ansible_collections.runbook.ops.plugins.module_utils._rows_merge import (
     Merge,
     after,
@@ -57,68 +37,9 @@ from ansible_collections.runbook.ops.plugins.module_utils._rows_merge import (
     outside,
 )
 from ansible_collections.runbook.ops.plugins.module_utils._rows_result import Found, RefusedError, refuse, result
-from ansible_collections.runbook.ops.plugins.module_utils._rows_select import Pick, plan
-
-ARGUMENTS: dict[str, Any] = {
-    **TARGET,
-    **SELECTION,
-    "database": {"type": "str", "required": True},
-    "backup": {"type": "str", "required": True},
-    "directory": {"type": "path"},
-    "set": {"type": "str"},
-    "taken_before": {"type": "str"},
-    "from_database": {"type": "str"},
-    "accept_unproven": {"type": "str", "default": ""},
-    "identity": {"type": "str", "no_log": True},
-    "different": {"type": "str", "default": "refuse", "choices": ["refuse", "leave", "replace"]},
-    "extra": {"type": "str", "default": "leave", "choices": ["leave", "delete"]},
-    "way_back_directory": {"type": "path", "default": "/var/backups/runbook-ops"},
-    "way_back_encryption": ENCRYPTION,
-    "way_back_keep_days": {"type": "float", "default": 30},
-    "list_rows": {"type": "int", "default": 10},
-    "jobs": {"type": "int", "default": 2},
-    "plan_only": {"type": "bool", "default": False},
-    "timeout_seconds": {"type": "int", "default": 3600},
-    "lock_timeout_seconds": {"type": "int", "default": 10},
-}
-GRACE_SECONDS = 60.0  # for a server to end a statement by itself
-
-
-class RowsSession(PgSession):
-    """A session that rows can be sent into. Its errors go into logs and records: no value of a row is told there."""
-
-    tells_detail = False
-
-    def __enter__(self) -> RowsSession:
-        super().__enter__()
-        return self
-
-    def send(self, statement: str, part: Part) -> None:
-        """Run a COPY that reads what ``part`` sends.
-
-        :raises PgError: a row does not fit.
-        """
-        self(EXACT)
-        process = self._process
-        if process is None or process.stdin is None:
-            raise PgError("there is no session: use it inside with")
-        write: Sink = process.stdin.write
-        try:
-            write(statement.encode())
-            part.send(write)
-            write(b"\\.\n")
-        except BrokenPipeError:
-            pass  # what it said comes as an error of the next statement
-        self("SELECT 1;")
-
-
-class Wanted(NamedTuple):
-    """What is to be imported."""
-
-    picks: Sequence[Pick]  # which rows are meant, here as there
-    parts: Sequence[Part]
-    title: str
-    notes: Sequence[str] = ()
+from ansible_collections.runbook.ops.plugins.module_utils._rows_session import RowsSession
+from ansible_collections.runbook.ops.plugins.module_utils._rows_set import make
+from ansible_collections.runbook.ops.plugins.module_utils._rows_wanted import Wanted, rows_of
 
 
 def run(params: Mapping[str, Any], *, check_mode: bool = False) -> dict[str, Any]:
@@ -154,8 +75,8 @@ class Import:
             raise RowsError(f"{backup.name} is damaged, take another: {'; '.join(problems[:3])}")
         if self.params["way_back_encryption"]:
             prove(self.params["way_back_encryption"])
-        with self.wanted(backup) as wanted, RowsSession(self.target, self.database) as session:
-            self.begin(session)
+        with rows_of(self.target, backup, self.params) as wanted, RowsSession(self.target, self.database) as session:
+            session.begin(self.params)
             catalog = parse(json.loads(session(TABLES)[-1]))
             ordered = merges(catalog, wanted.picks, [(one.number, one.table, one.columns) for one in wanted.parts])
             self.stage(session, ordered, wanted.parts)
@@ -174,81 +95,6 @@ class Import:
         return result(
             self.params, found, path=backup.path, title=wanted.title, notes=notes, way_back=self.way_back, old=self.old
         )
-
-    def begin(self, session: PgSession) -> None:
-        """Make sure that nobody else imports here.
-
-        :raises RowsError: somebody does.
-        """
-        # Our own limits hold, whatever the server or the database has for others. That of the server comes first.
-        session.answer_seconds = self.params["timeout_seconds"] + GRACE_SECONDS
-        session(f"{EXACT}SET statement_timeout = {self.params['timeout_seconds'] * 1000};")
-        session(f"SET lock_timeout = {self.params['lock_timeout_seconds'] * 1000};")
-        session(f"SET idle_in_transaction_session_timeout = {self.params['timeout_seconds'] * 1000};")
-        session("SET default_transaction_read_only = off;")
-        # Where this host is gone without a word, the server lets go of the tables soon.
-        session("SET tcp_keepalives_idle = 30;\nSET tcp_keepalives_interval = 10;\nSET tcp_keepalives_count = 3;")
-        session("SET default_transaction_isolation = 'read committed';\nSET synchronous_commit = on;")
-        key = quote_literal(f"runbook.ops pg_import {self.database}")
-        if session(f"SELECT pg_try_advisory_lock(hashtextextended({key}, 0));") != ["t"]:
-            raise RowsError(f"another run imports into {self.database} at this moment: wait until it has ended")
-
-    @contextmanager
-    def wanted(self, backup: Backup) -> Iterator[Wanted]:
-        """Give the rows that are asked for: of an export, or of a backup that is restored into a scratch database for it."""
-        params, manifest = self.params, backup.manifest
-        if manifest["kind"] == KIND:
-            parts = parts_of_backup(backup, identity=params["identity"], timeout_seconds=params["timeout_seconds"])
-            if params["rows"]:
-                raise RowsError(
-                    f"{backup.name} is an export of certain rows already: leave rows out, or take a whole backup"
-                )
-            picks = [Pick.from_json(one["pick"]) for one in manifest["content"]["parts"]]
-            yield Wanted(picks, self.only(parts), backup.name, manifest["content"].get("notes") or [])
-            return
-        if not params["tables"] and not params["rows"]:
-            raise RowsError(f"{backup.name} is the backup of a whole database: say what of it in tables or rows")
-        if not is_proven(backup) and not params["accept_unproven"].strip():
-            raise RowsError(
-                f"{backup.name} has not passed a test restore: prove it with backup_verify and drill, take another, or set "
-                "accept_unproven to the reason why rows of it are restored all the same"
-            )
-        drop_abandoned(self.target)
-        check_room(self.target, manifest["content"])
-        with Scratch(self.target, manifest["content"], title=backup.name, now=datetime.now(timezone.utc)) as scratch:
-            yield self.from_scratch(backup, scratch.name)
-
-    def from_scratch(self, backup: Backup, scratch: str) -> Wanted:
-        """Restore a whole backup beside, compare it with its manifest, and return the rows of it that are asked for.
-
-        :raises RowsError: it is not what its manifest says.
-        """
-        params, content = self.params, backup.manifest["content"]
-        workplace = backup.path.parent / f".{backup.set}.rows-{os.getpid()}"
-        how = Load(params["jobs"], params["identity"], workplace, params["timeout_seconds"])
-        fill(self.target, scratch, backup.path / content["dump"], how)
-        reached("pg_import:restored")
-        differences = compare(content, read_content(self.target, scratch))
-        if differences:
-            raise RowsError(f"{backup.name} is not what its manifest says: {'; '.join(differences[:3])}: take another")
-        catalog = read_catalog(self.target, scratch)
-        picks = plan(catalog, **{key: params[key] for key in ("tables", "rows", "follow", "exclude")})
-        origin = Origin(self.target, scratch, catalog, picks, None, params["timeout_seconds"])
-        notes = look(origin, accept_shared=params["accept_shared"], exclude=params["exclude"])
-        reason = "" if is_proven(backup) else f", not proven, accepted because: {params['accept_unproven']}"
-        return Wanted(picks, parts_of_database(origin), f"{backup.name}{reason}", notes)
-
-    def only(self, parts: Sequence[Part]) -> list[Part]:
-        """Return the parts of an export that are asked for.
-
-        :raises RowsError: a table is not in it.
-        """
-        asked = {bare(name) for name in self.params["tables"]}
-        missing = sorted(asked - {bare(part.table) for part in parts})
-        if missing:
-            known = ", ".join(part.table for part in parts)
-            raise RowsError(f"the export has no table {', '.join(missing)}: it has {known}")
-        return [part for part in parts if not asked or bare(part.table) in asked]
 
     def stage(self, session: RowsSession, ordered: Sequence[Merge], parts: Sequence[Part]) -> None:
         """Bring the rows into temporary tables: that all of them fit is known before a real one is touched.

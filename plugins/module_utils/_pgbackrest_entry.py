@@ -10,10 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils._path_swap import identify
-from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest import (
-    iso,
-    parse_target,
-)
+from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest import iso, parse_target
 
 OPEN = ("preparing", "prepared", "swapping", "swapped")
 UNDER_WAY = ("swapping", "swapped", "reverting")

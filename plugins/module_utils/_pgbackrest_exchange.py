@@ -15,21 +15,10 @@ from ansible_collections.runbook.ops.plugins.module_utils._engine_host import wr
 from ansible_collections.runbook.ops.plugins.module_utils._failpoint import reached
 from ansible_collections.runbook.ops.plugins.module_utils._path_swap import go_back, identify, put_in_place
 from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_journal import Journal
-from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest import (
-    iso,
-    promoted,
-)
-from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest_entry import (
-    UNDER_WAY,
-    Entry,
-    kept_with,
-)
+from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest import iso, promoted
+from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest_entry import UNDER_WAY, Entry, kept_with
 from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest_host import PgBackRest
-from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest_server import (
-    Beside,
-    Live,
-    stop,
-)
+from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest_server import Beside, Live, stop
 
 
 class Exchange:

@@ -11,12 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest import (
-    Backup,
-    PgBackRestError,
-    Stanza,
-    iso,
-)
+from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest import Backup, PgBackRestError, Stanza, iso
 from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest_host import tablespaces
 from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest_segments import gaps, needed_gap
 from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest_steps import Steps

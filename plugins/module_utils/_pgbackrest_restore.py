@@ -8,12 +8,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils._path_swap import identify
-from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest import (
-    PgBackRestError,
-    iso,
-    parse_target,
-    usable,
-)
+from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest import PgBackRestError, iso, parse_target, usable
 from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest_entry import (
     OPEN,
     UNDER_WAY,
@@ -23,10 +18,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest_entry impo
     open_words,
 )
 from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest_refuse import refuse
-from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest_server import (
-    live_rows,
-    postmaster,
-)
+from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest_server import live_rows, postmaster
 from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest_steps import Seen, Steps
 
 

@@ -22,15 +22,10 @@ from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest import (
     iso,
     parse_target,
 )
-from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest_entry import (
-    Entry,
-    old_ones,
-)
+from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest_entry import Entry, old_ones
 from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest_exchange import Exchange
 from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest_host import lineage
-from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest_server import (
-    make_directory,
-)
+from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest_server import make_directory
 
 
 class Seen(NamedTuple):

@@ -20,6 +20,7 @@ description:
     system mounted in them.
 extends_documentation_fragment:
   - runbook.ops.path_restore
+  - runbook.ops.restore.writers
 options:
   name:
     description: What the restore is called in its journal. There is one restore of a name at a time.

@@ -22,6 +22,7 @@ description:
 extends_documentation_fragment:
   - runbook.ops.mongodb
   - runbook.ops.path_restore
+  - runbook.ops.restore.writers
 options:
   from_database:
     description: The database that the backup is of, where it is not O(database). A backup of another one is refused otherwise.

@@ -29,6 +29,7 @@ extends_documentation_fragment:
   - runbook.ops.rows
   - runbook.ops.postgresql.server
   - runbook.ops.postgresql.connection
+  - runbook.ops.restore.source
 attributes:
   check_mode:
     support: full
@@ -48,25 +49,13 @@ options:
     description: The path of an export or a backup, its name in O(directory), or V(latest), the newest of O(set).
     type: str
     required: true
-  directory:
-    description: Directory of the exports or backups, for a name or V(latest) in O(backup).
-    type: path
   set:
     description: Name of the set that V(latest) in O(backup) is looked for in.
-    type: str
-  taken_before:
-    description: V(latest) in O(backup) is the newest taken before this moment, such as V(2026-02-05T02:00:00Z), UTC.
-    type: str
-  from_database:
-    description: The database that the rows are from, where its name is not that of O(database).
     type: str
   accept_unproven:
     description: Why rows are taken out of a whole backup that has not passed a test restore. Without it such a one is refused.
     type: str
     default: ""
-  identity:
-    description: The private key of an encrypted one, an age identity or an armoured key of GnuPG. It is never written to disk.
-    type: str
   tables:
     description:
       - Tables to import. Of an export all of them without it.

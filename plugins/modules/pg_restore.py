@@ -24,6 +24,9 @@ extends_documentation_fragment:
   - runbook.ops.attributes
   - runbook.ops.postgresql.server
   - runbook.ops.postgresql.connection
+  - runbook.ops.restore.source
+  - runbook.ops.restore.beside
+  - runbook.ops.restore.writers
 attributes:
   check_mode:
     support: full
@@ -57,59 +60,22 @@ options:
       - Also the path of a dump by C(pg_dump), plain or custom, plain ones also by gzip or zstd. It has no proof, so that
         O(accept_unproven) is needed.
     type: str
-  directory:
-    description: Directory of the backups, for a name or V(latest) in O(backup).
-    type: path
   set:
     description: Name of the set of backups that V(latest) in O(backup), and what O(state=pruned) asks for, is looked for in.
-    type: str
-  taken_before:
-    description: V(latest) in O(backup) is the newest taken before this moment, such as V(2026-02-05T02:00:00Z), UTC.
-    type: str
-  from_database:
-    description: The database that the backup is of, where that is not O(database).
     type: str
   accept_unproven:
     description: Why a backup is restored that has not passed a test restore. Without it such a one is refused.
     type: str
     default: ""
-  identity:
-    description: The private key of an encrypted backup, an age identity or an armoured key of GnuPG. It is never written to disk.
-    type: str
   canaries:
     description: Queries that must give one number above 0 in the restored database before it is put in place. They cannot change anything.
     type: list
     elements: str
     default: []
-  keep_days:
-    description: Days for which V(pruned) leaves what it keeps.
-    type: float
-    default: 7
-  jobs:
-    description: Number of tables and indexes that are restored side by side, where the backup allows it.
-    type: int
-    default: 2
-  min_free_percent:
-    description: Percent of the server's disk that are to stay free. Not known of a server elsewhere or in a container.
-    type: float
-    default: 5
   timeout_seconds:
     description: Seconds that loading may take.
     type: int
     default: 43200
-  services:
-    description:
-      - Services of this host that write to the database, each as C(system_description) has it, in the order in which they are started. Those
-        of them that run are stopped with O(state=swapped) and O(state=reverted), and started again.
-      - It is in the journal before the first is stopped. Whatever is killed in between, the next run of any state starts them.
-      - What a manager is asked for is the whole service. Only C(systemd), C(pm2) and C(compose) can be.
-    type: list
-    elements: dict
-    default: []
-  wait_timeout_seconds:
-    description: Seconds within which all of O(services) must work again, each by the C(url) of its C(health), or by what its manager says.
-    type: int
-    default: 60
   purpose:
     description: What the restore is for, to be returned by later runs in RV(restore).
     type: str
@@ -118,14 +84,6 @@ options:
     description: Whether O(state=pruned) goes by O(keep_days) alone.
     type: bool
     default: false
-  plan_only:
-    description: Return the plan and nothing else. Unlike in check mode nothing is reported as a change that would be made.
-    type: bool
-    default: false
-  journal_directory:
-    description: Where it is kept what is being restored and what was kept.
-    type: path
-    default: /var/lib/runbook-ops/restores
 seealso:
   - module: runbook.ops.pg_backup
   - module: runbook.ops.backup_verify
@@ -232,54 +190,45 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.runbook.ops.plugins.module_utils._backup_set import SetError
 from ansible_collections.runbook.ops.plugins.module_utils._codec import CodecError
 from ansible_collections.runbook.ops.plugins.module_utils._pg import PgError
-from ansible_collections.runbook.ops.plugins.module_utils._pg_restore import Options, Restore, Seen
-from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_downtime import named
-from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_entry import Source, write_time
+from ansible_collections.runbook.ops.plugins.module_utils._pg_restore import Options, Restore
+from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_entry import write_time
 from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_journal import JournalError
-from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_plan import RestoreError, Step
+from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_plan import RestoreError
 from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_source import (
     choose,
     newest_proven,
     prove_undamaged,
 )
 from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_sql import application
-from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_words import changes, describe, lines, stays
+from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_tell import left_stopped, tell
+from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_words import changes
 from ansible_collections.runbook.ops.plugins.module_utils._pg_target import ARGUMENTS, RULES, PgTarget
 from ansible_collections.runbook.ops.plugins.module_utils._pipeline import PipelineError
+from ansible_collections.runbook.ops.plugins.module_utils._restore_arguments import BESIDE, SOURCE
 from ansible_collections.runbook.ops.plugins.module_utils._store_backup import one_line
 from ansible_collections.runbook.ops.plugins.module_utils._writers import Writers, WritersError
 
 OPTIONS: dict[str, Any] = {
     **ARGUMENTS,
+    **SOURCE,
+    **BESIDE,
     "database": {"type": "str", "required": True},
     "state": {"type": "str", "required": True, "choices": ["prepared", "swapped", "reverted", "pruned"]},
     "backup": {"type": "str"},
-    "directory": {"type": "path"},
     "set": {"type": "str"},
-    "taken_before": {"type": "str"},
-    "from_database": {"type": "str"},
     "accept_unproven": {"type": "str", "default": ""},
-    "identity": {"type": "str", "no_log": True},
     "canaries": {"type": "list", "elements": "str", "default": []},
-    "keep_days": {"type": "float", "default": 7},
-    "jobs": {"type": "int", "default": 2},
-    "min_free_percent": {"type": "float", "default": 5},
     "timeout_seconds": {"type": "int", "default": 43200},
     "services": {"type": "list", "elements": "dict", "default": []},
     "wait_timeout_seconds": {"type": "int", "default": 60},
     "purpose": {"type": "str", "default": ""},
     "prune_unproven": {"type": "bool", "default": False},
-    "plan_only": {"type": "bool", "default": False},
-    "journal_directory": {"type": "path", "default": "/var/lib/runbook-ops/restores"},
 }
 ASKED = (
     *("database", "state", "accept_unproven", "from_database", "canaries", "keep_days", "purpose", "taken_before"),
     *("min_free_percent", "jobs", "identity", "timeout_seconds", "services"),
 )
-ERRORS = (
-    *(RestoreError, JournalError, WritersError, PgError, PipelineError, CodecError, SetError),
-    *(ValueError, OSError),
-)
+ERRORS = (RestoreError, JournalError, WritersError, PgError, PipelineError, CodecError, SetError, ValueError, OSError)
 
 
 def run(restore: Restore, params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
@@ -317,60 +266,6 @@ def run(restore: Restore, params: dict[str, Any], *, check_mode: bool) -> dict[s
         "seconds": restore.seconds,
         "canaries": restore.canaries,
         "changes": changes(reported, params["database"], restore.seconds, accepted=accepted, writers=told["writers"]),
-    }
-
-
-def left_stopped(restore: Restore, seen: Seen, state: str, *, check_mode: bool) -> str:
-    """Start the writers that a killed run has left stopped, where what is asked for is refused; return what to say of them."""
-    names = ", ".join(one["name"] for one in named(seen.entry))
-    if not names:
-        return ""
-    if check_mode:
-        way = "restored" if state == "reverted" else "reverted"
-        return f"still stopped by a run that was killed: {names}; restore_state={way} starts them"
-    try:
-        restore.start_left(seen)
-    except (RestoreError, JournalError) as exc:
-        return one_line(exc)
-    return f"what a run that was killed had stopped was started: {names}"
-
-
-def tell(
-    restore: Restore, params: dict[str, Any], seen: Seen, source: Source | None, steps: list[Step]
-) -> dict[str, Any]:
-    """Return the plan, for programs and for people."""
-    place = params["login_host"] or params["login_unix_socket"] or "the local socket"
-    where = (
-        f"container {restore.target.container}" if restore.target.inside else f"{place}, port {params['login_port']}"
-    )
-    plan = describe(
-        source,
-        server=seen.server,
-        live=seen.live,
-        entry=seen.entry,
-        rows_now=seen.rows_now,
-        database=params["database"],
-        where=where,
-        reason=params["accept_unproven"],
-        now=restore.now(),
-    )
-    plan["stays"] = stays(
-        seen.entry,
-        params["database"],
-        keep_days=params["keep_days"],
-        proof_needed=restore.options.proof_needed,
-        now=restore.now(),
-        steps=steps,
-    )
-    writers = [one["name"] for one in seen.writers]
-    said = lines(plan, steps, writers)
-    done = [line.partition(" ")[2].strip() for line in said if line.startswith("step ") and steps]
-    return {
-        "actions": done,
-        "plan": plan,
-        "lines": said,
-        "writers": writers,
-        "diff": {"before": "", "after": "".join(f"{line}\n" for line in done)},
     }
 
 

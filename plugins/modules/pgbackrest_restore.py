@@ -21,6 +21,7 @@ description:
 extends_documentation_fragment:
   - runbook.ops.attributes
   - runbook.ops.pgbackrest
+  - runbook.ops.restore.beside
 attributes:
   check_mode:
     support: full
@@ -60,18 +61,6 @@ options:
   unit:
     description: The unit of systemd that runs the live server, such as V(postgresql@15-main). Without it C(pg_ctl) is used.
     type: str
-  jobs:
-    description: How many processes restore side by side.
-    type: int
-    default: 2
-  min_free_percent:
-    description: Percent of the disk that are to stay free.
-    type: float
-    default: 5
-  keep_days:
-    description: Days for which V(pruned) leaves what it keeps.
-    type: float
-    default: 7
   archive_timeout_seconds:
     description: Seconds that the last segment of the live server's WAL may take into the archive.
     type: int
@@ -84,14 +73,6 @@ options:
     description: Seconds in which the server must take writes after it was put in place.
     type: int
     default: 300
-  plan_only:
-    description: Return the plan and nothing else. Unlike in check mode nothing is reported as a change that would be made.
-    type: bool
-    default: false
-  journal_directory:
-    description: Where it is kept what is being restored and what was kept.
-    type: path
-    default: /var/lib/runbook-ops/restores
 seealso:
   - module: runbook.ops.pgbackrest_info
   - module: runbook.ops.pg_restore
@@ -174,24 +155,21 @@ from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest_host impor
 from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest_restore import Restore
 from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest_server import PORT
 from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest_words import STEPS, lines
+from ansible_collections.runbook.ops.plugins.module_utils._restore_arguments import BESIDE
 from ansible_collections.runbook.ops.plugins.module_utils._store_backup import StoreError
 
 OPTIONS: dict[str, Any] = {
     **ARGUMENTS,
+    **BESIDE,
     "state": {"type": "str", "required": True, "choices": ["prepared", "swapped", "reverted", "dropped", "pruned"]},
     "target_time": {"type": "str"},
     "timeline": {"type": "int"},
     "data_directory": {"type": "path", "required": True},
     "config_file": {"type": "path"},
     "unit": {"type": "str"},
-    "jobs": {"type": "int", "default": 2},
-    "min_free_percent": {"type": "float", "default": 5},
-    "keep_days": {"type": "float", "default": 7},
     "archive_timeout_seconds": {"type": "int", "default": 60},
     "timeout_seconds": {"type": "int", "default": 86400},
     "start_timeout_seconds": {"type": "int", "default": 300},
-    "plan_only": {"type": "bool", "default": False},
-    "journal_directory": {"type": "path", "default": "/var/lib/runbook-ops/restores"},
 }
 
 

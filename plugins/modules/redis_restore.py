@@ -21,6 +21,7 @@ description:
 extends_documentation_fragment:
   - runbook.ops.redis
   - runbook.ops.path_restore
+  - runbook.ops.restore.writers
 options:
   from_name:
     description: The server that the backup is of, where it is not O(name). A backup of another one is refused otherwise.

@@ -8,10 +8,11 @@ from datetime import datetime, timezone
 from typing import Any
 
 import pytest
+from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_describe import describe
 from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_entry import Source
 from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_plan import RestoreError, Step
 from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_terms import different_rows, estimate, refuse
-from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_words import changes, describe, lines, stays
+from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_words import changes, lines, stays
 
 CONTENT = {
     "server_version_num": 150014,

@@ -9,14 +9,16 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.runbook.ops.plugins.doc_fragments.postgresql import ModuleDocFragment as Server
+from ansible_collections.runbook.ops.plugins.doc_fragments.restore import ModuleDocFragment as Source
 from ansible_collections.runbook.ops.plugins.doc_fragments.rows import ModuleDocFragment as Rows
 from ansible_collections.runbook.ops.plugins.module_utils import _pg_export, _pg_import
 from ansible_collections.runbook.ops.plugins.modules import pg_export, pg_import
 
 SHARED = {
-    name: option
-    for text in (Rows.DOCUMENTATION, Server.SERVER, Server.CONNECTION)
-    for name, option in yaml.safe_load(text)["options"].items()
+    "runbook.ops.rows": Rows.DOCUMENTATION,
+    "runbook.ops.postgresql.server": Server.SERVER,
+    "runbook.ops.postgresql.connection": Server.CONNECTION,
+    "runbook.ops.restore.source": Source.SOURCE,
 }
 both = pytest.mark.parametrize(
     ("module", "arguments"),
@@ -27,9 +29,16 @@ both = pytest.mark.parametrize(
 )
 
 
+def options_of(module: Any) -> dict[str, Any]:
+    """Return all that is documented of a module's options, by itself and by what it extends."""
+    own = yaml.safe_load(module.DOCUMENTATION)
+    shared = [yaml.safe_load(SHARED[name]) for name in own["extends_documentation_fragment"] if name in SHARED]
+    return {name: option for one in (*shared, own) for name, option in one["options"].items()}
+
+
 @both
 def test_every_option_is_documented_with_its_default(module: Any, arguments: dict[str, Any]) -> None:
-    documented = {**yaml.safe_load(module.DOCUMENTATION)["options"], **SHARED}
+    documented = options_of(module)
     assert set(documented) == set(arguments)
     for name, spec in arguments.items():
         for key in ("type", "elements", "default", "choices", "required"):
@@ -38,7 +47,7 @@ def test_every_option_is_documented_with_its_default(module: Any, arguments: dic
 
 @both
 def test_suboptions_are_documented(module: Any, arguments: dict[str, Any]) -> None:
-    documented = {**yaml.safe_load(module.DOCUMENTATION)["options"], **SHARED}
+    documented = options_of(module)
     for name, spec in arguments.items():
         for inner, option in (spec.get("options") or {}).items():
             said = documented[name]["suboptions"][inner]
