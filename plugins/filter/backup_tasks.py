@@ -23,7 +23,7 @@ options:
   module:
     description: The module whose tasks are wanted. All of them without it.
     type: str
-    choices: [pg_backup, redis_backup, file_backup, backup_verify, backup_offsite, backup_rotate]
+    choices: [pg_backup, mongodb_backup, redis_backup, file_backup, backup_verify, backup_offsite, bucket_sync, backup_rotate]
   names:
     description: Names of those items of C(ops_backups) that are wanted. All of them without it.
     type: list
@@ -46,7 +46,8 @@ RETURN = r"""
 _value:
   description:
     - The tasks, in the order in which they are done, each with C(job), the item of C(ops_backups) it belongs to; C(module); C(name), the
-      thing that is backed up; C(set); the C(options) of the module; and C(secrets), the names of those that belong to options.
+      thing that is backed up; C(set); the C(options) of the module; and C(secrets), the names of those that belong to options;
+      C(source.access_key) is that of an option in an option.
   type: list
   elements: dict
 """

@@ -18,7 +18,7 @@ BLOCKS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(MAKERS, ("backup_verify", "backup_offsite", "backup_rotate")),
     "backup_verify": ("backup_rotate",),
 }
-WORDS = {"pg_backup": "saved", "redis_backup": "saved", "file_backup": "saved", "backup_offsite": "copied"}
+WORDS = {**dict.fromkeys(MAKERS, "saved"), "backup_offsite": "copied", "bucket_sync": "mirrored"}
 
 
 @dataclass(frozen=True)

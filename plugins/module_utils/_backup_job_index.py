@@ -14,6 +14,10 @@ from typing import Any
 
 Options = Mapping[str, Any]
 LIMITS: Options = {"timeout_seconds": 21600}  # as the role backup has it
+BUCKET: Options = {  # an end of a mirror
+    **{"bucket": None, "prefix": "", "endpoint": None, "region": "us-east-1", "access_key": None, "secret_key": None},
+    **{"session_token": None, "directory": None},
+}
 Core = Callable[[Options], Mapping[str, Any]]
 
 
@@ -21,6 +25,13 @@ def _pg_backup(options: Options) -> Mapping[str, Any]:
     from ansible_collections.runbook.ops.plugins.module_utils import _pg_backup
 
     return _pg_backup.run(options)
+
+
+def _mongodb_backup(options: Options) -> Mapping[str, Any]:
+    from ansible_collections.runbook.ops.plugins.module_utils._mongo_backup import MongoStore
+    from ansible_collections.runbook.ops.plugins.module_utils._store_backup import Wish, back_up
+
+    return back_up(Wish.from_options({**LIMITS, **options}), MongoStore.from_options({**LIMITS, **options}))
 
 
 def _redis_backup(options: Options) -> Mapping[str, Any]:
@@ -51,6 +62,13 @@ def _backup_offsite(options: Options) -> Mapping[str, Any]:
     return _offsite_run.run(options, now=lambda: datetime.now(timezone.utc), check_mode=False)
 
 
+def _bucket_sync(options: Options) -> Mapping[str, Any]:
+    from ansible_collections.runbook.ops.plugins.module_utils import _bucket_sync
+
+    ends = {side: {**BUCKET, **options[side]} for side in ("source", "target")}
+    return _bucket_sync.run({**options, **ends}, now=lambda: datetime.now(timezone.utc), check_mode=False)
+
+
 def _backup_rotate(options: Options) -> Mapping[str, Any]:
     from ansible_collections.runbook.ops.plugins.module_utils import _backup_rotate
 
@@ -60,10 +78,12 @@ def _backup_rotate(options: Options) -> Mapping[str, Any]:
 
 CORES: dict[str, Core] = {
     "pg_backup": _pg_backup,
+    "mongodb_backup": _mongodb_backup,
     "redis_backup": _redis_backup,
     "file_backup": _file_backup,
     "backup_verify": _backup_verify,
     "backup_offsite": _backup_offsite,
+    "bucket_sync": _bucket_sync,
     "backup_rotate": _backup_rotate,
 }
 # Where the code itself asks for all options: what the modules' argument specifications say. A test compares them.
@@ -80,6 +100,13 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         **{"prefix": "", "session_token": None, "verify": True, "ca_path": None, "compare": "auto"},
         **{"server_side_encryption": None, "kms_key_id": None, "storage_class": None, "checksums": True},
         **{"part_size": "64MiB", "jobs": 4, "timeout_seconds": 60, "retry_seconds": 300},
+    },
+    "bucket_sync": {
+        **{"state": "synced", "name": None, "only": [], "as_of": None, "delete": "versioned", "max_delete_percent": 30},
+        **{"max_replace_percent": 50, "copy": "auto", "max_age": None, "versioning": True, "object_lock": False},
+        **{"manifest": True, "history": None, "work_directory": "/var/lib/runbook-ops/buckets"},
+        **{"server_side_encryption": None, "kms_key_id": None, "storage_class": None, "checksums": True, "jobs": 8},
+        **{"verify": True, "ca_path": None, "timeout_seconds": 60, "retry_seconds": 300},
     },
 }
 

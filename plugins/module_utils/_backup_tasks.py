@@ -21,9 +21,10 @@ from ansible_collections.runbook.ops.plugins.module_utils._health_things import 
 
 System = Mapping[str, Any]
 Task = dict[str, Any]
-MAKERS = ("pg_backup", "redis_backup", "file_backup")
+MAKERS = ("pg_backup", "mongodb_backup", "redis_backup", "file_backup")
+DUMPS = ("pg_backup", "mongodb_backup")  # of a database: alone it has the name of its item
 # In the order of a run: what is new is proven and copied before anything old goes.
-MODULES = (*MAKERS, "backup_verify", "backup_offsite", "backup_rotate")
+MODULES = (*MAKERS, "backup_verify", "backup_offsite", "bucket_sync", "backup_rotate")
 FILES = "files"
 # What a store can be asked for, by the ways in which people write it; after aws:kms: follows the key.
 SPELLINGS = {**dict.fromkeys(("aes256", "sses3"), "AES256"), **dict.fromkeys(("awskms", "ssekms"), "aws:kms")}
@@ -74,10 +75,13 @@ def plan_looks(system: System, names: Sequence[str] = ()) -> list[Task]:
 
 def _of_item(system: System, item: Mapping[str, Any]) -> list[Task]:
     made = [*_databases(system, item), *_redis(system, item), *_files(item)]
-    if not made:
-        raise TaskError(f"ops_backups {item['name']!r} names no databases, redis or files: there is nothing to back up")
+    mirrors = list(_mirrors(system, item))
+    if not made and not mirrors:
+        raise TaskError(
+            f"ops_backups {item['name']!r} names no databases, redis, files or buckets: there is nothing to back up"
+        )
     for task in made:
-        task["set"] = _set_of(item, task["name"], alone=len(made) == 1 and task["module"] == "pg_backup")
+        task["set"] = _set_of(item, task["name"], alone=len(made) == 1 and task["module"] in DUMPS)
         task["options"] = {
             "directory": item["directory"],
             "set": task["set"],
@@ -88,6 +92,7 @@ def _of_item(system: System, item: Mapping[str, Any]) -> list[Task]:
         *made,
         *(_verification(system, item, task) for task in made),
         *(copy for task in made if item.get("offsite") for copy in _copies(system, item, task)),
+        *mirrors,
         *_rotations(item, made),
     ]
 
@@ -95,14 +100,22 @@ def _of_item(system: System, item: Mapping[str, Any]) -> list[Task]:
 def _databases(system: System, item: Mapping[str, Any]) -> Iterable[Task]:
     for name in item.get("databases") or []:
         database = _find(system, "databases", name, item)
+        secret = thing("database", database) if database.get("password") else None
         if database.get("engine") == "mongodb":
-            raise TaskError(
-                f"ops_backups {item['name']!r}.databases names {name!r}, a MongoDB database: no module of this collection "
-                "backs one up; leave made_by at 'other', and the script that does in its place"
-            )
+            options = {"database": name, **reach_of_mongodb(system, database)}
+            yield _task(item, "mongodb_backup", name, options, given(password=secret))
+            continue
         options = {"database": name, **reach_of_database(system, database), **given(jobs=item.get("jobs"))}
-        secrets = {"login_password": thing("database", database)} if database.get("password") else {}
-        yield _task(item, "pg_backup", name, options, secrets)
+        yield _task(item, "pg_backup", name, options, given(login_password=secret))
+
+
+def reach_of_mongodb(system: System, database: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how a MongoDB database is reached, in the options that its modules share."""
+    login = given(**{key: database.get(key) for key in ("port", "user", "auth_database")})
+    return {
+        **login,
+        **(_place(system, database) if is_contained(system, database) else given(host=database.get("host"))),
+    }
 
 
 def reach_of_database(system: System, database: Mapping[str, Any]) -> dict[str, Any]:
@@ -138,7 +151,14 @@ def _verification(system: System, item: Mapping[str, Any], made: Task) -> Task:
     """
     age = (item.get("drill") or {}).get("max_age_seconds")
     options = {"directory": item["directory"], "set": made["set"], **given(max_age=item.get("max_age_seconds"))}
+    secrets: Mapping[str, str] = {}
+    if made["module"] == "mongodb_backup":
+        database = _find(system, "databases", made["name"], item)
+        reach = reach_of_mongodb(system, database)
+        options.update({f"login_{key}" if key in ("host", "port", "user") else key: reach[key] for key in reach})
+        secrets = {f"login_{key}": name for key, name in made["secrets"].items()}
     if made["module"] == "pg_backup":
+        secrets = made["secrets"]
         database = _find(system, "databases", made["name"], item)
         schema = database.get("schema") or "public"
         tables = [table if "." in table else f"{schema}.{table}" for table in database.get("tables") or []]
@@ -146,7 +166,7 @@ def _verification(system: System, item: Mapping[str, Any], made: Task) -> Task:
         options.update(reach_of_database(system, database), tables=tables, canaries=canaries)
     if age is not None and not item.get("encryption"):
         options.update(drill=True, drill_max_age=age)
-    task = _task(item, "backup_verify", made["name"], options, made["secrets"] if "tables" in options else {})
+    task = _task(item, "backup_verify", made["name"], options, secrets)
     return {**task, "set": made["set"], "drill_seconds": age}
 
 
@@ -192,6 +212,31 @@ def encryption_of(bucket: Mapping[str, Any]) -> dict[str, str]:
             "the storage encrypts by itself"
         )
     return {"server_side_encryption": method, **given(kms_key_id=key or None)}
+
+
+def _mirrors(system: System, item: Mapping[str, Any]) -> Iterable[Task]:
+    """Return the copies of buckets to their mirrors."""
+    for name in item.get("buckets") or []:
+        bucket = _find(system, "buckets", name, item)
+        mirror = bucket.get("mirror")
+        if not mirror:
+            raise TaskError(
+                f"ops_backups {item['name']!r}.buckets names {name!r}: that one of ops_buckets has no mirror, so nothing says where to "
+                "copy it"
+            )
+        ends = {"source": bucket, "target": _find(system, "buckets", mirror, item)}
+        options: dict[str, Any] = {"name": name, **encryption_of(ends["target"])}
+        secrets = {}
+        for side, one in ends.items():
+            options[side] = {
+                **{key: one[key] for key in ("bucket", "region")},
+                **given(endpoint=one.get("endpoint"), prefix=one.get("prefix")),
+            }
+            for key in ("access_key", "secret_key"):
+                if not one.get(key):
+                    raise TaskError(f"ops_buckets {one['name']!r} has no {key}, so {name!r} cannot be mirrored")
+                secrets[f"{side}.{key}"] = f"{thing('bucket', one)}:{key}"
+        yield _task(item, "bucket_sync", name, options, secrets)
 
 
 def _rotations(item: Mapping[str, Any], made: Sequence[Task]) -> list[Task]:
@@ -272,11 +317,15 @@ def _refuse_doubles(tasks: Sequence[Task]) -> None:
 
 
 def with_secrets(task: Mapping[str, Any], secrets: Mapping[str, str]) -> dict[str, Any]:
-    """Return the options of ``task`` with the secrets that belong to it.
+    """Return the options of ``task`` with the secrets that belong to it; the name of one with a dot is that of an option in an option.
 
     :raises TaskError: one is not there.
     """
     lacking = sorted(name for name in task["secrets"].values() if name not in secrets)
     if lacking:
         raise TaskError(f"the secret {lacking[0]} is missing: describe it, or take it out of the description")
-    return {**task["options"], **{key: secrets[name] for key, name in task["secrets"].items()}}
+    found = dict(task["options"])
+    for key, name in task["secrets"].items():
+        outer, dot, inner = key.partition(".")
+        found[outer] = {**found[outer], inner: secrets[name]} if dot else secrets[name]
+    return found

@@ -88,6 +88,59 @@ def test_several_things_get_a_set_each_named_after_item_and_thing():
     assert of("file_backup", tasks)[0]["options"]["exclude"] == ["*.bak"]
 
 
+MONGODB = {
+    **{"engine": "mongodb", "name": "shop", "host": "127.0.0.1", "port": 27017, "user": "admin", "password": SECRET},
+    **{"auth_database": "admin", "service": None},
+}
+
+
+@pytest.mark.parametrize(
+    ("database", "services", "place"),
+    [
+        pytest.param({}, [], {"host": "127.0.0.1"}, id="on the host"),
+        pytest.param({"service": "mongo"}, [{**COMPOSE, "name": "mongo"}], {"project": "shop", "service": "db"}, id="contained"),
+    ],
+)  # fmt: skip
+def test_a_database_of_mongodb_is_dumped_and_verified_where_it_is(database, services, place):
+    described = system(DAILY, databases=[{**MONGODB, **database}], services=services)
+    dumped, verified, rotated = plan_tasks(described)
+    assert [one["module"] for one in (dumped, verified, rotated)] == [
+        "mongodb_backup",
+        "backup_verify",
+        "backup_rotate",
+    ]
+    assert {one["set"] for one in (dumped, verified, rotated)} == {"daily"}
+    login = {"port": 27017, "user": "admin", "auth_database": "admin"}
+    assert {key: dumped["options"][key] for key in (*login, *place)} == {**login, **place}
+    assert dumped["secrets"] == {"password": "database:shop"}
+    seen = {"login_port": 27017, "login_user": "admin", "auth_database": "admin"}
+    seen.update({"login_host" if key == "host" else key: value for key, value in place.items()})
+    assert {key: verified["options"][key] for key in seen} == seen
+    assert verified["secrets"] == {"login_password": "database:shop"}
+
+
+def test_buckets_of_an_item_are_mirrored_by_their_own_keys_and_those_of_their_mirrors():
+    media = {**BUCKET, "name": "media", "bucket": "shop-media", "prefix": None, "mirror": "store"}
+    tasks = plan_tasks(system(item(buckets=["media"]), buckets=[media, {**BUCKET, "encryption": "AES256"}]))
+    assert [task["module"] for task in tasks] == ["pg_backup", "backup_verify", "bucket_sync", "backup_rotate"]
+    (mirror,) = of("bucket_sync", tasks)
+    assert SECRET not in json.dumps(mirror)
+    known = {name: name for name in mirror["secrets"].values()}
+    assert with_secrets(mirror, known) == {
+        "name": "media",
+        "server_side_encryption": "AES256",
+        "source": {
+            **{"bucket": "shop-media", "region": "eu-central-1"},
+            **{"access_key": "bucket:media:access_key", "secret_key": "bucket:media:secret_key"},
+        },
+        "target": {
+            **{"bucket": "shop-backups", "region": "eu-central-1", "prefix": "shop/"},
+            **{"access_key": "bucket:store:access_key", "secret_key": "bucket:store:secret_key"},
+        },
+    }
+    assert "access_key" not in mirror["options"]["source"]  # the task itself stays without
+
+
 @pytest.mark.parametrize(
     ("database", "services", "expected"),
     [
@@ -242,7 +295,7 @@ WRONG = [
     pytest.param(
         [item(redis=["r"])], {"redis": []}, "'daily'.redis names 'r'.*there is none at all", id="unknown redis"
     ),
-    pytest.param([item(databases=[])], {}, "names no databases, redis or files", id="nothing"),
+    pytest.param([item(databases=[])], {}, "names no databases, redis, files or buckets", id="nothing"),
     pytest.param(
         [item(offsite={"bucket": "x", "prefix": None, "keep": None})],
         {},
@@ -256,7 +309,13 @@ WRONG = [
         id="bucket without a key",
     ),
     pytest.param([DAILY, item(databases=["shop"])], {}, "would both write the set daily", id="two of one name"),
-    pytest.param([DAILY], {"databases": [{**DATABASE, "engine": "mongodb"}]}, "a MongoDB database", id="mongodb"),
+    pytest.param([item(buckets=["store"])], {}, "'store': that one of ops_buckets has no mirror", id="no mirror"),
+    pytest.param(
+        [item(buckets=["media"])],
+        {"buckets": [{**BUCKET, "name": "media", "mirror": "store"}, {**BUCKET, "access_key": None}]},
+        "ops_buckets 'store' has no access_key, so 'media' cannot be mirrored",
+        id="mirror without a key",
+    ),
 ]
 
 
