@@ -1,13 +1,12 @@
 # Copyright: the runbook.ops authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One open directory of backups: what is a good one there, and how one is deleted. Private to this collection."""
+"""One open directory of backups: what is a good one there. Private to this collection."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import stat
-import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -24,9 +23,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._dated_names import (
     STAMP,
     Dated,
 )
-from ansible_collections.runbook.ops.plugins.module_utils._failpoint import reached
 from ansible_collections.runbook.ops.plugins.module_utils._payload import (
-    DESCRIBING,
     Files,
     fault,
     files_of,
@@ -40,7 +37,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._units import human_si
 
 
 class Folder:
-    """One open directory: whatever is renamed around it, files are looked at and deleted in this one."""
+    """One open directory: whatever is renamed around it, files are looked at, and deleted, in this one."""
 
     def __init__(self, path: str, *, min_size: int) -> None:
         self.path, self.min_size = Path(path), min_size
@@ -160,98 +157,6 @@ class Folder:
     def beside(self, name: str) -> list[str]:
         return [name + suffix for suffix in SIDECARS if name + suffix in self.sidecars] if self.sidecars else []
 
-    def remove(self, backups: list[str], *, check_mode: bool) -> tuple[list[str], int]:
-        """Delete those of ``backups`` that are ours to delete, oldest first; return them and the bytes that they held.
-
-        In check mode the same, without deleting. The kernel frees the bytes of one file while another is looked at, so
-        many files are shared between two threads.
-        """
-        sizes: list[int | None] = [None] * len(backups)
-        errors: list[OSError] = []
-        threads = 2 if len(backups) > 1000 else 1
-
-        def work(first: int) -> None:
-            try:
-                for index in range(first, len(backups), threads):
-                    if errors:
-                        return
-                    with contextlib.suppress(FileNotFoundError):  # somebody else was quicker
-                        sizes[index] = self.remove_one(backups[index][NAME], check_mode=check_mode)
-            except OSError as exc:
-                errors.append(exc)
-
-        helpers = [threading.Thread(target=work, args=(first,), daemon=True) for first in range(1, threads)]
-        for helper in helpers:
-            helper.start()
-        work(0)
-        for helper in helpers:
-            helper.join()
-        removed = [backup for backup, size in zip(backups, sizes) if size is not None]
-        if errors:
-            raise RotationError(
-                f"cannot delete {errors[0].filename} in {self.path} ({errors[0].strerror}); {len(removed)} of "
-                f"{len(backups)} backups were deleted. Remove the cause and run again"
-            )
-        return removed, sum(size for size in sizes if size is not None)
-
-    def remove_one(self, name: str, *, check_mode: bool) -> int | None:
-        """Delete one backup and return its bytes; None where it is not ours to delete."""
-        found = self.look(name)
-        if found is None:
-            return None
-        if stat.S_ISDIR(found.st_mode):
-            return self.remove_directory(name, check_mode=check_mode)
-        # After its sidecars: what a killed run leaves is a backup still.
-        size = found.st_size
-        for beside in self.beside(name):
-            extra = self.look(beside)
-            if extra is not None and stat.S_ISREG(extra.st_mode):
-                size += extra.st_size
-                if not check_mode:
-                    os.unlink(beside, dir_fd=self.descriptor)
-        if not check_mode:
-            os.unlink(name, dir_fd=self.descriptor)
-        return size
-
-    def remove_directory(self, name: str, *, check_mode: bool) -> int | None:
-        """Delete a backup that is a directory, under a name that is no backup's, and return its bytes."""
-        files = self.files(name)
-        if files is None:
-            return None
-        foreign = stranger(self.path / name, files)
-        if foreign is not None:
-            self.strangers[name] = foreign
-            return None
-        size = size_of(self.path / name, files)
-        if not check_mode:
-            os.rename(name, name + REMOVED, src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor)
-            reached("backup_rotate:renamed")
-            os.fsync(self.descriptor)  # after a power cut it must not stand there half empty, and under its name
-            self.clear(name + REMOVED)
-        return size
-
-    def finish(self, leftovers: list[str]) -> None:
-        """Delete what a killed run was deleting.
-
-        :raises RotationError: something cannot be deleted.
-        """
-        for name in leftovers:
-            try:
-                self.clear(name)
-            except OSError as exc:
-                raise RotationError(
-                    f"cannot delete {exc.filename} in {self.path / name} ({exc.strerror}), which a killed run was deleting: nothing else "
-                    "was deleted. Remove the cause and run again"
-                ) from exc
-
-    def clear(self, name: str) -> None:
-        """Delete the directory ``name`` with all that is in it.
-
-        :raises OSError: something in it cannot be deleted.
-        """
-        _clear(name, self.descriptor, self.device)
-        reached("backup_rotate:cleared")
-
 
 @contextlib.contextmanager
 def _held(path: Path, set_name: str) -> Iterator[None]:
@@ -264,28 +169,3 @@ def _held(path: Path, set_name: str) -> Iterator[None]:
         yield
     finally:
         lock.__exit__(None, None, None)
-
-
-def _clear(name: str, parent: int, device: int) -> None:
-    """Delete a directory and what is in it, links not followed, and never what is mounted there."""
-    try:
-        handle = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
-    except FileNotFoundError:
-        return
-    try:
-        if os.fstat(handle).st_dev != device:
-            raise OSError(18, "something is mounted there", name)
-        with os.scandir(handle) as entries:
-            found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
-        found.sort(key=lambda one: one[0] in DESCRIBING)  # what says that it is ours goes last
-        for inner, is_directory in found:
-            if is_directory:
-                _clear(inner, handle, device)
-            else:
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(inner, dir_fd=handle)
-                reached("backup_rotate:clearing")
-    finally:
-        os.close(handle)
-    with contextlib.suppress(FileNotFoundError):
-        os.rmdir(name, dir_fd=parent)

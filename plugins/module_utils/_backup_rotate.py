@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils._backup_folder import Folder
+from ansible_collections.runbook.ops.plugins.module_utils._backup_removal import finish, remove
 from ansible_collections.runbook.ops.plugins.module_utils._backup_set import SET
 from ansible_collections.runbook.ops.plugins.module_utils._dated_names import NAME, read_dates
 from ansible_collections.runbook.ops.plugins.module_utils._failpoint import reached
@@ -98,8 +99,8 @@ def _rotate(
     faults = {name: why for name, why in ((name, folder.fault(name)) for name in named) if why}
     reached("backup_rotate:planned")
     if not check_mode:
-        folder.finish(leftovers)
-    removed, size = folder.remove(plan.delete, check_mode=check_mode)
+        finish(folder, leftovers)
+    removed, size = remove(folder, plan.delete, check_mode=check_mode)
     return Rotation(
         directory=options["directory"],
         keep=keep,
