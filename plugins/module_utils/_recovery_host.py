@@ -17,6 +17,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.runbook.ops.plugins.module_utils import _recovery_docker as docker
 from ansible_collections.runbook.ops.plugins.module_utils._command import CommandError
 
 KEPT = "/var/lib/runbook-ops"
@@ -34,6 +35,7 @@ STORES = (
         "/etc/redis",
     ),
     *("/var/lib/nginx", "/var/log/nginx", "/etc/nginx", "/usr/local/lib/node_modules", "/root/.pm2"),
+    *docker.STORES,
 )
 # What is in here is somebody's, as a rule; none of it comes back by a recovery of this collection.
 OTHERS = (
@@ -95,9 +97,7 @@ def evidence(paths: Iterable[str], *, root: Path = Path("/"), own: Path = Path(K
     for home in (*sorted(_below(root, "/home").glob("*/.pm2")), _below(root, "/root/.pm2")):
         if home.exists():
             found.append(f"/{home.relative_to(root)} is there")
-    if any(_below(root, "/var/lib/docker/containers").glob("*")):
-        found.append("Docker has containers")
-    return found
+    return found + docker.in_use(root)
 
 
 def clusters_with_data(root: Path = Path("/")) -> list[str]:
@@ -143,6 +143,7 @@ class Cleaner:
         self._stop()
         self._drop_databases()
         self._stop_stores()
+        self._empty_docker()
         self._remove_paths()
         self._remove_accounts(self._journal["accounts"])
         self._forget_names()
@@ -169,6 +170,16 @@ class Cleaner:
         """Stop what databases run in, after they were dropped there."""
         for unit in filter(_is_store, self._journal["units"]):
             self._quietly("systemctl", "stop", unit)
+
+    def _empty_docker(self) -> None:
+        """Remove what the recovery has brought into Docker, and stop one that came with the recovery itself."""
+        if not self._has("docker"):
+            return
+        before = self._journal.get("docker")
+        if before is None:
+            docker.stop_own(self._program)
+        else:
+            docker.remove_new(self._program, before, self._did)
 
     def _drop_databases(self) -> None:
         """Drop what a server holds that was there, and empty, before; one that came with the recovery goes as a whole.
@@ -262,12 +273,17 @@ class Cleaner:
         self.actions.append(what)
 
     def _has(self, program: str) -> bool:
-        return shutil.which(program, path="/usr/local/bin:/usr/bin:/usr/sbin:/sbin:/bin") is not None
+        return is_there(program)
 
     def _quietly(self, program: str, *arguments: str) -> None:
         """Run what may find nothing to do."""
         if self._has(program):
             self._program(program)(*arguments, accept=range(256))
+
+
+def is_there(program: str) -> bool:
+    """Return whether the host has a program."""
+    return shutil.which(program, path="/usr/local/bin:/usr/bin:/usr/sbin:/sbin:/bin") is not None
 
 
 def without_block(text: str) -> str:
@@ -304,6 +320,7 @@ def begin(wanted: Mapping[str, Sequence[str]], program: Callable[..., Any]) -> d
         "packages": packages(program),
         "users": [one.pw_name for one in pwd.getpwall()],
         "groups": [one.gr_name for one in grp.getgrall()],
+        "docker": docker.listed(program) if is_there("docker") else None,
     }
 
 

@@ -37,6 +37,7 @@ def make(root, path):
         pytest.param("home/shop/.pm2/dump.pm2", "/home/shop/.pm2 is there", id="applications"),
         pytest.param("root/.pm2/dump.pm2", "/root/.pm2 is there", id="applications of root"),
         pytest.param("var/lib/docker/containers/1/config.json", "Docker has containers", id="containers"),
+        pytest.param("var/lib/docker/volumes/shop_data/_data/1", "Docker has volumes", id="a volume"),
         pytest.param("var/lib/mysql/shop/orders.ibd", "/var/lib/mysql is not empty", id="data of MySQL"),
         pytest.param("var/lib/mongodb/WiredTiger", "/var/lib/mongodb is not empty", id="data of MongoDB"),
         pytest.param("var/lib/redis/dump.rdb", "/var/lib/redis is not empty", id="data of Redis"),

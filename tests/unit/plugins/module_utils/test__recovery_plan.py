@@ -30,6 +30,7 @@ OFFSITE = {"bucket": "far", "prefix": "web-1"}
 MADE = {"made_by": "collection", "directory": "/backups", "keep": {"last": 3}, "offsite": OFFSITE}
 DAILY = {"name": "daily", "databases": ["shop"], "max_age": "26h", **MADE}
 HOST = {"name": "host", "files": ["/srv/shop", "/etc/nginx"], "max_age": "26h", **MADE}
+NEAR = {**HOST, "name": "near", "files": [], "redis": ["jobs"], "offsite": None}
 BUCKET = {"name": "far", "bucket": "copies", "access_key": "AKIA", "secret_key": SECRET}
 
 
@@ -106,14 +107,70 @@ def test_what_asks_the_world_outside_is_no_proof_and_is_named():
     assert any(line.startswith("dependencies: ") for line in plan["left_out"])
 
 
+PROJECT = {"manager": "compose", "path": "/srv/shop/web", "compose_file": "prod.yml"}
+CONTAINED = {
+    "services": [
+        {"name": "db", **PROJECT, "health": {"database": "shop"}}, {"name": "jobs", **PROJECT},
+        {"name": "web", **PROJECT, "after": ["db", "jobs"]}, NGINX, {"name": "docker", "manager": "systemd"},
+    ],
+    "databases": [{**DATABASE, "service": "db", "migration_tool": "prisma"}],
+    "redis": [{"name": "jobs", "service": "jobs"}, {"name": "cache"}],
+    "backups": [DAILY, {**HOST, "redis": ["jobs"]}],
+}  # fmt: skip
+
+
+def test_containers_come_back_from_their_project_after_docker_and_their_data_before_the_rest():
+    plan = plan_recovery(system(**CONTAINED))
+    assert (plan["packages"], plan["engine"]) == (["nginx"], ["docker.io", "docker-cli", "docker-compose"])
+    found = {"project": "web", "path": "/srv/shop/web", "file": "prod.yml", "set": "host-files", "root": "/srv/shop"}
+    assert plan["projects"] == [found]
+    assert (plan["first"], plan["then"], plan["restart"]) == (["docker", "db", "jobs"], ["web", "nginx"], ["nginx"])
+    assert (plan["restart_first"], plan["start_first"]) == (["docker.service"], ["db", "jobs"])
+
+
+def test_what_lies_in_a_container_is_reached_there():
+    plan = plan_recovery(system(**CONTAINED))
+    reached = {one["module"]: one["reach"] for one in plan["fetches"] if one["module"] != "file_backup"}
+    assert reached["pg_backup"].items() >= {"project": "web", "service": "db"}.items()
+    assert reached["redis_backup"] == {"name": "jobs", "project": "web", "service": "jobs", "port": 6379}
+    assert plan["servers"] == [reached["pg_backup"]]
+    assert plan["migrations"] == [{"name": "shop", "schema": "public", "reach": reached["pg_backup"]}]
+
+
+def test_a_redis_server_that_nobody_backs_up_comes_back_empty_and_is_named():
+    plan = plan_recovery(system(**CONTAINED))
+    assert (plan["redis"], plan["empty"]) == (["jobs"], ["cache"])
+
+
+def test_accounts_that_people_log_in_to_come_back_and_only_those_of_pm2_get_its_unit():
+    plan = plan_recovery(system(access={"accounts": ["deploy"]}))
+    assert (plan["accounts"], plan["pm2_accounts"]) == (["deploy", "shop"], ["shop"])
+
+
 LOST = [
     pytest.param({"backups": [HOST]}, "holds database shop", id="a database that is in no backup"),
     pytest.param({"backups": [{**DAILY, "offsite": None}, HOST]}, "holds database shop", id="a backup that stays on the host"),
     pytest.param({"backups": [DAILY, {**HOST, "files": ["/etc/nginx"]}]}, "/srv/shop/api of api", id="an application that is not saved"),
     pytest.param({"backups": [DAILY, {**HOST, "files": ["/srv/sho"]}]}, "/srv/shop/api of api", id="a path that only begins alike"),
-    pytest.param({"redis": [{"name": "cache"}]}, "Redis server cache", id="a Redis server"),
     pytest.param(
-        {"services": [POSTGRESQL, {"name": "web", "manager": "compose", "path": "/srv/web"}]}, "web runs under compose", id="containers"
+        {"services": [POSTGRESQL, {"name": "web", "manager": "compose", "path": "/srv/web"}], "backups": [DAILY]}, "/srv/web of web",
+        id="a project of Compose that is not saved",
+    ),
+    pytest.param(
+        {"redis": [{"name": "jobs", "service": "postgresql"}], "queues": [{"name": "mail", "library": "bullmq", "redis": "jobs"}]},
+        "holds Redis server jobs", id="a Redis server that holds a queue",
+    ),
+    pytest.param(
+        {"redis": [{"name": "jobs", "service": "postgresql"}], "backups": [DAILY, HOST, NEAR]},
+        "holds Redis server jobs", id="a Redis server whose backup stays on the host",
+    ),
+    pytest.param(
+        {"redis": [{"name": "jobs"}], "backups": [DAILY, {**HOST, "redis": ["jobs"]}]}, "what runs the Redis server 'jobs' is not described",
+        id="a Redis server that nothing described runs",
+    ),
+    pytest.param(
+        {"databases": [DATABASE, {"name": "docs", "engine": "mongodb"}]}, "database docs is of mongodb, which this recovery cannot restore",
+        id="a MongoDB database",
     ),
 ]  # fmt: skip
 

@@ -45,6 +45,9 @@ def _empty_host(monkeypatch):
     """Look at the paths that are wanted only: this machine has a use of its own."""
     module = "ansible_collections.runbook.ops.plugins.modules.recovery_host"
     monkeypatch.setattr(
+        "ansible_collections.runbook.ops.plugins.module_utils._recovery_host.is_there", lambda _program: False
+    )
+    monkeypatch.setattr(
         f"{module}.evidence", lambda paths, **_options: [f"{one} is there" for one in paths if Path(one).exists()]
     )
 
