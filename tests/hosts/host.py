@@ -218,7 +218,8 @@ HOSTS = {
         # The same programs with nothing set up: for tests that bring their own private servers.
         Host("tools-12", Image("owlivion", "bookworm"), None, bare=True),
         Host("tools-13", Image("owlivion", "trixie"), None, bare=True),
-        # A server from nothing, for recoveries of Owlivion.
+        # Servers from nothing, for recoveries: of Owlivion, and of the life management platform.
         Host("drill-12", Image("drill", "bookworm"), "drill-1", bare=True),
+        Host("drill-13", Image("drill_docker", "trixie"), "drill-1", bare=True),
     )
 }

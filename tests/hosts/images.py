@@ -47,6 +47,7 @@ TREE_OPTIONS = (
 BELOW = {
     "controller": "base",
     "drill": "base",
+    "drill_docker": "base",
     "web": "base",
     "owlivion": "web",
     "plugspace": "web",
@@ -88,7 +89,7 @@ class Image:
     @property
     def runs_docker(self) -> bool:
         """Return whether a Docker engine runs in the hosts of this image."""
-        return self.kind == "docker" or (self.below is not None and self.below.runs_docker)
+        return self.kind in ("docker", "drill_docker") or (self.below is not None and self.below.runs_docker)
 
     @property
     def fingerprint(self) -> str:

@@ -47,7 +47,11 @@ def application(now: dt.datetime) -> None:
     """Make the database by its migrations, fill it, back it up, and start the application on it."""
     password = secrets.token_urlsafe(18)
     access_key, secret_key = secrets.token_hex(10), secrets.token_urlsafe(30)
-    variables(vault_lifeplatform_aws_access_key=access_key, vault_lifeplatform_aws_secret_key=secret_key)
+    variables(
+        vault_lifeplatform_aws_access_key=access_key,
+        vault_lifeplatform_aws_secret_key=secret_key,
+        vault_lifeplatform_database_password=password,
+    )
     storage_keys(access_key, secret_key)
     settings(
         PROJECT,
