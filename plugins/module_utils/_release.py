@@ -7,6 +7,7 @@
     <releases>/<id>/              what was built, REVISION among it
     <state>/releases/<id>.json    what it is; written last, so that a directory without it is never a target
     <state>/releases/<id>.env     the environment it is run with (0600, one JSON object)
+    <state>/releases/<id>.begun   stands while it is made or removed: what a killed run has left is found by it
 
 """
 
@@ -29,9 +30,10 @@ from ansible_collections.runbook.ops.plugins.module_utils._deploy_paths import (
 
 FORMAT = 1
 REVISION = "REVISION"  # Capistrano's name of the file that holds the commit
+BUILD = "RUNBOOK_OPS_BUILD"  # in the environment of all that works on making a release: its name
 STAMP = "%Y%m%dT%H%M%SZ"
 KINDS = ("git", "artefact", "image", "adopted")
-ID = re.compile(r"(?P<stamp>\d{8}T\d{6}Z|adopted)-(?P<source>[0-9a-f]{7,12})\Z")
+ID = re.compile(r"(?:(?P<stamp>\d{8}T\d{6}Z)-[0-9a-f]{7,12}|adopted(?:-[0-9a-f]{7,12})?)\Z")
 
 
 class ReleaseError(Exception):

@@ -14,6 +14,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.runbook.ops.plugins.module_utils._change_lock import Fence, held
 from ansible_collections.runbook.ops.plugins.module_utils._deploy_paths import DeployPaths, StateError
 
 # live: it got the requests. good: it did well for the time of the watch. bad: it did not, or never came so far.
@@ -45,7 +46,7 @@ def parse(text: str) -> list[Event]:
     return found
 
 
-def note(paths: DeployPaths, fence: Any, event: str, release_id: str, **more: Any) -> Event:
+def note(paths: DeployPaths, fence: Fence, event: str, release_id: str, **more: Any) -> Event:
     """Add ``event`` to what is known of a release, for good, and return the line.
 
     :param more: ``slot``, ``run``, ``reason``
@@ -57,8 +58,6 @@ def note(paths: DeployPaths, fence: Any, event: str, release_id: str, **more: An
         raise ValueError(f"event must be one of {', '.join(EVENTS)}, not {event!r}")
     at = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
     line = {"at": at, "event": event, "release": release_id, "slot": None, "run": None, "reason": None, **more}
-    from ansible_collections.runbook.ops.plugins.module_utils._change_lock import held  # noqa: PLC0415
-
     with held(fence):
         try:
             _append(paths.ledger, json.dumps(line, sort_keys=True) + "\n")

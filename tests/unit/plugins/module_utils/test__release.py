@@ -84,11 +84,11 @@ def test_a_release_that_was_saved_is_read_again(paths, built):
 @pytest.mark.parametrize(
     "harm",
     [
-        pytest.param(lambda built, file: file.write_text(file.read_text()[:-20]), id="its facts are cut off"),
-        pytest.param(lambda built, file: file.unlink(), id="its facts are gone"),
-        pytest.param(lambda built, file: (built / "REVISION").unlink(), id="its directory was emptied"),
-        pytest.param(lambda built, file: (built / "REVISION").write_text("f" * 40), id="its directory is another's"),
-        pytest.param(lambda built, file: built.rename(built.with_name("away")), id="its directory is gone"),
+        pytest.param(lambda _, file: file.write_text(file.read_text()[:-20]), id="its facts are cut off"),
+        pytest.param(lambda _, file: file.unlink(), id="its facts are gone"),
+        pytest.param(lambda built, _: (built / "REVISION").unlink(), id="its directory was emptied"),
+        pytest.param(lambda built, _: (built / "REVISION").write_text("f" * 40), id="its directory is another's"),
+        pytest.param(lambda built, _: built.rename(built.with_name("away")), id="its directory is gone"),
     ],
 )
 def test_what_is_not_whole_is_no_release(paths, built, harm):
