@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.runbook.ops.plugins.module_utils import _backup_verification as verification
 from ansible_collections.runbook.ops.plugins.module_utils import _backup_verify as verify
 from ansible_collections.runbook.ops.plugins.module_utils._backup_draft import Draft
 from ansible_collections.runbook.ops.plugins.module_utils._backup_proof import read_proof
@@ -45,7 +46,7 @@ class Drills:
 @pytest.fixture
 def drills(monkeypatch: pytest.MonkeyPatch) -> Drills:
     drill = Drills()
-    monkeypatch.setattr(verify, "DRILLS", {"postgresql": lambda: drill})
+    monkeypatch.setattr(verification, "DRILLS", {"postgresql": lambda: drill})
     return drill
 
 
@@ -213,7 +214,7 @@ def test_damage_takes_the_proof_away_and_is_told(
     assert not again["changed"]
     assert len(again["problems"]) == 1
     assert read_proof(good) is not None
-    assert [read_proof(one) for one in verify.list_backups(tmp_path, "shop")[1:]] in ([], [None])
+    assert [read_proof(one) for one in verification.list_backups(tmp_path, "shop")[1:]] in ([], [None])
 
 
 def test_a_backup_that_passed_a_test_restore_is_proven(tmp_path: Path, drills: Drills) -> None:
@@ -281,14 +282,14 @@ def test_one_at_a_time_verifies_a_set(tmp_path: Path) -> None:
 def test_a_backup_that_is_removed_meanwhile_is_no_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     gone = make(tmp_path, days=2)
     kept = make(tmp_path)
-    check = verify.check
+    check = verification.check
 
     def remove(backup: Backup, **options: Any) -> Any:
         if backup.name == gone.name:
             backup.path.rename(backup.path.with_name(backup.name + ".removed"))
         return check(backup, **options)
 
-    monkeypatch.setattr(verify, "check", remove)
+    monkeypatch.setattr(verification, "check", remove)
     result = look(tmp_path)
     assert result["problems"] == []
     assert [one["name"] for one in result["backups"]] == [kept.name]
