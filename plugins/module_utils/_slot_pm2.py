@@ -321,7 +321,7 @@ def _exported(host: Any, module: Any, path: Path) -> Any:
 
 def _host(service: Mapping[str, Any], module: Any) -> Any:
     try:
-        return Pm2Host(module, service.get("user"), None)
+        return Pm2Host(module, service.get("user"), service.get("pm2_home"))
     except Pm2Error as exc:
         raise SlotError(str(exc)) from exc
 

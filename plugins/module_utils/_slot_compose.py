@@ -1,0 +1,363 @@
+# Copyright: the runbook.ops authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Slots of a service of Compose: each is a project of its own with one container and one port. Private to this collection.
+
+What a person brought up in the project itself is the slot ``base``. It is stopped and started as it is, never made anew.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import posixpath
+import re
+import socket
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from ansible_collections.runbook.ops.plugins.module_utils._command import Command, CommandError
+from ansible_collections.runbook.ops.plugins.module_utils._compose import LABEL, ComposeError, read_time
+from ansible_collections.runbook.ops.plugins.module_utils._compose_host import Docker
+from ansible_collections.runbook.ops.plugins.module_utils._deploy_paths import StateError, write_json
+from ansible_collections.runbook.ops.plugins.module_utils._docker import DockerError, ask, memory_bytes, parse
+from ansible_collections.runbook.ops.plugins.module_utils._listeners import Holder, listeners
+from ansible_collections.runbook.ops.plugins.module_utils._redact import Redactor, secrets_in
+from ansible_collections.runbook.ops.plugins.module_utils._slot import (
+    ADOPTED,
+    RELEASE_LABEL,
+    SlotError,
+    SlotSeen,
+    Standing,
+)
+from ansible_collections.runbook.ops.plugins.module_utils._slot_compose_file import compose_name, document, standing
+
+if TYPE_CHECKING:
+    from ansible_collections.runbook.ops.plugins.module_utils._release import Release
+
+CALL_SECONDS = 120
+FREE_SECONDS = 5.0
+POLL_SECONDS = 0.1
+BASE = "base"
+ALIVE = ("running", "restarting", "paused")
+PROXY = re.compile(r"-container-ip\0([0-9a-fA-F.:]+)\0")
+
+
+class ComposeSlot:
+    """One service of one project: a project of its own, or for the slot base the one that a person brought up."""
+
+    def __init__(
+        self,
+        module: Any,
+        docker: Any,
+        *,
+        name: str,
+        label: str,
+        compose_service: str,
+        port: int,
+        directory: Path,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """:param directory: of this slot's own state"""
+        self.name, self.label, self.port = name, label, port
+        self.secrets: tuple[str, ...] = ()
+        self._module, self._docker, self._service, self._file = (
+            module,
+            docker,
+            compose_service,
+            directory / "compose.json",
+        )
+        self._clock, self._sleep = clock, sleep
+
+    def look(self) -> SlotSeen:
+        found = self._containers()
+        return seen(found, port=self.port, memory_bytes=sum(map(_memory, found)))
+
+    def start(self, release: Release, environment: Mapping[str, str]) -> None:
+        if self.name == BASE:
+            self._start_base(release)
+            return
+        if not release.image:
+            raise SlotError(f"release {release.id} has no image: Compose runs one of kind image")
+        content = document(
+            release.process,
+            label=self.label,
+            slot=self.name,
+            release=release.id,
+            image=release.image,
+            port=self.port,
+            environment=environment,
+        )
+        self._refuse_strangers()
+        try:
+            self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            write_json(self._file, content)
+        except (OSError, StateError) as exc:
+            raise SlotError(str(exc)) from exc
+        arguments = ("up", "--detach", "--no-deps", "--no-build", "--pull", "never")
+        self._act("compose", "--project-name", self.label, "--file", str(self._file), *arguments)
+
+    def stop(self, *, seconds: float) -> None:
+        alive = [one["Id"] for one in self._containers() if one["State"]["Status"] in ALIVE]
+        if alive:
+            limit = max(1, math.ceil(seconds))
+            self._act("stop", "--time", str(limit), *alive, limit=limit + CALL_SECONDS)
+
+    def remove(self) -> None:
+        found = [one["Id"] for one in self._containers()]
+        if found:
+            self._act("rm", "--force", "--volumes", *found)
+        with suppress(FileNotFoundError):
+            self._file.unlink()
+
+    def standing(self) -> Standing | None:
+        found = self._containers()
+        return Standing({}, {}, None, found[0]["Image"]) if found else None
+
+    def strangers(self) -> list[str]:
+        found = listeners(self._module, self.port)
+        if not found:
+            return []
+        mine = _addresses(self._containers())
+        return [self._named(one) for one in found if _proxied(one) is None or _proxied(one) not in mine]
+
+    def taken_by_other(self, *, seconds: float) -> str | None:
+        try:
+            socket.create_connection(("127.0.0.1", self.port), timeout=seconds).close()
+        except ConnectionRefusedError:
+            return f"nobody listens on port {self.port}"
+        except OSError as exc:
+            return f"port {self.port} takes no connection: {exc}"
+        # Docker hands the port to one container: what is seen of it on the host is a proxy, or nothing at all.
+        others = self.strangers()
+        return f"connections to port {self.port} go to {', '.join(others)}" if others else None
+
+    def log(self, lines: int = 10) -> list[str]:
+        found = self._containers()
+        if not found or lines < 1:
+            return []
+        last = max(found, key=lambda one: one["State"].get("StartedAt") or "")
+        within = ["sh", "-c", 'exec timeout 20 "$@" 2>&1', "sh"]  # an application writes to both
+        try:
+            text = Command(self._module, "docker", within=within)("logs", "--tail", str(lines), last["Id"])
+        except CommandError:
+            return []
+        return [line for line in Redactor(self.secrets)(text).splitlines() if line.strip()][-lines:]
+
+    # What follows asks Docker.
+
+    def _containers(self) -> list[dict[str, Any]]:
+        service = self._service if self.name == BASE else self.label
+        wanted = [f"{LABEL}project={self.label}", f"{LABEL}service={service}", f"{LABEL}oneoff=False"]
+        found = []
+        try:
+            for one in ask(f"/containers/json?all=1&filters={quote(json.dumps({'label': wanted}))}"):
+                with suppress(_GoneError):
+                    found.append(_inspected(one["Id"]))
+        except DockerError as exc:
+            raise SlotError(str(exc)) from exc
+        variables = [str(one).partition("=") for each in found for one in each["Config"].get("Env") or []]
+        self.secrets = tuple({secret for key, _sign, value in variables for secret in secrets_in(key, value)})
+        return sorted(found, key=lambda one: one["Name"])
+
+    def _start_base(self, release: Release) -> None:
+        if release.kind != ADOPTED:
+            raise SlotError(
+                f"{release.id} cannot run in slot base: that holds what was brought up before the first deployment"
+            )
+        found = self._containers()
+        if not found:
+            raise SlotError(
+                f"the containers of {self._service} in project {self.label} are gone: roll back to a release instead"
+            )
+        down = [one["Id"] for one in found if one["State"]["Status"] != "running"]
+        if down:
+            self._refuse_strangers()
+            self._act("start", *down)
+
+    def _refuse_strangers(self) -> None:
+        deadline = self._clock() + FREE_SECONDS
+        while True:
+            found = self.strangers()
+            if not found:
+                return
+            if self._clock() >= deadline:
+                raise SlotError(
+                    f"port {self.port} of slot {self.name} is taken by {', '.join(found)}: end that, or correct the port"
+                )
+            self._sleep(POLL_SECONDS)
+
+    def _named(self, holder: Holder) -> str:
+        address = _proxied(holder)
+        if address is None:
+            return str(holder)
+        with suppress(DockerError):
+            for one in ask("/containers/json"):
+                networks = ((one.get("NetworkSettings") or {}).get("Networks") or {}).values()
+                if address in [network.get("IPAddress") for network in networks]:
+                    return f"container {one['Names'][0].lstrip('/')}"
+        return str(holder)
+
+    def _act(self, *arguments: str, limit: float = CALL_SECONDS) -> None:
+        try:
+            self._docker(*arguments, limit=limit)
+        except (ComposeError, CommandError) as exc:
+            raise SlotError(Redactor(self.secrets)(str(exc))) from exc
+
+
+class _GoneError(Exception):
+    """A container has gone since it was listed."""
+
+
+def seen(containers: list[Mapping[str, Any]], *, port: int, memory_bytes: int = 0) -> SlotSeen:
+    """Return what Docker says of the containers of a slot.
+
+    :param containers: as it inspects them
+    """
+    if not containers:
+        return SlotSeen()
+    states = [one["State"] for one in containers]
+    each = [_status(one) for one in containers]
+    status = next((word for word in ("broken", "starting", "stopped") if word in each), "running")
+    if status == "stopped" and "running" in each:
+        status = "broken"  # some of them run
+    releases = {str((one["Config"].get("Labels") or {}).get(RELEASE_LABEL) or ADOPTED) for one in containers}
+    started = [moment for moment in (read_time(state.get("StartedAt")) for state in states) if moment]
+    restarts = sum(int(one.get("RestartCount") or 0) for one in containers)
+    return SlotSeen(
+        status=status,
+        release=releases.pop() if len(releases) == 1 else None,
+        pids=tuple(int(state["Pid"]) for state in states if state.get("Pid")),
+        listening=tuple(
+            int(one["State"]["Pid"]) for one in containers if one["State"].get("Pid") and port in _ports(one)
+        ),
+        restarts=restarts,
+        started_at=max(started, default=None),
+        memory_bytes=memory_bytes,
+        trouble=_trouble(containers, restarts) if status == "broken" else None,
+        exit_code=next(
+            (int(state.get("ExitCode") or 0) for state in states if state["Status"] in ("exited", "dead")), None
+        ),
+    )
+
+
+def _status(container: Mapping[str, Any]) -> str:
+    word = container["State"]["Status"]
+    if word == "running":
+        return "broken" if _health(container) == "unhealthy" else "running"
+    return {"created": "stopped", "exited": "stopped", "dead": "stopped"}.get(word, "broken")
+
+
+def _health(container: Mapping[str, Any]) -> str | None:
+    return (container["State"].get("Health") or {}).get("Status")
+
+
+def _trouble(containers: list[Mapping[str, Any]], restarts: int) -> str:
+    if any(_health(one) == "unhealthy" for one in containers):
+        return "its container's health check says unhealthy"
+    out_of_memory = ", out of memory" if any(one["State"].get("OOMKilled") for one in containers) else ""
+    words = ", ".join(sorted({one["State"]["Status"] for one in containers}))
+    return f"Docker says {words}, restarted {restarts} times{out_of_memory}"
+
+
+def _ports(container: Mapping[str, Any]) -> set[int]:
+    bound = ((container.get("NetworkSettings") or {}).get("Ports") or {}).values()
+    return {int(one["HostPort"]) for places in bound for one in places or [] if one.get("HostPort")}
+
+
+def _addresses(containers: list[Mapping[str, Any]]) -> set[str]:
+    networks = [((one.get("NetworkSettings") or {}).get("Networks") or {}).values() for one in containers]
+    return {network["IPAddress"] for each in networks for network in each if network.get("IPAddress")}
+
+
+def _proxied(holder: Holder) -> str | None:
+    """Return the address of the container that Docker's proxy for a port leads to; None where it is no such proxy."""
+    with suppress(OSError):
+        text = Path("/proc", str(holder.pid), "cmdline").read_bytes().decode(errors="replace")
+        met = PROXY.search(text) if text.partition("\0")[0].endswith("docker-proxy") else None
+        return met[1] if met else None
+    return None
+
+
+def _inspected(identity: str) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = ask(f"/containers/{identity}/json")
+    except DockerError as exc:
+        if "404" in str(exc):
+            raise _GoneError from exc
+        raise
+    return found
+
+
+def _memory(container: Mapping[str, Any]) -> int:
+    if container["State"]["Status"] != "running":
+        return 0
+    try:
+        return memory_bytes(parse(dict(container))) or 0
+    except DockerError:
+        return 0
+
+
+def compose_slots(service: Mapping[str, Any], paths: Any, module: Any) -> dict[str, Any]:
+    """Return the slots of a service of Compose. Base and blue have the same port: one of them runs at a time."""
+    docker, project = _docker(module), _project(service)
+    if not service.get("port"):
+        raise SlotError(f"{service['name']} has no port: describe the one of the host that leads to it")
+
+    def slot(name: str, label: str, port: int) -> ComposeSlot:
+        return ComposeSlot(
+            module,
+            docker,
+            name=name,
+            label=label,
+            compose_service=compose_name(service),
+            port=port,
+            directory=paths.slot(name),
+        )
+
+    found = {BASE: slot(BASE, project, service["port"]), "blue": slot("blue", _label(service, "blue"), service["port"])}
+    if service.get("standby_port"):
+        found["green"] = slot("green", _label(service, "green"), service["standby_port"])
+    return found
+
+
+def compose_standing(service: Mapping[str, Any], module: Any) -> Standing:
+    """Return how the Compose file runs ``service`` now: what a release keeps."""
+    file = posixpath.join(service["path"], service.get("compose_file") or "docker-compose.yml")
+    arguments = (
+        "compose",
+        "--project-name",
+        _project(service),
+        "--file",
+        file,
+        "--profile",
+        "*",
+        "config",
+        "--format",
+        "json",
+    )
+    try:
+        text = _docker(module)(*arguments)
+    except (ComposeError, CommandError) as exc:
+        raise SlotError(f"Compose cannot read {file}: {Redactor()(str(exc)).partition(': ')[2]}") from exc
+    return standing(text, service, path=file)
+
+
+def _docker(module: Any) -> Any:
+    try:
+        return Docker(module)
+    except ComposeError as exc:
+        raise SlotError(str(exc)) from exc
+
+
+def _project(service: Mapping[str, Any]) -> str:
+    return str(service.get("project") or posixpath.basename(service["path"].rstrip("/")))
+
+
+def _label(service: Mapping[str, Any], slot: str) -> str:
+    """Return the name of a slot's project: lower case letters, digits, - and _ are what Compose takes."""
+    return re.sub(r"[^a-z0-9_-]", "-", f"{_project(service)}-{compose_name(service)}-{slot}".lower()).lstrip("-_")
