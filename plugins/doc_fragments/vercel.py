@@ -34,5 +34,6 @@ options:
 notes:
   - Run it on the controller, with C(delegate_to=localhost) and without C(become). There is no host to log in to.
   - Used are the documented endpoints C(GET /v9/projects/{project}), C(GET /v6/deployments),
-    C(GET /v13/deployments/{id}) and C(POST /v13/deployments).
+    C(GET /v13/deployments/{id}), C(POST /v13/deployments), C(POST /v10/projects/{project}/promote/{id}) and
+    C(POST /v1/projects/{project}/rollback/{id}).
 """

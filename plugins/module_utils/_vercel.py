@@ -41,6 +41,7 @@ class Deployment:
     ready_at: str | None = None
     assigned: bool = False  # whether the project's domains lead to it
     error: str | None = None
+    candidate: bool = False  # whether one may go back to it: it has been in production
 
 
 def parse_deployment(document: Mapping[str, Any]) -> Deployment:
@@ -56,6 +57,7 @@ def parse_deployment(document: Mapping[str, Any]) -> Deployment:
         ready_at=_clock(document.get("readyAt") or document.get("ready")),
         assigned=bool(document.get("aliasAssigned")),
         error=document.get("errorMessage"),
+        candidate=bool(document.get("isRollbackCandidate")),
     )
 
 
@@ -66,9 +68,28 @@ def _clock(milliseconds: Any) -> str | None:
 
 
 def live_of(project: Mapping[str, Any]) -> Deployment | None:
-    """Return the deployment that the project's domains lead to, None where there never was one."""
-    document = (project.get("targets") or {}).get("production")
-    return parse_deployment(document) if document else None
+    """Return the deployment that the project's domains lead to, None where there never was one.
+
+    After a rollback or a promotion it may be known by its identifier only.
+    """
+    document: Mapping[str, Any] = (project.get("targets") or {}).get("production") or {}
+    request = alias_request(project)
+    newest = parse_deployment(document) if document else None
+    if request and request[1] == "succeeded" and (newest is None or request[2] >= (document.get("createdAt") or 0)):
+        return (
+            newest
+            if newest and newest.id == request[0]
+            else Deployment(id=request[0], url="", state="READY", assigned=True)
+        )
+    return newest
+
+
+def alias_request(project: Mapping[str, Any]) -> tuple[str, str, float] | None:
+    """Return the last order to lead the domains to a deployment: to which, what became of it, and when (ms); None for none."""
+    request = project.get("lastAliasRequest") or {}
+    if not request.get("toDeploymentId"):
+        return None
+    return str(request["toDeploymentId"]), str(request.get("jobStatus")), float(request.get("requestedAt") or 0)
 
 
 def refuse_redeploy(live: Deployment | None, latest: Iterable[Deployment], *, project: str) -> Deployment:

@@ -64,13 +64,18 @@ class Vercel:
         self.project, self._fetch, self._api = project, fetch, check_api(api)
         self._headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
         self._team = {"teamId" if team.startswith("team_") else "slug": team} if team else {}
+        self.settings: dict[str, Any] = {}  # the project, as it was at the last look
 
     def look(self, limit: int = 5) -> tuple[Deployment | None, list[Deployment]]:
         """Return what production is now, and the newest deployments for it, newest first, whatever became of them."""
-        project = self._ask("GET", f"/v9/projects/{quote(self.project, safe='')}", "tell about the project")
+        project = self.settings = self._ask("GET", self._place("v9"), "tell about the project")
         query = {"projectId": str(project.get("id")), "target": "production", "limit": str(limit)}
         found = self._ask("GET", "/v6/deployments", "list deployments", query)
-        return live_of(project), [parse_deployment(one) for one in found.get("deployments") or []]
+        latest = [parse_deployment(one) for one in found.get("deployments") or []]
+        live = live_of(project)
+        if live and not live.url:
+            live = next((one for one in latest if one.id == live.id), None) or self.deployment(live.id)
+        return live, latest
 
     def deployment(self, identity: str) -> Deployment:
         return parse_deployment(
@@ -82,6 +87,43 @@ class Vercel:
         body = {"name": self.project, "project": self.project, "deploymentId": old.id, "target": "production"}
         return parse_deployment(self._ask("POST", "/v13/deployments", "redeploy", {"forceNew": "1"}, body))
 
+    def build(self, source: Mapping[str, Any], *, assign: bool) -> Deployment:
+        """Build a commit for production; the project's domains lead to it once it is ready, where ``assign`` says so."""
+        body = {"name": self.project, "project": self.project, "target": "production", "gitSource": dict(source)}
+        return parse_deployment(
+            self._ask(
+                "POST", "/v13/deployments", "deploy", {"forceNew": "1"}, {**body, "autoAssignCustomDomains": assign}
+            )
+        )
+
+    def promote(self, identity: str) -> None:
+        """Lead the domains to a deployment that is built; from then on they follow the production branch again."""
+        self._ask("POST", f"{self._place('v10')}/promote/{quote(identity, safe='')}", "promote")
+
+    def roll_back(self, identity: str, reason: str) -> None:
+        """Lead the domains back to a deployment that was in production; from then on they follow nothing."""
+        path = f"{self._place('v1')}/rollback/{quote(identity, safe='')}"
+        self._ask("POST", path, "roll back", {"description": reason})
+
+    def variables(self) -> list[dict[str, Any]]:
+        """Return the environment variables of the project, without the values."""
+        found = self._ask("GET", f"{self._place('v10')}/env", "list variables")
+        return list(found.get("envs") or [])
+
+    def set_variable(self, variable: Mapping[str, Any]) -> None:
+        self._ask("POST", f"{self._place('v10')}/env", "set a variable", {"upsert": "true"}, dict(variable))
+
+    def remove_variable(self, identity: str) -> None:
+        self._ask("DELETE", f"{self._place('v9')}/env/{quote(identity, safe='')}", "remove a variable")
+
+    def value_of(self, identity: str) -> str | None:
+        """Return the value of a variable; None for a sensitive one, which nobody can read."""
+        value = self._ask("GET", f"{self._place('v1')}/env/{quote(identity, safe='')}", "tell a variable").get("value")
+        return None if value is None else str(value)
+
+    def _place(self, version: str) -> str:
+        return f"/{version}/projects/{quote(self.project, safe='')}"
+
     def _ask(
         self, method: str, path: str, what: str, query: Mapping[str, str] | None = None, body: Any = None
     ) -> dict[str, Any]:
@@ -92,7 +134,7 @@ class Vercel:
         if not 200 <= status < 300:
             raise explain(status, text, what=what, project=self.project, said=said)
         try:
-            found = json.loads(text)
+            found = json.loads(text) if text.strip() else {}  # an order that was taken has no more to say
         except ValueError:
             found = None
         if not isinstance(found, dict):

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: vercel_deployment
-short_description: Redeploy what is in production at Vercel
+short_description: Bring a deployment into production at Vercel, or an earlier one back
 version_added: 0.2.0
 author:
   - The runbook.ops founders (@runbook-ops)
 description:
-  - Builds the deployment that is in production once more, from the same commit, and waits until the project's domains
-    lead to the new one. That is what a restart is there, and how changed environment variables are taken on.
-  - Nothing of the working directory is uploaded.
-  - Until the new deployment is ready the old one serves, and it goes on where the new one fails.
+  - With O(state=deployed) a commit of the linked repository is built for production, and served once it is ready. One that is built is not
+    built again.
+  - With O(state=promoted) the project's domains are led to a deployment that is ready, such as a staged one.
+  - With O(state=rolled_back) they are led back to one that was in production. From then on Vercel builds what is pushed, and does not serve it,
+    until something is promoted. A check says so.
+  - With O(state=redeployed) what is in production is built once more, from the same commit. That is what a restart is there, and how changed
+    environment variables are taken on.
+  - Nothing of the working directory is uploaded. Until the new deployment is ready the old one serves, and it goes on where the new one fails.
 extends_documentation_fragment:
   - runbook.ops.attributes
   - runbook.ops.vercel
@@ -26,16 +30,30 @@ attributes:
   diff_mode:
     support: full
   idempotent:
-    support: none
+    support: partial
     details:
-      - A redeployment is an event, not a state. It changes something each time.
-      - While one is on its way, a second is refused.
+      - A redeployment is an event, not a state. It changes something each time. The other states are.
+      - While a build for production is on its way, a second one is refused.
 options:
   state:
-    description: V(redeployed) builds what is in production once more. Always changed.
+    description: What is wanted.
     type: str
-    choices: [redeployed]
+    choices: [redeployed, deployed, promoted, rolled_back]
     default: redeployed
+  deployment:
+    description:
+      - Identifier, URL or commit of a deployment for production. A commit in full, required, with O(state=deployed).
+      - Without it, O(state=promoted) takes the newest, and O(state=rolled_back) the newest before the live one that was in production.
+    type: str
+    default: ""
+  ref:
+    description: With O(state=deployed), the branch or tag that the commit is on. The production branch without it.
+    type: str
+    default: ""
+  staged:
+    description: With O(state=deployed), whether the domains stay where they are until it is promoted.
+    type: bool
+    default: false
   reason:
     description: Why this is done, for the record.
     type: str
@@ -56,6 +74,25 @@ EXAMPLES = r"""
     reason: a variable was changed
   delegate_to: localhost
   become: false
+
+- name: Build a commit, and look at it before anybody else does
+  runbook.ops.vercel_deployment:
+    state: deployed
+    deployment: 6d1f0c5f9b7a4e3d8c2b1a0f9e8d7c6b5a493827
+    staged: true
+    project: lifeplatform
+    token: "{{ vault_vercel_token }}"
+  delegate_to: localhost
+  become: false
+
+- name: Go back to what was in production before
+  runbook.ops.vercel_deployment:
+    state: rolled_back
+    project: lifeplatform
+    token: "{{ vault_vercel_token }}"
+    reason: the login is broken
+  delegate_to: localhost
+  become: false
 """
 
 RETURN = r"""
@@ -71,6 +108,15 @@ live:
     - The keys are those of RV(runbook.ops.vercel_deployment_info#module:live).
   returned: success
   type: dict
+built:
+  description: What was built; null where nothing was. The keys are the same.
+  returned: success
+  type: dict
+checks:
+  description: Whether a push to the production branch is served.
+  returned: success
+  type: list
+  elements: dict
 changes:
   description: A record of each change, made or predicted.
   returned: success
@@ -78,101 +124,33 @@ changes:
   elements: dict
 """
 
-import time
-from collections.abc import Callable
-from dataclasses import asdict
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.runbook.ops.plugins.module_utils._checks import make_change
-from ansible_collections.runbook.ops.plugins.module_utils._service_state import SECTION
-from ansible_collections.runbook.ops.plugins.module_utils._vercel import (
-    Deployment,
-    VercelError,
-    is_live,
-    refuse_redeploy,
-    version_of,
-)
-from ansible_collections.runbook.ops.plugins.module_utils._vercel_api import ARGUMENTS, POLL_SECONDS, Vercel, by_module
+from ansible_collections.runbook.ops.plugins.module_utils._vercel import VercelError
+from ansible_collections.runbook.ops.plugins.module_utils._vercel_api import ARGUMENTS, Vercel, by_module
+from ansible_collections.runbook.ops.plugins.module_utils._vercel_change import Wish, run
+from ansible_collections.runbook.ops.plugins.module_utils._vercel_watch import Waiting
 
-OWN = {
-    "state": {"type": "str", "choices": ["redeployed"], "default": "redeployed"},
+OWN: dict[str, Any] = {
+    "state": {"type": "str", "choices": ["redeployed", "deployed", "promoted", "rolled_back"], "default": "redeployed"},
+    "deployment": {"type": "str", "default": ""},
+    "ref": {"type": "str", "default": ""},
+    "staged": {"type": "bool", "default": False},
     "reason": {"type": "str", "default": "asked for"},
     "wait_timeout_seconds": {"type": "int", "default": 600},
 }
 
 
-def settle(
-    vercel: Any,
-    new: Deployment,
-    old: Deployment,
-    *,
-    wait_timeout_seconds: float,
-    clock: Callable[[], float],
-    sleep: Callable[[float], None],
-) -> Deployment:
-    """Wait until ``new`` serves, and return it.
-
-    :raises VercelError: it will not, or not in time.
-    """
-    start = clock()
-    silence = ""
-    while not is_live(new, old=old):
-        if clock() - start >= wait_timeout_seconds:
-            raise VercelError(
-                f"the new deployment {new.url} is {new.state} after {wait_timeout_seconds:g} s{silence}; production is still "
-                f"{old.url}. Look at it at Vercel, or raise wait_timeout_seconds"
-            )
-        sleep(POLL_SECONDS)
-        try:
-            new, silence = vercel.deployment(new.id), ""
-        except VercelError as exc:  # it goes on there whether we see it or not
-            silence = f", and {exc}"
-    return new
-
-
-def run(
-    vercel: Any,
-    *,
-    reason: str,
-    wait_timeout_seconds: float,
-    check_mode: bool,
-    clock: Callable[[], float] = time.time,
-    sleep: Callable[[float], None] = time.sleep,
-) -> dict[str, Any]:
-    old = refuse_redeploy(*vercel.look(), project=vercel.project)
-    change = make_change(
-        vercel.project, action="redeployed", section=SECTION, reason=reason, before=old.url, after=None
-    )
-    result: dict[str, Any] = {
-        "changed": True,
-        "actions": [f"redeploy {old.url}"],
-        "changes": [change],
-        "diff": {"before": {"built": version_of(old)}, "after": {"built": f"{version_of(old)}, once more"}},
-    }
-    live = old
-    if not check_mode:
-        start = clock()
-        new = vercel.redeploy(old)
-        change["after"] = new.url
-        try:
-            live = settle(vercel, new, old, wait_timeout_seconds=wait_timeout_seconds, clock=clock, sleep=sleep)
-        except VercelError as exc:  # what was done was done, and belongs into the record
-            raise VercelError(str(exc), **result) from exc
-        change["seconds"] = round(clock() - start, 2)
-    return {**result, "live": asdict(live)}
-
-
 def main() -> None:
-    module = AnsibleModule(argument_spec={**ARGUMENTS, **OWN}, supports_check_mode=True)
+    module = AnsibleModule(
+        argument_spec={**ARGUMENTS, **OWN},
+        supports_check_mode=True,
+    )
     params = module.params
     try:
-        place = {key: params[key] for key in ("project", "team", "token", "api")}
-        result = run(
-            Vercel(by_module(module), **place),
-            **{key: params[key] for key in ("reason", "wait_timeout_seconds")},
-            check_mode=module.check_mode,
-        )
+        vercel = Vercel(by_module(module), **{key: params[key] for key in ("project", "team", "token", "api")})
+        result = run(vercel, Wish(**{key: params[key] for key in OWN}), Waiting(), check_mode=module.check_mode)
     except VercelError as exc:
         module.fail_json(msg=str(exc), **exc.details)
     module.exit_json(**result)

@@ -9,7 +9,8 @@ address only.
     python3 tests/stubs/vercel/vercel.py --port 9443 --project shop --token secret
 
 ``POST /stub`` with ``{"outcome": "ERROR"}`` lets the next deployments fail, with ``{"down": true}`` it answers 503 to all,
-with ``{"deploy": "abc123"}`` a commit is deployed as by a push, with ``{"quit": true}`` it ends.
+with ``{"deploy": "abc123"}`` a commit is deployed as by a push, with ``{"stuck": true}`` no order about domains is carried out, with
+``{"quit": true}`` it ends.
 """
 
 from __future__ import annotations
@@ -33,10 +34,12 @@ class Project:
     def __init__(self, name: str, token: str) -> None:
         self.name, self.token, self.outcome, self.down = name, token, "READY", False
         self.deployments: list[dict[str, Any]] = []
+        self.variables: list[dict[str, Any]] = []
         self.live: str | None = None
+        self.follows, self.stuck, self.request = True, False, None  # whether the domains follow what is built
         self.lock = threading.Lock()
 
-    def deploy(self, commit: str, *, ready: bool = False) -> dict[str, Any]:
+    def deploy(self, commit: str, *, ready: bool = False, assign: bool = True) -> dict[str, Any]:
         number = len(self.deployments) + 1
         one = {
             "id": f"dpl_{number}",
@@ -46,6 +49,8 @@ class Project:
             "createdAt": int(time.time() * 1000),
             "readyState": WAY[0],
             "aliasAssigned": False,
+            "isRollbackCandidate": False,
+            "wanted": assign,
             "meta": {"githubCommitSha": commit, "githubCommitRef": "main"},
         }
         self.deployments.append(one)
@@ -56,10 +61,52 @@ class Project:
     def finish(self, one: dict[str, Any], state: str) -> None:
         one["readyState"] = state
         if state == "READY":
-            one.update(ready=int(time.time() * 1000), aliasAssigned=True)
-            self.live = one["id"]
+            one["ready"] = int(time.time() * 1000)
+            if one["wanted"] and self.follows:
+                self.lead_to(one)
         else:
             one["errorMessage"] = "Command npm run build exited with 1"
+
+    def lead_to(self, one: dict[str, Any]) -> None:
+        one.update(aliasAssigned=True, isRollbackCandidate=True)
+        self.live = one["id"]
+
+    def order(self, kind: str, identity: str) -> Answer:
+        """Lead the domains to a deployment, as promote and rollback do."""
+        one = next((each for each in self.deployments if each["id"] == identity), None)
+        if one is None:
+            return NOT_FOUND
+        if one["readyState"] != "READY" or (kind == "rollback" and not one["isRollbackCandidate"]):
+            return 422, {"error": {"code": "invalid_deployment", "message": f"Cannot {kind} to this deployment"}}
+        now = int(time.time() * 1000)
+        status = "in-progress" if self.stuck else "succeeded"
+        self.request = {"toDeploymentId": identity, "jobStatus": status, "type": kind, "requestedAt": now}
+        if not self.stuck:
+            self.lead_to(one)
+            self.follows = kind == "promote"
+        return 201, {}
+
+    def variable(self, method: str, path: str, body: dict[str, Any]) -> Answer:
+        """Answer for the environment variables; the value of a sensitive one is told to nobody."""
+        identity = path.partition("/env/")[2]
+        found = next((one for one in self.variables if one["id"] == identity), None)
+        if method == "POST":
+            same = [
+                one for one in self.variables if one["key"] == body["key"] and set(one["target"]) & set(body["target"])
+            ]
+            self.variables = [one for one in self.variables if one not in same]
+            self.variables.append(
+                {**body, "id": same[0]["id"] if same else f"env_{len(self.variables) + 1}_{body['key']}"}
+            )
+            return 201, {"created": {"key": body["key"]}, "failed": []}
+        if not identity:
+            return 200, {"envs": [{k: v for k, v in one.items() if k != "value"} for one in self.variables]}
+        if not found:
+            return NOT_FOUND
+        if method == "DELETE":
+            self.variables.remove(found)
+            return 200, {"key": found["key"]}
+        return 200, {k: v for k, v in found.items() if k != "value" or found["type"] != "sensitive"}
 
     def look(self, identity: str) -> dict[str, Any] | None:
         """Return a deployment, one state further than it was at the last look."""
@@ -76,9 +123,15 @@ class Project:
     def answer(self, method: str, path: str, query: dict[str, str], body: dict[str, Any]) -> Answer:
         if path == "/stub":
             self.outcome, self.down = body.get("outcome", self.outcome), body.get("down", self.down)
+            self.stuck = body.get("stuck", self.stuck)
             return 200, self.deploy(body["deploy"], ready=body.get("ready", True)) if body.get("deploy") else {}
         if self.down:
             return 503, {"error": {"code": "internal_server_error", "message": "An unexpected internal error occurred"}}
+        if path.startswith("/v") and f"/projects/{self.name}/env" in path:
+            return self.variable(method, path, body)
+        for kind, version in (("promote", "v10"), ("rollback", "v1")):
+            if method == "POST" and path.startswith(f"/{version}/projects/{self.name}/{kind}/"):
+                return self.order(kind, path.rpartition("/")[2])
         if method == "POST" and path == "/v13/deployments":
             return self.redeploy(body)
         return self.tell(path, query) if method == "GET" else NOT_FOUND
@@ -86,7 +139,14 @@ class Project:
     def tell(self, path: str, query: dict[str, str]) -> Answer:
         if path == f"/v9/projects/{self.name}":
             live = next((one for one in self.deployments if one["id"] == self.live), None)
-            return 200, {"id": "prj_1", "name": self.name, "targets": {"production": live} if live else {}}
+            return 200, {
+                "id": "prj_1",
+                "name": self.name,
+                "targets": {"production": live} if live else {},
+                "autoAssignCustomDomains": self.follows,
+                "lastAliasRequest": self.request,
+                "link": {"type": "github", "repoId": 4711, "productionBranch": "main"},
+            }
         if path == "/v6/deployments" and query.get("projectId") == "prj_1":
             newest = list(reversed(self.deployments))[: int(query.get("limit", 20))]
             listed = [
@@ -102,6 +162,13 @@ class Project:
         return NOT_FOUND
 
     def redeploy(self, body: dict[str, Any]) -> Answer:
+        source = body.get("gitSource")
+        if source and body.get("name") == self.name:
+            if source.get("type") != "github" or source.get("repoId") != 4711:
+                return 400, {
+                    "error": {"code": "incorrect_git_source_info", "message": "The provided git source is invalid"}
+                }
+            return 200, self.deploy(source["sha"], assign=body.get("autoAssignCustomDomains", True))
         old = next((one for one in self.deployments if one["id"] == body.get("deploymentId")), None)
         if body.get("name") != self.name or old is None:
             return 400, {"error": {"code": "bad_request", "message": "Invalid deploymentId"}}
@@ -127,7 +194,7 @@ def handler(project: Project) -> type[BaseHTTPRequestHandler]:
             if parts.path == "/stub" and json.loads(body or b"{}").get("quit"):
                 threading.Thread(target=self.server.shutdown).start()  # from another thread: it waits for this one
 
-        do_POST = do_GET  # noqa: N815  # the name that http.server wants
+        do_POST = do_DELETE = do_GET  # noqa: N815  # the names that http.server wants
 
         def log_message(self, *_arguments: Any) -> None:
             """Say nothing."""

@@ -14,7 +14,9 @@ from pathlib import Path
 import pytest
 from ansible_collections.runbook.ops.plugins.module_utils._vercel import VercelError
 from ansible_collections.runbook.ops.plugins.module_utils._vercel_api import Vercel
-from ansible_collections.runbook.ops.plugins.modules import vercel_deployment, vercel_deployment_info
+from ansible_collections.runbook.ops.plugins.module_utils._vercel_change import Wish, run
+from ansible_collections.runbook.ops.plugins.module_utils._vercel_watch import Waiting
+from ansible_collections.runbook.ops.plugins.modules import vercel_deployment_info
 
 STUB = Path(__file__).parents[3] / "stubs" / "vercel" / "vercel.py"
 specification = importlib.util.spec_from_file_location("vercel_stub", STUB)
@@ -48,20 +50,20 @@ def door(stubbed, /, **other):
     return Vercel(fetch, **{"project": "shop", "team": None, "token": "t0ken", "api": stubbed.api, **other})
 
 
-def redeploy(stubbed, /, *, check_mode=False, wait_timeout_seconds=600, **other):
+def change(
+    stubbed, state, deployment="", /, *, check_mode=False, wait_timeout_seconds=600, ref="", staged=False, **other
+):
     now = [0.0]
 
     def sleep(seconds):
         now[0] += seconds
 
-    return vercel_deployment.run(
-        door(stubbed, **other),
-        reason="a variable was changed",
-        wait_timeout_seconds=wait_timeout_seconds,
-        check_mode=check_mode,
-        clock=lambda: now[0],
-        sleep=sleep,
-    )
+    wish = Wish(state, deployment, ref, staged, "a variable was changed", wait_timeout_seconds)
+    return run(door(stubbed, **other), wish, Waiting(lambda: now[0], sleep), check_mode=check_mode)
+
+
+def redeploy(stubbed, /, **other):
+    return change(stubbed, "redeployed", **other)
 
 
 def test_what_is_in_production_is_built_once_more_from_the_same_commit(project):
@@ -112,8 +114,8 @@ def test_vercel_may_be_silent_for_a_while_during_a_build(project):
         return ask(identity)
 
     vercel.deployment = deployment
-    patience = {"wait_timeout_seconds": 60, "clock": lambda: 0.0, "sleep": lambda _seconds: None}
-    result = vercel_deployment.run(vercel, reason="r", check_mode=False, **patience)
+    wish = Wish("redeployed", "", "", staged=False, reason="r", wait_timeout_seconds=60)
+    result = run(vercel, wish, Waiting(lambda: 0.0, lambda _seconds: None), check_mode=False)
     assert result["live"]["id"] == "dpl_2"
     assert len(looks) > 2
 
@@ -172,3 +174,84 @@ def test_a_newer_deployment_that_failed_is_warned_of(project):
     found = vercel_deployment_info.run(door(project), None, now=0)
     assert found["checks"][0]["status"] == "warning"
     assert found["live"]["url"] == "shop-1.vercel.app"
+
+
+NEW = "f" * 40
+
+
+def test_a_commit_is_built_and_served_once(project):
+    predicted = change(project, "deployed", NEW, check_mode=True)
+    assert (predicted["actions"], len(project.deployments)) == ([f"build {NEW}"], 1)
+    done = change(project, "deployed", NEW)
+    assert (done["live"]["commit"], done["built"]["id"], project.live) == (NEW, "dpl_2", "dpl_2")
+    again = change(project, "deployed", NEW)
+    assert (again["changed"], again["changes"], len(project.deployments)) == (False, [], 2)
+
+
+def test_a_staged_one_is_served_by_its_promotion_and_not_built_again(project):
+    staged = change(project, "deployed", NEW, staged=True)
+    assert (project.live, staged["built"]["id"], staged["live"]["id"]) == ("dpl_1", "dpl_2", "dpl_1")
+    assert not change(project, "deployed", NEW, staged=True)["changed"]
+    promoted = change(project, "promoted")
+    assert (project.live, promoted["live"]["commit"]) == ("dpl_2", NEW)
+    assert not change(project, "promoted")["changed"]
+
+
+def test_what_is_built_and_not_served_is_promoted_by_a_deploy(project):
+    change(project, "deployed", NEW, staged=True)
+    assert change(project, "deployed", NEW)["actions"] == ["promote shop-2.vercel.app"]
+    assert len(project.deployments) == 2
+
+
+def test_a_rollback_goes_to_what_was_in_production_before_and_says_what_it_switches_off(project):
+    change(project, "deployed", NEW)
+    broken = project.deploy("e" * 40)
+    project.finish(broken, "ERROR")
+    predicted = change(project, "rolled_back", check_mode=True)
+    assert (predicted["checks"][0]["status"], project.live) == ("warning", "dpl_2")
+    done = change(project, "rolled_back")
+    assert (project.live, done["live"]["id"]) == ("dpl_1", "dpl_1")
+    assert done["checks"][0]["detail"] == "what is pushed is built, and not served, since a rollback"
+    assert not change(project, "rolled_back", "shop-1.vercel.app")["changed"]
+    healed = change(project, "promoted", NEW)
+    assert (project.live, healed["checks"][0]["status"]) == ("dpl_2", "ok")
+
+
+def test_to_promote_what_is_live_switches_following_on_again(project):
+    change(project, "deployed", NEW)
+    change(project, "rolled_back")
+    assert change(project, "promoted", "dpl_1")["checks"][0]["status"] == "ok"
+    assert (project.live, project.follows) == ("dpl_1", True)
+
+
+@pytest.mark.parametrize(
+    ("state", "wanted", "why"),
+    [
+        pytest.param("rolled_back", "", "nothing before shop-1.vercel.app was in production", id="nothing before it"),
+        pytest.param(
+            "rolled_back", "dpl_9", "there is no production deployment 'dpl_9'", id="an unknown one to go back to"
+        ),
+        pytest.param("promoted", "dpl_9", "there is no production deployment 'dpl_9'", id="an unknown one to promote"),
+        pytest.param("deployed", "f00", "give the commit in full", id="a short commit"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_anything_is_asked(project, state, wanted, why):
+    with pytest.raises(VercelError, match=why):
+        change(project, state, wanted)
+    assert project.live == "dpl_1"
+    assert len(project.deployments) == 1
+
+
+def test_one_that_was_never_in_production_is_not_gone_back_to(project):
+    change(project, "deployed", NEW, staged=True)
+    with pytest.raises(VercelError, match="never was in production"):
+        change(project, "rolled_back", "dpl_2")
+
+
+def test_an_order_that_is_not_carried_out_is_not_waited_for_for_ever(project):
+    change(project, "deployed", NEW)
+    project.stuck = True
+    with pytest.raises(
+        VercelError, match=r"the way of the domains to shop-1.* is in-progress after 10 s; production is still shop-2"
+    ):
+        change(project, "rolled_back", wait_timeout_seconds=10)
