@@ -1,0 +1,151 @@
+# Copyright: the runbook.ops authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Open a maintenance window, bring the work to rest, and undo all of it from the last to the first. Private to this collection."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ansible_collections.runbook.ops.plugins.module_utils._change_lock import Fence, held, keeping
+from ansible_collections.runbook.ops.plugins.module_utils._change_lock import now as this_moment
+from ansible_collections.runbook.ops.plugins.module_utils._checks import make_change
+from ansible_collections.runbook.ops.plugins.module_utils._failpoint import reached
+from ansible_collections.runbook.ops.plugins.module_utils._queue_pause import QueueError, active
+from ansible_collections.runbook.ops.plugins.module_utils._window_journal import (
+    Window,
+    WindowError,
+    opened,
+    until,
+    with_step,
+    without_step,
+)
+
+SECTION = "Maintenance window"
+POLL_SECONDS = 0.5
+DONE = {"silence": "silenced", "page": "to be shown", "queue": "paused", "services": "stopped"}
+UNDONE = {"silence": "speak again", "page": "taken away", "queue": "resumed", "services": "started"}
+Changes = list[dict[str, Any]]
+
+
+class Keeper:
+    """One window, its journal, and what does and undoes its steps."""
+
+    def __init__(
+        self, journal: Window, hands: Any, fence: Fence, *, say: Callable[[str], None] = lambda _line: None
+    ) -> None:
+        self.journal, self.hands, self.fence, self.say = journal, hands, fence, say
+        self.changes: Changes = []
+
+    def open(self, name: str, run: str, *, seconds: float, secrets: Mapping[str, str]) -> None:
+        """Open the window for ``run``, with nothing done yet. What a killed run left open is closed before.
+
+        :raises WindowError: that could not be undone, or the window cannot be written down.
+        """
+        there = self.journal.read()
+        if there is not None and there["run"] != run:
+            self.close(by=run)
+            there = None
+        window = there or opened(name, run, this_moment(), seconds=seconds)
+        with held(self.fence):
+            self.journal.write({**window, "secrets": {**window["secrets"], **secrets}})
+
+    def do(self, steps: Sequence[Mapping[str, Any]]) -> None:
+        """Do ``steps`` that have not been done, each written down before.
+
+        :raises WindowError: one could not be done, or no window is open.
+        """
+        for wished in steps:
+            window = self.opened()
+            there = _same(window, wished)
+            if there and there["phase"] == "done":
+                continue
+            began = time.monotonic()
+            begun = {**(there or self.hands.look(dict(wished), window["secrets"])), "phase": "begun"}
+            if not begun["ours"]:
+                continue  # it was so before, and stays so
+            with held(self.fence):
+                self.journal.write(with_step(window, begun))
+                reached(f"window:begun-{begun['kind']}")
+                done = {**self.hands.do(begun, window["secrets"]), "phase": "done"}
+                reached(f"window:did-{begun['kind']}")
+                self.journal.write(with_step(window, done))
+            if done["kind"] != "page":
+                self._tell(done, DONE, "a maintenance window begins", time.monotonic() - began)
+
+    def opened(self) -> dict[str, Any]:
+        """Return the window that is open.
+
+        :raises WindowError: none is.
+        """
+        window = self.journal.read()
+        if window is None:
+            raise WindowError("no maintenance window is open on this host: it was closed, or never opened")
+        return window
+
+    def prolong(self, seconds: float) -> None:
+        """Let the window stay open for so long from now.
+
+        :raises WindowError: none is open.
+        """
+        with held(self.fence):
+            self.journal.write({**self.opened(), **until(this_moment(), seconds)})
+
+    def drain(self, queues: Sequence[Mapping[str, Any]], secrets: Mapping[str, str], *, seconds: float) -> None:
+        """Wait until nothing is worked on in ``queues``.
+
+        :raises WindowError: jobs are still worked on when the time is over.
+        """
+        deadline, left = time.monotonic() + seconds, {}
+        with keeping(self.fence):
+            for queue in queues:
+                while True:
+                    try:
+                        left = {queue["queue"]: active(queue, secrets.get(queue.get("password") or ""))}
+                    except QueueError as exc:
+                        raise WindowError(str(exc)) from exc
+                    if not any(left.values()):
+                        break
+                    if time.monotonic() >= deadline:
+                        told = ", ".join(f"{count} of {name}" for name, count in left.items())
+                        raise WindowError(f"jobs are still worked on after {seconds:g} s: {told}; give them longer")
+                    time.sleep(POLL_SECONDS)
+
+    def close(self, *, by: str) -> None:
+        """Undo everything, from the last to the first, and end the window. Nothing is done where none is open.
+
+        :raises WindowError: something could not be undone; all the rest is, and the journal holds what is left.
+        """
+        window = self.journal.read()
+        if window is None:
+            return
+        wrong = []
+        for step in reversed(window["steps"]):
+            began = time.monotonic()
+            try:
+                with held(self.fence):
+                    self.hands.undo(step, window["secrets"])
+                    reached(f"window:undid-{step['kind']}")
+                    window = without_step(window, step)
+                    self.journal.write(window)
+            except WindowError as exc:
+                wrong.append(f"{step['kind']} {step['name']}: {exc}")
+                continue
+            self._tell(step, UNDONE, "the maintenance window ends", time.monotonic() - began)
+        if wrong:
+            raise WindowError(f"not everything was undone: {'; '.join(wrong)}. The host tries again by itself")
+        with held(self.fence):
+            self.journal.end(window, by=by, at=this_moment().at)
+
+    def _tell(self, step: Mapping[str, Any], words: Mapping[str, str], reason: str, seconds: float) -> None:
+        change = make_change(
+            step["name"], action=words[step["kind"]], section=SECTION, reason=reason, seconds=round(seconds, 2)
+        )
+        self.changes.append(change)
+        self.say(f"{step['name']}: {words[step['kind']]}")
+
+
+def _same(window: Mapping[str, Any], wished: Mapping[str, Any]) -> dict[str, Any] | None:
+    found = [one for one in window["steps"] if (one["kind"], one["name"]) == (wished["kind"], wished["name"])]
+    return found[0] if found else None
