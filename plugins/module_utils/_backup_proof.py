@@ -12,17 +12,11 @@ import json
 import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ansible_collections.runbook.ops.plugins.module_utils._backup_set import (
-    MANIFEST,
-    PROOF,
-    SUMS,
-    Backup,
-    sync_directory,
-)
+from ansible_collections.runbook.ops.plugins.module_utils._backup_set import MANIFEST, PROOF, SUMS, Backup
+from ansible_collections.runbook.ops.plugins.module_utils._small_file import replace_file
 
 BLOCK = 1 << 20
 READERS = 4
@@ -83,20 +77,7 @@ def read_proof(backup: Backup) -> dict[str, Any] | None:
 def write_proof(backup: Backup, proof: Mapping[str, Any]) -> None:
     """Replace the proof of ``backup``, bound to its identity."""
     text = json.dumps({**proof, "identity": backup.identity}, indent=1, sort_keys=True) + "\n"
-    path = backup.path / f"{PROOF}.partial"
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as exc:
-        with suppress(OSError):
-            path.unlink(missing_ok=True)
-        exc.filename = exc.filename or str(path)
-        raise
-    path.replace(backup.path / PROOF)
-    sync_directory(backup.path)
+    replace_file(backup.path / PROOF, text.encode(), aside=f"{PROOF}.partial")
 
 
 def _payload(root: Path) -> dict[str, Path]:

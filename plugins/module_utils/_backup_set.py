@@ -30,6 +30,9 @@ from datetime import datetime, timezone
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
+from ansible_collections.runbook.ops.plugins.module_utils._lock_file import HeldError, take
+from ansible_collections.runbook.ops.plugins.module_utils._small_file import sync_directory
+
 FORMAT = 1
 MANIFEST, SUMS, PROOF = "manifest.json", "SHA256SUMS", "verified.json"
 AHEAD_SECONDS = 300  # what is dated further in the future says that a clock was wrong, not that it is new
@@ -182,20 +185,14 @@ def locked(directory: Path, prefix: str) -> Iterator[None]:
     """
     path = directory / f".{prefix}.lock"
     try:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        handle = take(path)
+    except HeldError as exc:
+        raise SetError(f"{exc} works on the backups {prefix} in {directory}: wait until it has ended") from exc
     except OSError as exc:
         raise SetError(
             f"cannot write {path} ({exc.strerror}): nothing was done; make room, or let this account write there"
         ) from exc
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as exc:
-            holder = os.pread(handle, 100, 0).decode("ascii", "replace").strip() or "another process"
-            raise SetError(f"{holder} works on the backups {prefix} in {directory}: wait until it has ended") from exc
-        with suppress(OSError):  # a note for people: a full disk has no room for it, and the lock is held without
-            os.ftruncate(handle, 0)
-            os.pwrite(handle, f"process {os.getpid()}\n".encode("ascii"), 0)
         yield
     finally:
         os.close(handle)
@@ -255,15 +252,6 @@ def clean_up(directory: Path, prefix: str) -> list[str]:
     if gone:
         sync_directory(directory)
     return gone
-
-
-def sync_directory(path: Path) -> None:
-    """Make sure that names in ``path`` survive a power cut."""
-    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _read(path: Path) -> bytes:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ansible_collections.runbook.ops.plugins.module_utils._engine_file import ETC, LIB, UNITS, File
+from ansible_collections.runbook.ops.plugins.module_utils._small_file import replace_file
 
 STATES = "--property=Id,UnitFileState,ActiveState,NeedDaemonReload"
 TRIAL = "runbook-ops-trial-"  # followed by the process that tries
@@ -160,16 +161,4 @@ class EngineHost:
 
 def write(path: Path, file: File, owner: tuple[int, int] | None = None) -> None:
     """Replace ``path`` as a whole: whoever reads finds the old or the new."""
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as target:
-            if owner:
-                os.fchown(target.fileno(), *owner)
-            os.fchmod(target.fileno(), file.mode)
-            target.write(file.content)
-            target.flush()
-            os.fsync(target.fileno())
-        partial.replace(path)
-    except OSError:
-        partial.unlink(missing_ok=True)
-        raise
+    replace_file(path, file.content, mode=file.mode, owner=owner)

@@ -27,9 +27,10 @@ from ansible_collections.runbook.ops.plugins.module_utils._monitor_outbox import
     forget_channels,
     put,
 )
-from ansible_collections.runbook.ops.plugins.module_utils._monitor_store import Store, replace_file
+from ansible_collections.runbook.ops.plugins.module_utils._monitor_store import Store
 from ansible_collections.runbook.ops.plugins.module_utils._notify import NotifyError, send
 from ansible_collections.runbook.ops.plugins.module_utils._probe_index import PROBES
+from ansible_collections.runbook.ops.plugins.module_utils._small_file import replace_file
 
 CONFIG, SECRETS = "/etc/runbook-ops/monitor.json", "/etc/runbook-ops/monitor.secrets.json"
 DIRECTORY, RUNTIME = "/var/lib/runbook-ops/monitor", "/run/runbook-ops-monitor"
@@ -81,7 +82,7 @@ def _publish(
             "runbook_monitor_waiting_messages": waiting,
         }
         text = metrics(result["checks"], own)
-        problems.append(_trying(lambda: replace_file(Path(config["textfile"]), text, 0o644)))
+        problems.append(_trying(lambda: replace_file(Path(config["textfile"]), text.encode(), mode=0o644)))
     values = {check["id"]: check["value"] for check in result["checks"] if check["id"].startswith("disk:")}
     hourly = {"every_seconds": HISTORY_SECONDS - 60, "days": HISTORY_DAYS}
     problems.append(_trying(lambda: store.remember({"values": values}, now, **hourly)))

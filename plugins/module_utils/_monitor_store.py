@@ -12,32 +12,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.runbook.ops.plugins.module_utils._small_file import replace_file
+
 State = dict[str, Any]
 MOST_HISTORY_BYTES = 2_000_000
-
-
-def replace_file(path: Path, content: str, mode: int = 0o600) -> None:
-    """Write ``content`` to ``path``: whoever reads, or looks after a crash, finds the old or the new, never half.
-
-    :raises OSError: it could not be written; the old file is still there.
-    """
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w", encoding="utf-8") as file:
-            os.fchmod(file.fileno(), mode)
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            partial.unlink()
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 class Store:
@@ -73,9 +51,9 @@ class Store:
         state["saved"] += 1
         content = json.dumps(state, ensure_ascii=False, separators=(",", ":")) + "\n"
         try:
-            replace_file(self.state, content)
+            replace_file(self.state, content.encode())
         except OSError as exc:
-            replace_file(self.spare, content)
+            replace_file(self.spare, content.encode())
             return f"{self.state}: {exc.strerror or exc}; kept in {self.spare} until there is room"
         with contextlib.suppress(OSError):
             self.spare.unlink()
@@ -96,7 +74,7 @@ class Store:
             with self.history.open("a", encoding="utf-8") as file:
                 file.write(f"{line}\n")
             return
-        replace_file(self.history, "".join(f"{old}\n" for old in [*kept, line]), 0o644)
+        replace_file(self.history, "".join(f"{old}\n" for old in [*kept, line]).encode(), mode=0o644)
 
     def _history(self) -> list[str]:
         """Return the lines that are whole; one that a crash cut off makes the next write a new file."""

@@ -7,7 +7,6 @@ The journal is written before the first file is replaced, and goes when all is p
 
 from __future__ import annotations
 
-import fcntl
 import fnmatch
 import glob
 import json
@@ -16,10 +15,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from ansible_collections.runbook.ops.plugins.module_utils._backup_set import sync_directory
 from ansible_collections.runbook.ops.plugins.module_utils._failpoint import reached
+from ansible_collections.runbook.ops.plugins.module_utils._lock_file import HeldError, take
 from ansible_collections.runbook.ops.plugins.module_utils._nginx_conf import NginxError, load
 from ansible_collections.runbook.ops.plugins.module_utils._nginx_plan import Conf
+from ansible_collections.runbook.ops.plugins.module_utils._small_file import replace_file
 
 ASIDE = ".runbook-ops-new"
 
@@ -73,14 +73,13 @@ class Change:
         lock = self._journal.with_suffix(".lock")
         try:
             lock.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            handle = take(lock)
+        except HeldError as exc:
+            raise NginxError(f"another run changes this just now: it holds {lock}; wait for it") from exc
         except OSError as exc:
             raise NginxError(f"cannot write {lock}: {exc.strerror}") from exc
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             yield
-        except BlockingIOError as exc:
-            raise NginxError(f"another run changes this just now: it holds {lock}; wait for it") from exc
         finally:
             os.close(handle)
 
@@ -184,17 +183,8 @@ def _put(path: str, text: str | None) -> None:
 
 
 def _write(place: Path, text: str, mode: int, owner: tuple[int, int] | None = None) -> None:
-    aside = place.with_name(f".{place.name}{ASIDE}")  # begins with a dot: no pattern of nginx reads it
-    handle = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, mode)
-    with os.fdopen(handle, "wb") as file:
-        os.fchmod(handle, mode)
-        if owner:
-            os.fchown(handle, *owner)
-        file.write(_bytes(text))
-        file.flush()
-        os.fsync(handle)
-    aside.replace(place)
-    sync_directory(place.parent)
+    aside = f".{place.name}{ASIDE}"  # begins with a dot: no pattern of nginx reads it
+    replace_file(place, _bytes(text), mode=mode, owner=owner, aside=aside)
 
 
 def _text(path: str) -> str | None:

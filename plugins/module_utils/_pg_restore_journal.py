@@ -10,7 +10,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -19,7 +18,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from ansible_collections.runbook.ops.plugins.module_utils._backup_set import sync_directory
+from ansible_collections.runbook.ops.plugins.module_utils._lock_file import HeldError, take
+from ansible_collections.runbook.ops.plugins.module_utils._small_file import replace_file
 
 FORMAT = 1
 
@@ -60,16 +60,9 @@ class Journal:
 
         :raises JournalError: it cannot be written.
         """
-        aside = self.path.with_name(f".{self._stem}.partial")
         text = json.dumps({**entry, "format": FORMAT}, indent=1, sort_keys=True) + "\n"
         try:
-            handle = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            aside.replace(self.path)
-            sync_directory(self.directory)
+            replace_file(self.path, text.encode(), aside=f".{self._stem}.partial")
         except OSError as exc:
             raise JournalError(
                 f"cannot write the journal {self.path} ({exc.strerror}): nothing was done after that"
@@ -83,21 +76,14 @@ class Journal:
         """
         try:
             self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            handle = os.open(
-                self.directory / f".{self._stem}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
-            )
+            handle = take(self.directory / f".{self._stem}.lock")
+        except HeldError as exc:
+            raise JournalError(f"{exc} restores this database at this moment: wait until it has ended") from exc
         except OSError as exc:
             raise JournalError(
                 f"cannot keep a journal in {self.directory} ({exc.strerror}): run as root, or set journal_directory"
             ) from exc
         try:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as exc:
-                holder = os.pread(handle, 100, 0).decode("ascii", "replace").strip() or "another process"
-                raise JournalError(f"{holder} restores this database at this moment: wait until it has ended") from exc
-            os.ftruncate(handle, 0)
-            os.pwrite(handle, f"process {os.getpid()}\n".encode("ascii"), 0)
             yield
         finally:
             os.close(handle)

@@ -38,9 +38,9 @@ class Monitored:
         monkeypatch.setattr(_monitor_run, "send", self.send)
         real = _monitor_store.replace_file
 
-        def replace_file(path, *arguments):
+        def replace_file(path, *arguments, **options):
             self.maybe_die("before", path.name)
-            real(path, *arguments)
+            real(path, *arguments, **options)
             self.maybe_die("after", path.name)
 
         monkeypatch.setattr(_monitor_store, "replace_file", replace_file)
@@ -131,10 +131,10 @@ def test_a_run_killed_anywhere_loses_nothing_and_doubles_only_under_the_same_id(
 def test_a_full_disk_stops_no_alert_and_doubles_none(host, monkeypatch):
     real = _monitor_store.replace_file
 
-    def full(path, *arguments):
+    def full(path, *arguments, **options):
         if path.is_relative_to(host.store.directory):
             raise OSError(28, "No space left on device", str(path))
-        real(path, *arguments)
+        real(path, *arguments, **options)
 
     monkeypatch.setattr(_monitor_store, "replace_file", full)
     problems = host.run("ccccc")
@@ -147,7 +147,9 @@ def test_a_full_disk_stops_no_alert_and_doubles_none(host, monkeypatch):
 
 def test_with_no_place_left_for_its_state_it_still_tells(host, monkeypatch):
     host.run("c")
-    monkeypatch.setattr(_monitor_store, "replace_file", lambda *_: (_ for _ in ()).throw(OSError(28, "full")))
+    monkeypatch.setattr(
+        _monitor_store, "replace_file", lambda *_, **_options: (_ for _ in ()).throw(OSError(28, "full"))
+    )
     host.run("c")
     assert host.kinds("email") == ["alert"]
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.runbook.ops.plugins.module_utils import _monitor_store
-from ansible_collections.runbook.ops.plugins.module_utils._monitor_store import Store, replace_file
+from ansible_collections.runbook.ops.plugins.module_utils._monitor_store import Store
+from ansible_collections.runbook.ops.plugins.module_utils._small_file import replace_file
 
 DAY = 86400
 
@@ -68,8 +69,8 @@ def test_a_full_disk_keeps_the_old_state_and_the_new_one_in_memory(store, monkey
 
 def test_the_newer_of_two_states_counts(store):
     state = store.load()
-    replace_file(store.spare, json.dumps({**state, "saved": 1, "number": 1}))
-    replace_file(store.state, json.dumps({**state, "saved": 2, "number": 2}))
+    replace_file(store.spare, json.dumps({**state, "saved": 1, "number": 1}).encode())
+    replace_file(store.state, json.dumps({**state, "saved": 2, "number": 2}).encode())
     assert store.load()["number"] == 2
 
 
