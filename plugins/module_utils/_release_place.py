@@ -144,8 +144,9 @@ def remove(account: Account, releases: str, name: str) -> None:
     place = Path(releases) / name
 
     def delete() -> None:
-        with suppress(FileNotFoundError):
-            _delete(place)
+        for one in (place, place.with_name(f"{name}.artefact")):
+            with suppress(FileNotFoundError):
+                _delete(one)
 
     try:
         acting_as(account, delete)

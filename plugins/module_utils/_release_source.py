@@ -99,13 +99,13 @@ def explain(verb: str, output: str) -> str:
     return f"git {verb} failed: {told[0]}; {remedy}"
 
 
-def artefact_of(version: str, sha256: str | None) -> tuple[str, str]:
-    """Return where an archive is and the SHA-256 that it must have; that may stand behind a ``#``.
+def artefact_of(version: str) -> tuple[str, str]:
+    """Return where an archive is and the SHA-256 that it must have, which stands behind a ``#``.
 
     :raises ReleaseError: nothing says what must be in it.
     """
     place, _, given = version.partition("#")
-    met = SHA256.match((sha256 or given.replace("sha256=", "")).strip().lower())
+    met = SHA256.match(given.replace("sha256=", "").strip().lower())
     if not met:
         raise ReleaseError(
             f"nothing says which SHA-256 {place} must have: write it behind the address, {place}#sha256=<64 digits>"

@@ -5,12 +5,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
-from ansible_collections.runbook.ops.plugins.module_utils._change_lock import Fence
+from ansible_collections.runbook.ops.plugins.module_utils import _release_make as maker
 from ansible_collections.runbook.ops.plugins.module_utils._checks import make_change, make_check
-from ansible_collections.runbook.ops.plugins.module_utils._deploy_paths import DeployPaths
 from ansible_collections.runbook.ops.plugins.module_utils._release import ReleaseError, listed
 from ansible_collections.runbook.ops.plugins.module_utils._release_clean import (
     alone,
@@ -19,19 +17,9 @@ from ansible_collections.runbook.ops.plugins.module_utils._release_clean import 
     prune,
     remove_partial,
 )
-from ansible_collections.runbook.ops.plugins.module_utils._release_make import Maker, Wish
+from ansible_collections.runbook.ops.plugins.module_utils._release_wish import Place, wish_of
 
 SECTION = "Releases"
-
-
-class Place(NamedTuple):
-    """The service and the host on which it is deployed."""
-
-    service: Mapping[str, Any]
-    paths: DeployPaths
-    fence: Fence
-    run: str | None
-    standing: Callable[[str | None], Any]  # returns how a directory, or an image, is run
 
 
 def make(place: Place, version: str, *, check_mode: bool) -> dict[str, Any]:
@@ -40,19 +28,21 @@ def make(place: Place, version: str, *, check_mode: bool) -> dict[str, Any]:
     :raises ReleaseError: it cannot be made.
     """
     began = time.monotonic()
-    maker = Maker(Wish(place.service, version, place.fence, place.run), place.paths, place.standing)
+    wish = wish_of(place, version)
     if check_mode:
-        source = maker.resolve()
-        release = maker.existing(source)
+        source = maker.resolve(wish)
+        release = maker.existing(wish, source)
+        notes = maker.warnings(wish, source)
         left = partial(place.paths)
         made = release is None
         shown = release._asdict() if release else {"id": None, "commit": source.commit, "ref": version}
     else:
         with alone(place.paths):
             left = remove_partial(place.paths, place.service, place.fence)
-            source = maker.resolve()
+            source = maker.resolve(wish)
+            notes = maker.warnings(wish, source)
             before = {one.id for one in listed(place.paths)}
-            release = maker.existing(source) or maker.make(source)
+            release = maker.make(wish, source)
             made = release.id not in before
             shown = release._asdict()
     seconds = round(time.monotonic() - began, 1)
@@ -76,7 +66,7 @@ def make(place: Place, version: str, *, check_mode: bool) -> dict[str, Any]:
         "releases": [one.id for one in listed(place.paths)],
         "stays": {},
         "seconds": seconds,
-        "checks": [_warning(place, text) for text in maker.checks],
+        "checks": [_warning(place, text) for text in notes],
         "changes": changes,
         "diff": {"before": {"release": None if made else shown["id"]}, "after": {"release": shown["id"] or version}},
     }

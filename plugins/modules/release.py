@@ -143,6 +143,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._account import Accoun
 from ansible_collections.runbook.ops.plugins.module_utils._change_lock import Fence, LockError
 from ansible_collections.runbook.ops.plugins.module_utils._deploy_paths import DeployPaths, StateError
 from ansible_collections.runbook.ops.plugins.module_utils._release import ReleaseError
+from ansible_collections.runbook.ops.plugins.module_utils._release_wish import Place
 from ansible_collections.runbook.ops.plugins.module_utils._slot import SlotError, standing_of
 
 FENCE: dict[str, Any] = {
@@ -167,7 +168,7 @@ def main() -> None:
     params = module.params
     service = params["service"]
     try:
-        place = work.Place(
+        place = Place(
             service=service,
             paths=DeployPaths(service["name"], params["directory"]),
             fence=Fence(**params["fence"]) if params["fence"] else Fence("", 0, ""),

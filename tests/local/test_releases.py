@@ -20,6 +20,7 @@ from ansible_collections.runbook.ops.plugins.module_utils import _release_work a
 from ansible_collections.runbook.ops.plugins.module_utils._change_lock import Fence
 from ansible_collections.runbook.ops.plugins.module_utils._deploy_paths import DeployPaths
 from ansible_collections.runbook.ops.plugins.module_utils._release import ReleaseError, listed, load
+from ansible_collections.runbook.ops.plugins.module_utils._release_wish import Place
 from ansible_collections.runbook.ops.plugins.module_utils._slot import Standing
 
 FREE = Fence("", 0, "")
@@ -38,9 +39,10 @@ import json, sys
 from ansible_collections.runbook.ops.plugins.module_utils import _release_work as work
 from ansible_collections.runbook.ops.plugins.module_utils._change_lock import Fence
 from ansible_collections.runbook.ops.plugins.module_utils._deploy_paths import DeployPaths
+from ansible_collections.runbook.ops.plugins.module_utils._release_wish import Place
 from ansible_collections.runbook.ops.plugins.module_utils._slot import Standing
 service, state, version = json.loads(sys.argv[1]), sys.argv[2], sys.argv[3]
-place = work.Place(service, DeployPaths("shop", state), Fence("", 0, ""), "run", lambda directory: Standing({"script": "x"}, {}))
+place = Place(service, DeployPaths("shop", state), Fence("", 0, ""), "run", lambda directory: Standing({"script": "x"}, {}))
 work.make(place, version, check_mode=False) if version else work.remove(place, None, check_mode=False)
 """
 
@@ -104,10 +106,8 @@ class Shop:
     def paths(self) -> DeployPaths:
         return DeployPaths("shop", str(self.state))
 
-    def place(self, **deploy: Any) -> work.Place:
-        return work.Place(
-            self.service(**deploy), self.paths, FREE, "run", lambda _: Standing({"script": "x"}, {"A": "b"})
-        )
+    def place(self, **deploy: Any) -> Place:
+        return Place(self.service(**deploy), self.paths, FREE, "run", lambda _: Standing({"script": "x"}, {"A": "b"}))
 
     def make(self, version: str = "main", *, check_mode: bool = False, **deploy: Any) -> dict[str, Any]:
         return work.make(self.place(**deploy), version, check_mode=check_mode)
