@@ -166,15 +166,18 @@ def drain(paths: Any, slot: Slot, wishes: ProxyWishes | None, *, seconds: float)
         time.sleep(LOOK_SECONDS)
 
 
-def forget(paths: Any, fence: Fence, wishes: ProxyWishes, port: int) -> list[str]:
-    """Write the address of ``port`` into nginx's configuration again, as it was by hand, and remove units and sockets.
+def forget(paths: Any, fence: Fence, wishes: ProxyWishes) -> list[str]:
+    """Write the live slot's address into nginx's configuration, as by hand, and remove units and sockets; return what was done.
 
-    Return what was done. A reload is needed for it: it is for the end of all deploys.
+    nginx is reloaded for it: it is for the end of all deploys.
 
     :raises SwitchError: it could not be done.
     """
     with _errors("forget"):
-        proxy = proxy_of(paths, fence, wishes)
+        live = settle(paths, fence, wishes)
+        if live is None:
+            return []
+        proxy, port = proxy_of(paths, fence, wishes), live.port
         done = list(run_upstream(task_of(proxy, f"127.0.0.1:{port}", None), check_mode=False)["actions"])
         done += run_upstream(task_of(proxy, f"127.0.0.1:{port}", None, present=False), check_mode=False)["actions"]
         systemctl = Command(wishes.module, "systemctl")
