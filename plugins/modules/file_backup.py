@@ -23,6 +23,7 @@ description:
 extends_documentation_fragment:
   - runbook.ops.attributes
   - runbook.ops.backup_set
+  - runbook.ops.backup_set.encoded
 attributes:
   check_mode:
     support: full

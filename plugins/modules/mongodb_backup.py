@@ -22,6 +22,7 @@ extends_documentation_fragment:
   - runbook.ops.attributes
   - runbook.ops.mongodb
   - runbook.ops.backup_set
+  - runbook.ops.backup_set.encoded
 attributes:
   check_mode:
     support: full

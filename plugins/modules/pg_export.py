@@ -20,6 +20,7 @@ description:
   - M(runbook.ops.pg_import) takes the export in.
 extends_documentation_fragment:
   - runbook.ops.attributes
+  - runbook.ops.backup_set.encoded
   - runbook.ops.rows
   - runbook.ops.postgresql.server
   - runbook.ops.postgresql.connection
@@ -50,25 +51,6 @@ options:
   set:
     description: Name that these exports share. Without it the name of the database with C(-export).
     type: str
-  compression:
-    description: How it is compressed. V(auto) is Zstandard where it is installed, else gzip.
-    type: str
-    choices: [auto, zstd, gzip, none]
-    default: auto
-  encryption:
-    description: For whom the rows are encrypted. The manifest is not encrypted. It names tables and columns and counts rows.
-    type: dict
-    suboptions:
-      method:
-        description: Program that encrypts.
-        type: str
-        choices: [age, gpg]
-        required: true
-      recipients:
-        description: Public keys, or absolute paths of files that hold them.
-        type: list
-        elements: str
-        required: true
   unless_younger_than:
     description: Make none while the set has one of the same rows that is younger, such as V(20h), and encrypted for the same.
     type: str

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.runbook.ops.plugins.doc_fragments.backup_set import ModuleDocFragment as Encoded
 from ansible_collections.runbook.ops.plugins.doc_fragments.postgresql import ModuleDocFragment as Server
 from ansible_collections.runbook.ops.plugins.doc_fragments.restore import ModuleDocFragment as Source
 from ansible_collections.runbook.ops.plugins.doc_fragments.rows import ModuleDocFragment as Rows
@@ -19,6 +20,7 @@ SHARED = {
     "runbook.ops.postgresql.server": Server.SERVER,
     "runbook.ops.postgresql.connection": Server.CONNECTION,
     "runbook.ops.restore.source": Source.SOURCE,
+    "runbook.ops.backup_set.encoded": Encoded.ENCODED,
 }
 both = pytest.mark.parametrize(
     ("module", "arguments"),
