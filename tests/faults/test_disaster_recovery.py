@@ -4,73 +4,39 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from . import _recoveries
 from ._kill import kill_at
+from ._recoveries import BUCKET, KEYS, object_storage, on, up
 from .conftest import HOSTS, ROOT, Host, Outcome
 
 EMPTY = "drill-12"
-LOGIN = "AWS4-HMAC-SHA256 Credential=k/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0"  # moto believes it
-# All that a drill could leave: packages, accounts, files where systems keep theirs, names, rules, units.
-TRACES = r"""
-dpkg-query -W -f '${Package} ${Status}\n'
-cut -d: -f1 /etc/passwd /etc/group
-find /home /root /srv /usr/local /var/lib/runbook-ops /var/lib/postgresql /etc/nginx /etc/letsencrypt /etc/systemd/system \
-  -not -path '*/.cache*' -not -path '*/.ansible*' -not -path '/root/.npm/*' 2>/dev/null | sort
-cat /etc/hosts
-! command -v nft >/dev/null || nft list ruleset
-"""
+OFFSITE = ROOT / "inventories" / "owlivion" / "group_vars" / "owlivion_offsite" / "main.yml"
+TRACES = f"{_recoveries.TRACES}! command -v nft >/dev/null || nft list ruleset"
 
 
 def on_empty(script: str) -> str:
     """Run a script on the host from nothing."""
-    command = [sys.executable, str(HOSTS), "ssh", EMPTY, "bash", "-s"]
-    return subprocess.run(command, input=script, capture_output=True, text=True, timeout=120, check=True).stdout
+    return on(EMPTY, script)
 
 
 @pytest.fixture(scope="module")
 def storage(host: Host) -> Iterator[str]:
-    """Return the URL of object storage that both hosts reach: on this machine, at the address by which they leave theirs."""
-    place = ROOT / "tests" / "campaign" / "storage.py"
-    specification = importlib.util.spec_from_file_location("campaign_storage", place)
-    assert specification and specification.loader
-    campaign = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(campaign)
-    address = host("ip -4 route show default").split()[2]
-    with socket.socket() as free:
-        free.bind((address, 0))
-        port = free.getsockname()[1]
-    server = subprocess.Popen(
-        [str(campaign.moto_server()), "--host", address, "--port", str(port)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    for _attempt in range(300):
-        try:
-            socket.create_connection((address, port), timeout=1).close()
-            break
-        except OSError:
-            time.sleep(0.1)
-    url = f"http://{address}:{port}"
-    asked = urllib.request.Request(f"{url}/drills", method="PUT", headers={"Authorization": LOGIN})  # noqa: S310  # our own
-    urllib.request.urlopen(asked, timeout=10).close()  # noqa: S310  # our own
-    yield url
-    server.kill()
-    server.wait()
+    """Return the URL of object storage that both hosts reach."""
+    with object_storage(host.name) as url:
+        yield url
 
 
 @dataclass(frozen=True)
@@ -102,36 +68,25 @@ class Drill:
 @pytest.fixture(scope="module")
 def drill(host: Host, storage: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Drill]:
     """Bring up an empty host, and back the system up to where its own host is not needed."""
-    subprocess.run([sys.executable, str(HOSTS), "up", "--fresh", EMPTY], check=True)
+    inventory = up(EMPTY, "--fresh")
     # Of an authority that every Debian trusts there would be nothing to copy.
     root = host("cat /usr/local/share/ca-certificates/acme-test-root.crt")
     on_empty(f"cat >/usr/local/share/ca-certificates/authority.crt <<'END'\n{root}END\nupdate-ca-certificates")
     found = re.search("postgres://owlivion:([^@]+)@", host("cat /home/owlivion/.pm2/dump.pm2"))
     assert found
-    made = {"made_by": "collection", "directory": "/backups/far", "max_age": "26h", "keep": {"last": 3}}
-    made["offsite"] = {"bucket": "far", "prefix": "owlivion-1"}
-    files = ["/home/owlivion/owlivion-mail", "/home/owlivion/.pm2/dump.pm2", "/etc/nginx", "/etc/letsencrypt"]
-    keys = {"access_key": "AKIADRILLS", "secret_key": "only-for/these+drills"}
-    site = "https://owlivion.com/api/v1"
+    items = yaml.safe_load(OFFSITE.read_text(encoding="utf-8"))["ops_backups"]
     described = {
-        "ops_buckets": [{"name": "far", "bucket": "drills", "endpoint": storage, **keys}],
-        "ops_backups": [{"name": "data", "databases": ["owlivion_sync"], **made}, {"name": "host", "files": files, **made}],
-        "ops_recovery": {
-            "packages": ["nginx-light"],
-            "npm": ["pm2@7.0.4"],
-            "roles": [{"name": "owlivion", "password": found[1]}],
-            "requests": [
-                {"name": "store", "url": f"{site}/sync", "method": "POST", "body": {"user_id": 1, "data_type": "drill"}, "status": 201},
-                {"name": "read", "url": f"{site}/sync?user_id=1"},
-            ],
-        },
+        "ops_buckets": [{"name": "far", "bucket": BUCKET, "endpoint": storage, **KEYS}],
+        "ops_backups": [{**one, "directory": "/backups/far"} for one in items if one.get("offsite")],
         "ops_objectives": {"rto": "4h", "rpo": "24h"},
         "ops_records": {"host": "owlivion-1"},
-    }  # fmt: skip
+        "vault_owlivion_database_password": found[1],
+    }
     placed = tmp_path_factory.mktemp("drill") / "hosts.yml"
-    placed.write_text("owlivion: {children: {drill: {hosts: {drill-1: }}}}\n", encoding="utf-8")
-    told = subprocess.run([sys.executable, str(HOSTS), "inventory", EMPTY], capture_output=True, text=True, check=True)
-    made_so = Drill(host, described, placed, told.stdout.strip())
+    placed.write_text(
+        "owlivion_offsite: {hosts: {owlivion-1: }, children: {drill: {hosts: {drill-1: }}}}\n", encoding="utf-8"
+    )
+    made_so = Drill(host, described, placed, inventory)
     saved = made_so.play("backup", "--limit", "owlivion-1")
     assert saved.code == 0, saved.text
     yield made_so
@@ -172,12 +127,12 @@ def test_storage_without_a_copy_is_refused_before_anything_is_installed(drill: D
     elsewhere = [{**one, "offsite": {"bucket": "far", "prefix": "other"}} for one in drill.described["ops_backups"]]
     done = drill.play("disaster_recovery_drill", ops_buckets=gone, ops_backups=elsewhere)
     assert done.code != 0
-    assert "no complete copy of data, host-files off the host" in done.text
+    assert "no complete copy of daily, configuration-files off the host" in done.text
     assert on_empty(TRACES) == before
 
 
 def test_what_would_not_come_back_is_named(drill: Drill) -> None:
-    lacking = [one for one in drill.described["ops_backups"] if one["name"] != "host"]
+    lacking = [one for one in drill.described["ops_backups"] if one["name"] != "configuration"]
     done = drill.play("disaster_recovery_drill", ops_backups=lacking)
     assert done.code != 0
     assert "no item of ops_backups with offsite holds /home/owlivion/owlivion-mail/owlivion-sync-server" in done.text
@@ -204,7 +159,7 @@ def test_after_a_killed_drill_the_next_one_recovers_everything_and_leaves_nothin
     assert {"ok"} == {check["status"] for name, check in found.items() if name.startswith("http:")}
     assert drill.host.sql("SELECT count(*) FROM users") == users
     assert drill.host.sql("SELECT count(*) FROM sync_data WHERE data_type = 'drill'") == "0"
-    secrets = (drill.described["ops_recovery"]["roles"][0]["password"], "only-for/these+drills")
+    secrets = (drill.described["vault_owlivion_database_password"], KEYS["secret_key"])
     assert [one for one in secrets if one in json.dumps(record) + done.text] == []
 
 
