@@ -45,7 +45,7 @@ until_ok() {
 }
 
 # What a run that was killed had started goes on by itself: wait until it has ended.
-abandoned() { until_ok 120 sh -c '! grep -lsa "[B]ECOME-SUCCESS" /proc/[0-9]*/cmdline'; }
+abandoned() { until_ok 120 sh -c '! grep -qsa "[B]ECOME-SUCCESS" /proc/[0-9]*/cmdline'; }
 
 answers() { curl --fail --silent --output /dev/null --max-time 5 "$@"; }
 listens() { (: >"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
