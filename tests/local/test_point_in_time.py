@@ -87,9 +87,12 @@ def test_what_cannot_be_recovered_is_refused_in_one_line(shop: Shop) -> None:
 
 
 def test_a_missing_segment_is_found_before_anything_is_restored(shop: Shop) -> None:
-    shop.sql("SELECT txid_current(); SELECT pg_switch_wal()")
-    time.sleep(1)
-    segments = sorted((shop.field.place / "repo" / "archive").rglob("0000000100000000/0*-*"))
+    switched = shop.sql("SELECT txid_current(); SELECT pg_walfile_name(pg_switch_wal())").split()[-1]
+    archive, end = shop.field.place / "repo" / "archive", time.monotonic() + 60
+    while not list(archive.rglob(f"{switched}-*")):
+        assert time.monotonic() < end, f"{switched} does not come into the archive"
+        time.sleep(0.1)
+    segments = sorted(archive.rglob("0000000100000000/0*-*"))
     lost, aside = segments[-2], shop.field.place / "aside"
     lost.rename(aside)
     try:
