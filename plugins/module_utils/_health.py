@@ -15,6 +15,7 @@ from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils._checks import STATUSES, make_check, worst_status
 from ansible_collections.runbook.ops.plugins.module_utils._consequences import explain, thing_of
+from ansible_collections.runbook.ops.plugins.module_utils._live_options import at_live, lasting, read_slot
 from ansible_collections.runbook.ops.plugins.module_utils._probe_index import PROBES
 from ansible_collections.runbook.ops.plugins.module_utils._probe_options import ProbeError, nearest, read_options
 
@@ -78,8 +79,9 @@ def fails(status: str, fail_on: str) -> bool:
 class _Job:
     """One probe, what it was told, and the thread it runs in."""
 
-    def __init__(self, probe: Any, options: dict[str, Any]) -> None:
-        self.probe, self.options = probe, options
+    def __init__(self, probe: Any, options: dict[str, Any], names: Mapping[str, str], trouble: str | None) -> None:
+        """:param names: what stands in ids for the name and port of the slot that is looked at; see ``_live_options``"""
+        self.probe, self.options, self.names, self.trouble = probe, options, names, trouble
         self.checks: list[dict[str, Any]] = []
         # A daemon: a thread that the kernel holds, on a dead network mount for example, must not hold the result.
         self.thread = threading.Thread(target=self.look, daemon=True)
@@ -91,7 +93,10 @@ class _Job:
 
     def look(self) -> None:
         try:
-            self.checks = self.probe.judge(self.probe.measure(self.options), self.options)
+            if self.trouble:
+                raise ProbeError(self.trouble, "run it as root")
+            found = self.probe.judge(self.probe.measure(self.options), self.options)
+            self.checks = [{**one, "id": lasting(one["id"], self.names)} for one in found] if self.names else found
         except ProbeError as exc:
             self.checks = [self.unknown(str(exc), exc.remedy)]
         except OSError as exc:
@@ -130,6 +135,14 @@ def _prepare(
         raise ValueError(f"probes[{index}]: {wrong}; allowed are {', '.join(sorted(probes))}")
     where = f"probes[{index}] ({name})"
     probe = probes[name]()
+    names: dict[str, str] = {}
+    trouble = None
+    if spec.get("live"):
+        try:
+            spec, names = at_live(spec, read_slot)
+        except ValueError as exc:
+            trouble = str(exc)
+            spec, names = at_live(spec, lambda _service: None)
     options = read_options(spec, probe.OPTIONS, where=where)
     options["section"] = options["section"] or probe.SECTION
     for key, option in probe.OPTIONS.items():
@@ -137,7 +150,7 @@ def _prepare(
             if options[key] not in secrets:
                 raise ValueError(f"{where}: {key} names {options[key]!r}, which is not among the secrets")
             options[key] = secrets[options[key]]
-    return _Job(probe, options)
+    return _Job(probe, options, names, trouble)
 
 
 def _needs(jobs: Sequence[_Job]) -> dict[str, list[str]]:

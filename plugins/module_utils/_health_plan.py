@@ -19,6 +19,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._health_things import 
     needs,
     thing,
 )
+from ansible_collections.runbook.ops.plugins.module_utils._live_options import live_of
 from ansible_collections.runbook.ops.plugins.module_utils._probe_options import nearest
 
 System = Mapping[str, Any]
@@ -125,12 +126,17 @@ def _logs(system: System) -> Probes:
     probes = []
     for log in system.get("logs") or []:
         writer = writers.get(log.get("pm2") or log.get("container")) or {}
-        where = given(path=log.get("path"), unit=log.get("unit"), pm2=log.get("pm2"))
+        live = live_of(writer) if writer else None
+        where = given(path=log.get("path"), unit=log.get("unit"), pm2=log.get("pm2"), live=live)
         if log.get("pm2"):
-            where.update(given(user=writer.get("user")))
+            where.update(given(user=writer.get("user"), **({"pm2": "{live.name}"} if live else {})))
         if log.get("container"):
             # Docker reads them from their first line, whatever is asked for.
-            where.update(project=writer.get("project"), service=writer.get("compose_service"), timeout_seconds=20)
+            where.update(
+                project="{live.name}" if live else writer.get("project"),
+                service=writer.get("compose_service"),
+                timeout_seconds=20,
+            )
         if log.get("errors"):
             told = {"name": log["name"], "patterns": log["errors"], **where, "about": thing("log", log)}
             probes.append({"probe": "log_errors", **told})

@@ -16,6 +16,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._health_things import 
     limits_of,
     thing,
 )
+from ansible_collections.runbook.ops.plugins.module_utils._live_options import live_of, placed
 
 System = Mapping[str, Any]
 Probes = list[dict[str, Any]]
@@ -35,7 +36,9 @@ def services(system: System) -> Probes:
     probes: Probes = [{"probe": "systemd_unit", **units, "about": about}] if about else []
     public = {endpoint["url"] for endpoint in system.get("endpoints") or []}
     for service in described:
-        probes += [{"about": thing("service", service), **probe} for probe in _service(system, service, public)]
+        live = live_of(service)
+        for probe in _service(system, service, public):
+            probes.append({"about": thing("service", service), **probe, **({"live": live} if live else {})})
     if any(service["manager"] in ("systemd", "pm2", "compose") for service in described) or not described:
         probes.append({"probe": "systemd_failed", **({"except": list(about)} if about else {}), "about": "host:units"})
     return [*probes, *_ports(system)]
@@ -45,24 +48,30 @@ def _service(system: System, service: Mapping[str, Any], public: set[str]) -> Pr
     """Return what is looked at of one service, beside its unit."""
     probes: Probes = []
     bounds = service.get("limits") or {}
+    live = live_of(service)
+    name = "{live.name}" if live else service["name"]
 
     def judged(*keys: str) -> dict[str, Any]:
         return {key: {"warning": bounds[key]} for key in keys if bounds.get(key) is not None}
 
     if service["manager"] == "pm2":
         watched = judged("memory_bytes", "restarts_per_hour", "event_loop_seconds", "cpu_percent")
-        probes.append({"probe": "pm2", "app": service["name"], "user": service["user"], **watched})
+        probes.append({"probe": "pm2", "app": name, "user": service["user"], **watched})
+        probes[-1].update({"name": service["name"]} if live else {})
         probes[-1].update(given(instances=service.get("replicas")))
         if bounds.get("exceptions_per_minute") is not None:
-            probes.append(_exceptions(service, bounds["exceptions_per_minute"]))
+            probes.append({**_exceptions(service, bounds["exceptions_per_minute"]), "pm2": name})
     if service["manager"] == "compose":
-        place = {"project": service["project"], "service": service["compose_service"], "replicas": service["replicas"]}
+        project = "{live.name}" if live else service["project"]
+        place = {"project": project, "service": service["compose_service"], "replicas": service["replicas"]}
         probes.append({"probe": "compose", "name": service["name"], **place, **judged("memory_bytes")})
     health, about = service.get("health") or {}, {"about": thing("health", service)}
     if health.get("url") and health["url"] not in public:
-        probes.append({**http(system, f"{service['name']} health", health), "section": "Services", **about})
+        asked = {**health, "url": placed(service, health["url"])} if live else health
+        probes.append({**http(system, f"{service['name']} health", asked), "section": "Services", **about})
     elif service.get("port") and not health.get("url"):
-        probes.append({"probe": "port", "name": f"{service['name']} port", "port": service["port"], **about})
+        port = "{live.port}" if live else service["port"]
+        probes.append({"probe": "port", "name": f"{service['name']} port", "port": port, **about})
     return probes
 
 
@@ -87,8 +96,11 @@ def _ports(system: System) -> Probes:
     access, monitoring = system.get("access") or {}, system.get("monitoring") or {}
     expected = {access.get("ssh_port") or 22: "SSH"}
     owners: dict[int, str] = {}
+    slots: list[int] = []  # of services with two: one of them listens, and their own checks tell which should
     for service in system.get("services") or []:
-        if service.get("port"):
+        if live_of(service):
+            slots += [service["port"], service["standby_port"]]
+        elif service.get("port"):
             expected[service["port"]] = service["name"]
             owners[service["port"]] = thing("service", service)
     stores = [("database", one) for one in system.get("databases") or []]
@@ -109,6 +121,7 @@ def _ports(system: System) -> Probes:
         {
             "probe": "listening",
             "expected": words,
+            **({"ignore": slots} if slots else {}),
             "about": {str(port): f"port:{port}" for port in expected},
             "needs": {
                 f"port:{port}": needed

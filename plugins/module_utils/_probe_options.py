@@ -36,6 +36,10 @@ COMMON = {
     "worst": Option("str", "the worst that its checks may be", "critical", choices=("critical", "warning")),
     "about": Option("things", "the thing it tells of, or things by globs of what its checks' ids end with"),
     "needs": Option("needs", "things that what it tells of needs, for all of them or by thing"),
+    "live": Option(
+        "dict",
+        "a deployed service whose live slot {live.name} and {live.port} in other options mean, with name and port before the first deploy",
+    ),
 }
 
 

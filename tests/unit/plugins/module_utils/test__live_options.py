@@ -1,0 +1,143 @@
+# Copyright: the runbook.ops authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What looks at a service looks at the slot that is live at that moment."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+
+import pytest
+from ansible_collections.runbook.ops.plugins.module_utils import _health, _live_options
+from ansible_collections.runbook.ops.plugins.module_utils._checks import make_check
+from ansible_collections.runbook.ops.plugins.module_utils._deploy_paths import DeployPaths
+from ansible_collections.runbook.ops.plugins.module_utils._health_plan import plan_probes
+from ansible_collections.runbook.ops.plugins.module_utils._live_options import at_live, lasting, live_of, placed
+from ansible_collections.runbook.ops.plugins.module_utils._probe_options import Option
+
+PM2 = {
+    "name": "api",
+    "manager": "pm2",
+    "user": "shop",
+    "port": 3000,
+    "standby_name": "api-new",
+    "standby_port": 3001,
+    "deploy": {"strategy": "blue_green"},
+    "limits": {"exceptions_per_minute": 10},
+    "health": {"url": "http://localhost:3000/health", "standby_url": "http://localhost:3001/health"},
+    "watch_units": [],
+}
+LIVE = {"service": "api", "name": "api", "port": 3000}
+SPEC = {
+    "probe": "pm2",
+    "app": "{live.name}",
+    "url": "http://localhost:{live.port}/",
+    "words": ["{live.port}=api"],
+    "live": LIVE,
+}
+
+
+def green(_service):
+    return "api-new", 3001
+
+
+@pytest.mark.parametrize(
+    ("read", "options", "names"),
+    [
+        pytest.param(
+            green, ("api-new", "http://localhost:3001/", ["3001=api"]), {"api-new": "api", "3001": "3000"}, id="green"
+        ),
+        pytest.param(lambda _service: None, ("api", "http://localhost:3000/", ["3000=api"]), {}, id="never deployed"),
+    ],
+)
+def test_placeholders_are_the_live_slots(read, options, names):
+    found, told = at_live(SPEC, read)
+    assert (found["app"], found["url"], found["words"]) == options
+    assert told == names
+    assert "live" not in found
+
+
+@pytest.mark.parametrize(
+    ("identity", "wanted"),
+    [
+        ("pm2:api-new", "pm2:api"),
+        ("pm2:api-new:restarts", "pm2:api:restarts"),
+        ("port:127.0.0.1:3001", "port:127.0.0.1:3000"),
+        ("pm2:api-newer", "pm2:api-newer"),
+        ("http:api health", "http:api health"),
+    ],
+)
+def test_the_id_of_a_check_outlives_a_deploy(identity, wanted):
+    assert lasting(identity, {"api-new": "api", "3001": "3000"}) == wanted
+
+
+def test_only_what_has_two_slots_is_looked_at_so():
+    assert live_of(PM2) == LIVE
+    assert live_of({**PM2, "deploy": {"strategy": "in_place"}}) is None
+    assert live_of({**PM2, "deploy": None}) is None
+    assert live_of({**PM2, "manager": "compose", "project": "shop"}) == {**LIVE, "name": "shop"}
+
+
+@pytest.mark.parametrize(
+    ("url", "wanted"),
+    [
+        ("http://localhost:3000/health", "http://localhost:{live.port}/health"),
+        ("https://shop.example/health", "https://shop.example/health"),
+        ("http://localhost:3000/other", "http://localhost:3000/other"),  # not the one that the standby has too
+    ],
+)
+def test_only_the_url_of_a_slot_moves_with_it(url, wanted):
+    assert placed(PM2, url) == wanted
+
+
+def test_every_look_at_a_deployed_service_is_at_its_live_slot():
+    system = {
+        "services": [PM2],
+        "ports": [{"port": 443, "name": "nginx"}],
+        "logs": [{"name": "application", "pm2": "api", "errors": ["error"]}],
+    }
+    probes = plan_probes(system, ["services", "logs"])
+    moving = {probe["probe"]: probe for probe in probes if probe.get("live") == LIVE}
+    assert moving["pm2"]["app"] == moving["log_errors"]["pm2"] == "{live.name}"
+    assert moving["pm2"]["name"] == "api"
+    assert moving["http"]["url"] == "http://localhost:{live.port}/health"
+    (listening,) = [probe for probe in probes if probe["probe"] == "listening"]
+    assert listening["ignore"] == [3000, 3001]
+    assert not any("3000" in word for word in listening["expected"])
+    assert [probe["name"] for probe in probes if probe["probe"] == "log_errors"] == ["api exceptions", "application"]
+
+
+def seen(monkeypatch, root):
+    """Return what a probe of the service is told on a host whose state is in ``root``."""
+    paths = lambda service: DeployPaths(service, str(root / "deploy"), str(root / "run"))  # noqa: E731
+    monkeypatch.setattr("ansible_collections.runbook.ops.plugins.module_utils._deploy_paths.DeployPaths", paths)
+
+    def judge(measured, options):
+        return [make_check(f"pm2:{options['app']}", name="api", section="", status="ok", value=measured["app"])]
+
+    fake = SimpleNamespace(
+        OPTIONS={"app": Option("str", "")}, SECTION="", measure=lambda options: {"app": options["app"]}, judge=judge
+    )
+    spec = {"probe": "pm2", "app": "{live.name}", "live": LIVE}
+    (check,) = _health.check_health([spec], probes={"pm2": lambda: fake})["checks"]
+    return check
+
+
+def test_the_engine_on_the_host_reads_which_slot_is_live(monkeypatch, tmp_path):
+    state = tmp_path / "deploy" / "api"
+    state.mkdir(parents=True)
+    assert seen(monkeypatch, tmp_path)["value"] == "api"
+    live = {"slot": "green", "label": "api-new", "port": 3001, "release": "r", "since": ""}
+    (state / "live.json").write_text(json.dumps({"now": live, "next": None, "file": None}))
+    check = seen(monkeypatch, tmp_path)
+    assert (check["id"], check["value"], check["status"]) == ("pm2:api", "api-new", "ok")
+
+
+def test_a_slot_that_cannot_be_known_is_unknown_and_never_ok(monkeypatch, tmp_path):
+    state = tmp_path / "deploy" / "api"
+    state.mkdir(parents=True)
+    (state / "live.json").write_text("{")
+    check = seen(monkeypatch, tmp_path)
+    assert check["status"] == "unknown"
+    assert "live.json cannot be read" in check["detail"]
+    assert _live_options.PLACEHOLDER.search(json.dumps(check)) is None
