@@ -92,25 +92,22 @@ class Keeper:
         with held(self.fence):
             self.journal.write({**self.opened(), **until(this_moment(), seconds)})
 
-    def drain(self, queues: Sequence[Mapping[str, Any]], secrets: Mapping[str, str], *, seconds: float) -> None:
-        """Wait until nothing is worked on in ``queues``.
+    def drain(self, queues: Sequence[Mapping[str, Any]], secrets: Mapping[str, str], *, seconds: float) -> str:
+        """Wait until nothing is worked on in ``queues``; return what still is when the time is over, empty where nothing is.
 
-        :raises WindowError: jobs are still worked on when the time is over.
+        :raises WindowError: a server does not tell.
         """
-        deadline, left = time.monotonic() + seconds, {}
+        deadline = time.monotonic() + seconds
         with keeping(self.fence):
-            for queue in queues:
-                while True:
-                    try:
-                        left = {queue["queue"]: active(queue, secrets.get(queue.get("password") or ""))}
-                    except QueueError as exc:
-                        raise WindowError(str(exc)) from exc
-                    if not any(left.values()):
-                        break
-                    if time.monotonic() >= deadline:
-                        told = ", ".join(f"{count} of {name}" for name, count in left.items())
-                        raise WindowError(f"jobs are still worked on after {seconds:g} s: {told}; give them longer")
-                    time.sleep(POLL_SECONDS)
+            while True:
+                try:
+                    counts = {one["queue"]: active(one, secrets.get(one.get("password") or "")) for one in queues}
+                except QueueError as exc:
+                    raise WindowError(str(exc)) from exc
+                left = ", ".join(f"{count} of {name}" for name, count in counts.items() if count)
+                if not left or time.monotonic() >= deadline:
+                    return left
+                time.sleep(POLL_SECONDS)
 
     def close(self, *, by: str) -> None:
         """Undo everything, from the last to the first, and end the window. Nothing is done where none is open.

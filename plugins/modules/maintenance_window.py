@@ -73,6 +73,10 @@ options:
     description: How long the jobs that are worked on may take to end.
     type: int
     default: 300
+  drain_required:
+    description: Whether jobs that are still worked on then are a failure. Without it their workers are stopped, and they run again later.
+    type: bool
+    default: true
   services:
     description: The services to stop, as the system's description has them. Only those that run are started again.
     type: list
@@ -149,6 +153,7 @@ ARGUMENTS: dict[str, Any] = {
     "by": {"type": "str", "default": "runbook.ops"},
     "queues": {"type": "list", "elements": "dict", "default": []},
     "drain_seconds": {"type": "int", "default": 300},
+    "drain_required": {"type": "bool", "default": True},
     "services": {"type": "list", "elements": "dict", "default": []},
     "secrets": {"type": "dict", "default": {}, "no_log": True},
     "directory": {"type": "path", "default": DIRECTORY},
@@ -172,7 +177,7 @@ def steps_of(options: dict[str, Any]) -> list[dict[str, Any]]:
     return steps
 
 
-def run(keeper: Keeper, options: dict[str, Any], guard: Callable[[], None]) -> None:
+def run(keeper: Keeper, options: dict[str, Any], guard: Callable[[], None], warn: Callable[[str], None]) -> None:
     """Open the window, bring the work to rest, or undo all of it."""
     steps, seconds = steps_of(options), options["seconds"]
     if options["state"] == "opened":
@@ -182,7 +187,14 @@ def run(keeper: Keeper, options: dict[str, Any], guard: Callable[[], None]) -> N
     elif options["state"] == "still":
         keeper.prolong(seconds)
         keeper.do([step for step in steps if step["kind"] == "queue"])
-        keeper.drain(options["queues"], options["secrets"], seconds=options["drain_seconds"])
+        left = keeper.drain(options["queues"], options["secrets"], seconds=options["drain_seconds"])
+        if left and options["drain_required"]:
+            raise WindowError(
+                f"jobs are still worked on after {options['drain_seconds']} s: {left}. Give them longer, "
+                f"-e maintenance_window_drain_seconds=…, or have them run again later: -e maintenance_window_drain_required=false"
+            )
+        if left:
+            warn(f"their workers are stopped, and they run again later: {left}")
         keeper.do([step for step in steps if step["kind"] == "services"])
     else:
         last = keeper.journal.ended(options["run"])
@@ -220,7 +232,7 @@ def main() -> None:
         if module.check_mode:
             predict(keeper, options)
         else:
-            run(keeper, options, guard)
+            run(keeper, options, guard, module.warn)
             if journal.read() is None and options["guard_seconds"]:
                 uninstall(Command(module, "systemctl"))
         window = journal.read()
