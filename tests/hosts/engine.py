@@ -205,6 +205,14 @@ class Engine:
         argv = ("ps", "--all", "--filter", f"label={PREFIX}", "--format", "{{.Names}}")
         return sorted(self(*argv).stdout.split())
 
+    def lost(self) -> list[str]:
+        """Return the names of those of our hosts that podman takes for running and whose processes are gone."""
+        if not self.is_podman or sys.platform != "linux":
+            return []
+        ours = ("--filter", f"label={PREFIX}", "--filter", "status=running")
+        rows = [line.split() for line in self("ps", *ours, "--format", "{{.Names}} {{.Pid}}").stdout.splitlines()]
+        return [name for name, pid in rows if not Path("/proc", pid).exists()]
+
     def remove(self, name: str) -> None:
         """Throw a host away with all that is in it; nothing happens where there is none."""
         argv = ["rm", "--force", "--volumes"] + (["--time=0"] if self.is_podman else [])

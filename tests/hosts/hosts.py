@@ -36,6 +36,7 @@ def build(names: Sequence[str], engine: Engine, workplace: Workplace) -> None:
 def up(names: Sequence[str], engine: Engine, workplace: Workplace, *, fresh: bool) -> None:
     """Bring the hosts ``names`` up, side by side; the ones that run already are left as they are."""
     allow_more_watches()
+    remove_lost(engine, workplace)
 
     def one(name: str) -> None:
         started = time.monotonic()
@@ -47,6 +48,19 @@ def up(names: Sequence[str], engine: Engine, workplace: Workplace, *, fresh: boo
         for wave in ([name for name in names if not HOSTS[name].peers], [name for name in names if HOSTS[name].peers]):
             list(pool.map(one, wave))
     write_inventories(engine, workplace)
+
+
+def remove_lost(engine: Engine, workplace: Workplace) -> None:
+    """Throw away the hosts that the machine was switched off under.
+
+    Nothing starts them again, and the engine's rules go on sending to them what is meant for whoever listens on their ports now.
+    """
+    lost = engine.lost()
+    for host in [host for host in HOSTS.values() if host.container in lost]:
+        with workplace.lock(f"host-{host.name}"):  # somebody else may bring it up just now
+            if host.container in engine.lost():
+                engine.remove(host.container)
+                say(f"{host.name}: its processes are gone, and so is it")
 
 
 def down(names: Sequence[str], engine: Engine, workplace: Workplace) -> None:
