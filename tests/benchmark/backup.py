@@ -25,7 +25,8 @@ from pathlib import Path
 from statistics import median
 
 sys.path.insert(0, str(Path(__file__).parent))
-from backup_module import finish, start
+from backup_module import start
+from module_process import finish
 from pg_cluster import Cluster
 
 DATABASE = "shop"

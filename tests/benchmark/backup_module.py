@@ -4,18 +4,15 @@
 
 from __future__ import annotations
 
-import json
-import os
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from module_process import start_module
 from pg_cluster import Cluster
 
 ROOT = Path(__file__).resolve().parents[2]
-MODULE = "ansible_collections.runbook.ops.plugins.modules.pg_backup"
 
 
 def start(
@@ -30,29 +27,7 @@ def start(
         "_ansible_remote_tmp": str(cluster.directory),
         **options,
     }
-    process = subprocess.Popen(
-        [sys.executable, "-m", MODULE],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT / "collections"), **(environment or {})},
-    )
-    assert process.stdin is not None
-    process.stdin.write(json.dumps({"ANSIBLE_MODULE_ARGS": arguments}))
-    process.stdin.close()
-    process.stdin = None
-    return process
-
-
-def finish(process: subprocess.Popen[str]) -> dict[str, Any]:
-    """Return the module's result; ``{"killed": True}`` where it printed none."""
-    out, err = process.communicate()
-    try:
-        result: dict[str, Any] = json.loads(out)
-    except json.JSONDecodeError:
-        return {"killed": True, "msg": err or out}
-    return result
+    return start_module("pg_backup", arguments, environment=environment)
 
 
 def family(pid: int) -> list[tuple[int, str]]:

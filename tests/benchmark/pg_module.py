@@ -4,17 +4,15 @@
 
 from __future__ import annotations
 
-import json
-import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
+import module_process
+from module_process import start_module
 from pg_cluster import Cluster
 
 ROOT = Path(__file__).resolve().parents[2]
-MODULE = "ansible_collections.runbook.ops.plugins.modules.pg_maintenance"
 
 
 def start(cluster: Cluster, database: str, *, check: bool = False, **options: Any) -> subprocess.Popen[str]:
@@ -27,19 +25,7 @@ def start(cluster: Cluster, database: str, *, check: bool = False, **options: An
         "_ansible_remote_tmp": str(cluster.directory),
         **options,
     }
-    process = subprocess.Popen(
-        [sys.executable, "-m", MODULE],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT / "collections")},
-    )
-    assert process.stdin is not None
-    process.stdin.write(json.dumps({"ANSIBLE_MODULE_ARGS": arguments}))
-    process.stdin.close()
-    process.stdin = None
-    return process
+    return start_module("pg_maintenance", arguments)
 
 
 def finish(process: subprocess.Popen[str]) -> dict[str, Any]:
@@ -47,9 +33,7 @@ def finish(process: subprocess.Popen[str]) -> dict[str, Any]:
 
     :raises RuntimeError: it printed none.
     """
-    out, err = process.communicate()
-    try:
-        result: dict[str, Any] = json.loads(out)
-    except json.JSONDecodeError as exc:
-        raise RuntimeError(f"the module ended with {process.returncode} and no result: {err or out}") from exc
+    result = module_process.finish(process)
+    if result.get("killed"):
+        raise RuntimeError(f"the module ended with {process.returncode} and no result: {result['msg']}")
     return result

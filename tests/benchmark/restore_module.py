@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -20,9 +18,8 @@ from ansible_collections.runbook.ops.plugins.module_utils._backup_proof import c
 from ansible_collections.runbook.ops.plugins.module_utils._backup_set import Backup  # noqa: E402
 from ansible_collections.runbook.ops.plugins.module_utils._pg_content import read_content, schema_hash  # noqa: E402
 from ansible_collections.runbook.ops.plugins.module_utils._pg_target import PgTarget  # noqa: E402
+from module_process import finish, start_module  # noqa: E402
 from pg_cluster import Cluster  # noqa: E402
-
-MODULE = "ansible_collections.runbook.ops.plugins.modules.pg_restore"
 
 
 def target(cluster: Cluster) -> PgTarget:
@@ -84,30 +81,7 @@ def start(
         "_ansible_remote_tmp": str(cluster.directory),
         **options,
     }
-    process = subprocess.Popen(
-        [sys.executable, "-m", MODULE],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT / "collections"), **(environment or {})},
-        start_new_session=True,
-    )
-    assert process.stdin is not None
-    process.stdin.write(json.dumps({"ANSIBLE_MODULE_ARGS": arguments}))
-    process.stdin.close()
-    process.stdin = None
-    return process
-
-
-def finish(process: subprocess.Popen[str]) -> dict[str, Any]:
-    """Return the module's result; ``{"killed": True}`` where there is none."""
-    out, err = process.communicate()
-    try:
-        result: dict[str, Any] = json.loads(out)
-    except json.JSONDecodeError:
-        return {"killed": True, "msg": err or out}
-    return result
+    return start_module("pg_restore", arguments, environment=environment, own_session=True)
 
 
 def run(cluster: Cluster, database: str, state: str, **options: Any) -> dict[str, Any]:

@@ -37,7 +37,8 @@ from ansible_collections.runbook.ops.plugins.module_utils._codec import decoding
 from ansible_collections.runbook.ops.plugins.module_utils._pg_content import compare, read_content  # noqa: E402
 from ansible_collections.runbook.ops.plugins.module_utils._pg_target import PgTarget  # noqa: E402
 from ansible_collections.runbook.ops.plugins.module_utils._pipeline import run_pipeline  # noqa: E402
-from backup_module import family, finish, start  # noqa: E402
+from backup_module import family, start  # noqa: E402
+from module_process import finish  # noqa: E402
 from pg_cluster import Cluster  # noqa: E402
 
 DATABASE, OTHER = "shop", "untouched"

@@ -25,8 +25,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmark"))
+from module_process import finish
 from pg_cluster import Cluster
-from restore_module import finish, make_backup, run, start
+from restore_module import make_backup, run, start
 from units import Units
 
 NOW, LIVE = "template now", "shop"
