@@ -58,8 +58,8 @@ class Parts(Protocol):
 
     journal: Journal
 
-    def look(self) -> tuple[Live | None, bool, dict[str, str | None], dict[str, int]]:
-        """Return who is live, whether something else could be adopted, what runs in the slots, and their ports."""
+    def look(self) -> tuple[Live | None, str | None, dict[str, str | None], dict[str, int]]:
+        """Return who is live, the slot of what could be adopted, what runs in the slots, and their ports."""
 
     def last_good(self, but: str | None) -> str | None: ...
     def adopt(self) -> Live: ...
@@ -227,7 +227,8 @@ class Deployment:
         """Take away what was staged. What is live is never stopped."""
         live, _, slots, _ = self._parts.look()
         if self._wish.beside and (live is None or live.slot != entry.slot) and slots.get(entry.slot) is not None:
-            self._parts.stop(entry.slot)
+            with self._timed("undo", entry.release, entry.slot):
+                self._parts.stop(entry.slot)
         self._parts.journal.clear()
 
     # Promote

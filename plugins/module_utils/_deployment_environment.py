@@ -8,33 +8,22 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils._deploy_paths import DeployPaths, read_json
-from ansible_collections.runbook.ops.plugins.module_utils._environment_file import read_environment
 from ansible_collections.runbook.ops.plugins.module_utils._release import Release
-from ansible_collections.runbook.ops.plugins.module_utils._slot import Slot, standing_of
+from ansible_collections.runbook.ops.plugins.module_utils._slot import Slot
 
 
 def environment_of(
-    service: Mapping[str, Any],
-    release: Release,
-    source: Slot | None,
-    paths: DeployPaths,
-    *,
-    fresh: bool,
-    module: Any,
+    service: Mapping[str, Any], release: Release, source: Slot | None, paths: DeployPaths, *, fresh: bool
 ) -> dict[str, str]:
-    """Return the variables for ``release``: those of its ecosystem file, and over them those of the described file.
+    """Return the variables for ``release``: those that it was built with, which are those of the described file and its ecosystem's.
 
-    Without that file it gets those of what is live as well: an application that a person started has its secrets only there.
+    Without that file, its first start adds those of what is live: an application that a person started has its secrets only there.
 
     :param source: the slot that is live
-    :param fresh: whether to look anew; otherwise it keeps what it was started with
+    :param fresh: whether it is started for the first time; otherwise it keeps what it was started with
     """
-    kept = read_json(paths.environment(release.id))
-    if kept is not None and (not fresh or release.kind == "adopted"):
-        return {str(key): str(value) for key, value in kept.items()}
-    described = service["deploy"]["environment_file"]
-    own = standing_of(service, release.path, module).environment if release.kind != "adopted" else {}
-    if described:
-        return {**own, **read_environment(described)}
+    kept = {str(key): str(value) for key, value in (read_json(paths.environment(release.id)) or {}).items()}
+    if not fresh or release.kind == "adopted" or service["deploy"]["environment_file"]:
+        return kept
     standing = source.standing() if source else None
-    return {**(standing.environment if standing else {}), **own}
+    return {**(standing.environment if standing else {}), **kept}

@@ -64,11 +64,12 @@ class HostParts:
 
     # What there is
 
-    def look(self) -> tuple[Live | None, bool, dict[str, str | None], dict[str, int]]:
+    def look(self) -> tuple[Live | None, str | None, dict[str, str | None], dict[str, int]]:
         live = self.live()
         seen = self.seen()
         ports = {name: slot.port for name, slot in self.slots.items()}
-        adoptable = live is None and any(runs is not None for runs in seen.values())
+        running = [name for name in sorted(seen, key=lambda name: name != BASE) if seen[name] is not None]
+        adoptable = running[0] if live is None and running else None
         return live, adoptable, seen, ports
 
     def live(self) -> Live | None:
@@ -94,9 +95,8 @@ class HostParts:
 
     def adopt(self) -> Live:
         """Take what a person has started for the first release: a way back leads to it."""
-        order = sorted(self.slots.values(), key=lambda slot: slot.name != BASE)
+        slot = self.slots[str(self.look()[1])]
         with _troubles():
-            slot = next(slot for slot in order if self._runs(slot.look()) is not None)
             release, environment = adopted_release(self._task.service, slot, self._task.module)
             with self._commit():
                 write_json(self._task.paths.environment(release.id), environment)
@@ -120,9 +120,7 @@ class HostParts:
         wanted, place = self.release(release), self.slots[slot]
         live = self.live()
         with _troubles():
-            environment = environment_of(
-                self._task.service, wanted, self._source(live), self._task.paths, fresh=fresh, module=self._task.module
-            )
+            environment = environment_of(self._task.service, wanted, self._source(live), self._task.paths, fresh=fresh)
             with self._commit():
                 write_json(self._task.paths.environment(release), environment)
             for other in self.slots.values():

@@ -22,6 +22,7 @@ STEPS = {
     "mark": "mark it good",
     "retire": "stop what served before",
 }
+ADOPTED = "what runs"  # until it has a name
 BASE = "base"  # the slot of Compose in which only a person starts something
 QUIET = ("gate", "watch", "prepare")  # these alone change nothing
 NEW = ("prepare", "start", "gate")
@@ -49,7 +50,7 @@ class Seen(NamedTuple):
 
     entry: Entry | None
     live: Live | None
-    adoptable: bool  # something that no deploy has started serves
+    adoptable: str | None  # the slot of something that serves and that no deploy has started
     slots: dict[
         str, str | None
     ]  # the release that runs in each, by its name; "" for something unknown, None for nothing
@@ -59,6 +60,11 @@ class Seen(NamedTuple):
 
 class PlanError(Exception):
     """It cannot be planned; nothing was touched."""
+
+
+def assumed(seen: Seen) -> Seen:
+    """Return what there is once what a person has started is taken for the first release."""
+    return seen._replace(live=Live(seen.adoptable, ADOPTED)) if seen.live is None and seen.adoptable else seen
 
 
 def settles(entry: Entry | None, wish: Wish) -> str | None:
@@ -127,6 +133,7 @@ def plan(seen: Seen, wish: Wish) -> list[str]:
     if seen.live is not None and seen.live.release == name:
         return []
     first = ["adopt"] if seen.live is None and seen.adoptable else []
+    seen = assumed(seen)
     staged = seen.entry is not None and seen.entry.phase == "gated" and seen.entry.release == name
     begin = _begin(seen, wish, name, place(seen, wish, name), staged=staged)
     if wish.state == "staged":

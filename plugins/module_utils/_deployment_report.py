@@ -21,6 +21,7 @@ VERBS = {
     "mark": "marked good",
     "back": "made live again",
     "retire": "stopped",
+    "undo": "taken away",
 }
 
 
@@ -51,7 +52,10 @@ def predicted(
     service: str, steps: Iterable[str], release: str, slot: str, *, before: str | None
 ) -> list[dict[str, Any]]:
     """Return what would be done as changes."""
-    done = [Done(step, release, slot, 0.0) for step in steps]
+    done = [
+        Done(step, before or "", None, 0.0) if step in ("adopt", "retire") else Done(step, release, slot, 0.0)
+        for step in steps
+    ]
     return [
         {**change, "seconds": None} for change in changes_of(service, done, before=before, reason="it is asked for")
     ]

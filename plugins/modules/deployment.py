@@ -176,6 +176,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._deployment_plan impor
     STATES,
     PlanError,
     Wish,
+    assumed,
     changes,
     place,
     plan,
@@ -219,9 +220,10 @@ def run(deployment: Deployment, parts: HostParts, wish: Wish, *, check_mode: boo
         settled = settles(before.entry, wish)
         steps = plan(before._replace(entry=None if settled else before.entry), wish)
         about = target(before, wish) if steps and wish.state != "retired" else None
-        slot = place(before, wish, about) if about else None
+        then = assumed(before)
+        slot = place(then, wish, about) if about else None
         steps = [*([settled] if settled else []), *steps]
-        live = before.live.release if before.live else None
+        live = then.live.release if then.live else None
         return {
             "changed": changes(steps),
             "outcome": wish.state if changes(steps) else "unchanged",

@@ -70,7 +70,7 @@ class World:
             raise TroubleError(f"{release} fails at {part}")
 
     def look(self):
-        return self.live, False, dict(self.slots), {"blue": 3000, "green": 3001}
+        return self.live, None, dict(self.slots), {"blue": 3000, "green": 3001}
 
     def last_good(self, but):
         return last_good(self.events, but=but)
