@@ -11,14 +11,14 @@ version_added: 0.2.0
 author:
   - The runbook.ops founders (@runbook-ops)
 description:
-  - How a Redis server is reached and run, or which paths are restored; where the backups are, and which services use them.
+  - How a Redis server or a MongoDB database is reached, or which paths are restored; where the backups are, and which services use them.
 options:
   _input:
     description: The description, as the role P(runbook.ops.system#role) registers it.
     type: dict
     required: true
   redis:
-    description: Name of the Redis server. Either this or O(files) is needed.
+    description: Name of the Redis server. Either this or O(mongodb) or O(files) is needed.
     type: str
     default: ""
   files:
@@ -30,6 +30,10 @@ options:
     type: list
     elements: str
     default: []
+  mongodb:
+    description: Name of the MongoDB database.
+    type: str
+    default: ""
 """
 
 EXAMPLES = r"""
@@ -41,7 +45,8 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description:
-    - C(reach), options of M(runbook.ops.redis_restore) or M(runbook.ops.file_restore); C(secret), the name of the password in
+    - C(reach), options of M(runbook.ops.redis_restore), M(runbook.ops.mongodb_restore) or
+      M(runbook.ops.file_restore); C(secret), the name of the password in
       P(runbook.ops.health_secrets#filter); C(about), what the health check calls it; C(directory), C(set) and C(form), which is
       compression and encryption, of its backups; C(writers), which are stopped and started, in the order in which they are started;
       C(reloaded) services; C(unstoppable) ones.
@@ -56,15 +61,19 @@ from ansible_collections.runbook.ops.plugins.module_utils import _restore_store_
 
 
 def restore_store_options(
-    description: Mapping[str, Any], redis: str = "", files: str = "", paths: Sequence[str] = ()
+    description: Mapping[str, Any], redis: str = "", files: str = "", paths: Sequence[str] = (), mongodb: str = ""
 ) -> dict[str, Any]:
-    """Return what the restore of a Redis server or of files needs.
+    """Return what the restore of a Redis server, a MongoDB database or of files needs.
 
-    :raises AnsibleFilterError: there is no such thing, or neither or both are named.
+    :raises AnsibleFilterError: there is no such thing, or not exactly one is named.
     """
-    if bool(redis) == bool(files):
-        raise AnsibleFilterError("runbook.ops.restore_store_options: name a Redis server, or files, and not both")
+    if [bool(redis), bool(files), bool(mongodb)].count(True) != 1:
+        raise AnsibleFilterError(
+            "runbook.ops.restore_store_options: name a Redis server, a MongoDB database, or files, and one of them only"
+        )
     try:
+        if mongodb:
+            return options.mongodb_options(description, mongodb)
         return options.redis_options(description, redis) if redis else options.file_options(description, files, paths)
     except (ValueError, KeyError, TypeError, AttributeError) as exc:
         raise AnsibleFilterError(f"runbook.ops.restore_store_options: {exc}") from exc

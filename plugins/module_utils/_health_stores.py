@@ -130,7 +130,9 @@ def _far_servers(system: System) -> list[Mapping[str, Any]]:
 def buckets(system: System) -> Probes:
     """Return the probes of object storage, for the buckets that there are keys for."""
     everything = system.get("buckets") or []
-    mirrored = {one["mirror"]: one["mirror_max_age_seconds"] for one in everything if one.get("mirror_max_age_seconds")}
+    items = [one for one in system.get("backups") or [] if one.get("made_by") == "collection"]
+    due = {name: item["max_age_seconds"] for item in items for name in item.get("buckets") or []}
+    mirrored = {one.get("mirror"): one.get("mirror_max_age_seconds") or due.get(one["name"]) for one in everything}
     return [
         {
             "probe": "bucket",

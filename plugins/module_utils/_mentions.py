@@ -22,6 +22,7 @@ MENTIONS = (
     ("queues", "service", ("services",), "no service has this name"),
     ("backups", "databases", ("databases",), NO_DATABASE),
     ("backups", "redis", ("redis",), f"{PREFIX}redis has none of this name"),
+    ("backups", "buckets", ("buckets",), f"{PREFIX}buckets has none of this name"),
     ("queries", "database", ("databases",), NO_DATABASE),
     ("secrets", "services", ("services",), "no service has this name"),
     ("services", "needs", USABLE, "no database, Redis server, queue, bucket or dependency has this name"),
@@ -83,8 +84,8 @@ def missing(system: Mapping[str, Any]) -> list[str]:
 def _backups(system: Mapping[str, Any]) -> list[str]:
     """Return one line for each backup that nobody could make, by what it says of itself."""
     found = []
-    engines = {one["name"]: one["engine"] for _index, one in items(system, "databases")}
     buckets = names(system, "buckets")
+    mirrors = {one["name"]: one["mirror"] for _index, one in items(system, "buckets")}
     for index, backup in items(system, "backups"):
         path, near = f"{PREFIX}backups[{index}]", f"({backup['name']})"
         ours = backup["made_by"] == "collection"
@@ -92,18 +93,18 @@ def _backups(system: Mapping[str, Any]) -> list[str]:
             found.append(
                 f"{path}.pattern is missing {near}: without it nobody knows which files another's script makes"
             )
-        if ours and not (backup["databases"] or backup["redis"] or backup["files"]):
-            found.append(f"{path} has none of databases, redis, files {near}: write what it holds")
+        if ours and not any(backup[key] for key in ("databases", "redis", "files", "buckets")):
+            found.append(f"{path} has none of databases, redis, files, buckets {near}: write what it holds")
         if ours and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]*", str(backup["name"])):
             found.append(
                 f"{path}.name is {backup['name']!r}: files are named after it; use letters, digits, '.' and '-'"
             )
-        for place, name in enumerate(backup["databases"] if ours else []):
-            if engines.get(name) == "mongodb":
+        for place, name in enumerate(backup["buckets"] if ours else []):
+            if name in buckets and not mirrors[name]:
                 found.append(
-                    f"{path}.databases[{place}] is {name!r}: the collection dumps PostgreSQL only; set made_by to other"
+                    f"{path}.buckets[{place}] is {name!r}: that bucket has no mirror, so nothing says where to copy it"
                 )
-        for key in ("calendar", "encryption", "offsite", "drill") if not ours else ():
+        for key in ("calendar", "encryption", "offsite", "drill", "buckets") if not ours else ():
             if backup[key]:
                 found.append(
                     f"{path}.{key} needs made_by: collection {near}: what another's script does is not ours to say"

@@ -26,7 +26,7 @@ def restore_options(system: Mapping[str, Any], name: str) -> dict[str, Any]:
         raise ValueError(f"there is no database {name!r} on this host: known are {', '.join(known) or 'none'}")
     database = known[name]
     if database.get("engine") == "mongodb":
-        raise ValueError(f"{name!r} is a database of MongoDB, and only those of PostgreSQL are restored by this")
+        raise ValueError(f"{name!r} is a database of MongoDB: restore it with restore_mongodb={name}")
     sets = [task for task in plan_tasks(system, "pg_backup") if task["name"] == name]
     servers = {
         service["name"]

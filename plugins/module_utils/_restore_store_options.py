@@ -1,13 +1,13 @@
 # Copyright: the runbook.ops authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a system's description says of the restore of a Redis server, or of files. Private to this collection."""
+"""What a system's description says of the restore of a Redis server, a MongoDB database, or of files. Private to this collection."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.runbook.ops.plugins.module_utils._backup_tasks import FILES, plan_tasks
+from ansible_collections.runbook.ops.plugins.module_utils._backup_tasks import FILES, plan_tasks, reach_of_mongodb
 from ansible_collections.runbook.ops.plugins.module_utils._file_tree import clean_roots, is_below
 from ansible_collections.runbook.ops.plugins.module_utils._health_things import container_of, elsewhere, given, thing
 
@@ -52,6 +52,37 @@ def redis_options(system: System, name: str) -> dict[str, Any]:
         "reach": {"name": name, **given(**reach, port=server.get("port"), user=server.get("user"))},
         "secret": thing("redis", server) if server.get("password") else None,
         "about": thing("redis", server),
+        **_who(users, []),
+    }
+
+
+def mongodb_options(system: System, name: str) -> dict[str, Any]:
+    """Return how the MongoDB database ``name`` is reached, where its backups are, and who uses it.
+
+    Who uses it names it in ``needs``, or comes after the service it runs in; that service itself is none.
+
+    :raises ValueError: there is no such database on this host, or it is one of PostgreSQL.
+    """
+    known = {one["name"]: one for one in system.get("databases") or [] if one.get("engine") == "mongodb"}
+    if name not in known:
+        raise ValueError(f"there is no MongoDB database {name!r} on this host: {_listed(known)}")
+    database = known[name]
+    services = system.get("services") or []
+    servers = {
+        one["name"]
+        for one in services
+        if one["name"] == database.get("service") or (one.get("health") or {}).get("database") == name
+    }
+    users = [
+        one
+        for one in services
+        if one["name"] not in servers and (name in (one.get("needs") or []) or servers & set(one.get("after") or []))
+    ]
+    return {
+        **_made_by(plan_tasks(system, "mongodb_backup"), name),
+        "reach": {"database": name, **reach_of_mongodb(system, database)},
+        "secret": thing("database", database) if database.get("password") else None,
+        "about": thing("database", database),
         **_who(users, []),
     }
 

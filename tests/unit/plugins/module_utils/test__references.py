@@ -32,7 +32,6 @@ A, B, C = service("a", after=["b"]), service("b", after=["c"]), service("c")
 PM2 = {"name": "app", "manager": "pm2", "user": "u"}
 KEEP = {"directory": "/b", "pattern": "*", "max_age": "1d", "keep": {"last": 1}}
 OURS = {"name": "nightly", "made_by": "collection", "directory": "/b", "max_age": "1d", "keep": {"last": 1}}
-MONGO = {"name": "m", "engine": "mongodb"}
 
 GIT = {"repository": "https://git.example/app"}
 GREEN = {"strategy": "blue_green", "proxy": "nginx", "url": "https://app.example/"}
@@ -47,15 +46,15 @@ PROBLEMS: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"backups": [OURS]},
-        "ops_backups[0] has none of databases, redis, files (nightly): write what it holds",
+        "ops_backups[0] has none of databases, redis, files, buckets (nightly): write what it holds",
     ),
     (
         {"backups": [{**OURS, "name": "every night", "files": ["/etc"]}]},
         "ops_backups[0].name is 'every night': files are named after it; use letters, digits, '.' and '-'",
     ),
     (
-        {"backups": [{**OURS, "databases": ["m"]}], "databases": [MONGO]},
-        "ops_backups[0].databases[0] is 'm': the collection dumps PostgreSQL only; set made_by to other",
+        {"backups": [{**OURS, "buckets": ["media"]}], "buckets": [{"name": "media", "bucket": "m"}]},
+        "ops_backups[0].buckets[0] is 'media': that bucket has no mirror, so nothing says where to copy it",
     ),
     (
         {"backups": [{**KEEP, "name": "old", "drill": {"max_age": "7d"}}]},
