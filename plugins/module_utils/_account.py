@@ -94,6 +94,7 @@ def acting_as(account: Account, function: Callable[[], Any]) -> Any:
 def _answer(account: Account, function: Callable[[], Any], writer: int, parent: int) -> None:
     try:
         try:
+            _close_all_but(writer)
             _become(account)
             LIBC.prctl(DEATH_SIGNAL, signal.SIGKILL)  # after that: a change of account takes it away
             if os.getppid() != parent:
@@ -107,6 +108,14 @@ def _answer(account: Account, function: Callable[[], Any], writer: int, parent: 
             target.write(json.dumps(answer).encode())
     finally:
         os._exit(0)
+
+
+def _close_all_but(kept: int) -> None:
+    """Close what was open: a lock that this process inherited would be held for as long as it lives."""
+    for name in os.listdir("/proc/self/fd"):  # noqa: PTH208  # a list, as it is at one moment
+        if int(name) > 2 and int(name) != kept:
+            with suppress(OSError):
+                os.close(int(name))
 
 
 def _become(account: Account) -> None:

@@ -11,12 +11,13 @@ import fcntl
 import os
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils import _release_place as place
-from ansible_collections.runbook.ops.plugins.module_utils._account import Account, account_of, end_marked
+from ansible_collections.runbook.ops.plugins.module_utils._account import Account, AccountError, account_of, end_marked
+from ansible_collections.runbook.ops.plugins.module_utils._account import run as run_program
 from ansible_collections.runbook.ops.plugins.module_utils._change_lock import Fence, held
 from ansible_collections.runbook.ops.plugins.module_utils._deploy_paths import DeployPaths, remove, write_json
 from ansible_collections.runbook.ops.plugins.module_utils._failpoint import reached
@@ -90,9 +91,12 @@ def remove_partial(paths: DeployPaths, service: Mapping[str, Any], fence: Fence)
             with held(fence):
                 remove(paths.release(name))
             forget(paths, account_of(_user(service)), releases, name)
+    known = {event["release"] for event in events(paths)}
     for file in paths.releases.glob("*.begun"):
-        if load(paths, file.stem) is not None:
-            remove(file)  # it became whole, and its run was killed right after that
+        if load(paths, file.stem) is not None:  # it became whole, and its run was killed right after that
+            if file.stem not in known:
+                note(paths, fence, "built", file.stem)
+            remove(file)
     return [name for name in names if name not in busy]
 
 
@@ -156,7 +160,16 @@ def prune(
         reached("release:unlisted")
         forget(paths, account_of(_user(service)), releases_of(service), name)
         gone.append(release)
+        # One that was built here cannot be fetched again, and may be somebody's.
+        if release.image and "@" in release.image and release.image not in {one.image for one in listed(paths)}:
+            _remove_image(release.image)
     return gone
+
+
+def _remove_image(image: str) -> None:
+    """Remove an image that no release names; what a container was made from stays, for the engine refuses that."""
+    with suppress(AccountError):
+        run_program(account_of(None), ["docker", "image", "rm", image], cwd="/", environment={}, seconds=60)
 
 
 def _user(service: Mapping[str, Any]) -> str | None:

@@ -9,7 +9,7 @@ import json
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from ansible_collections.runbook.ops.plugins.module_utils import _release_artefact as artefact
@@ -48,9 +48,10 @@ def make_directory(wish: Wish, source: Source) -> Release:
 
     :raises ReleaseError: it cannot be made; nothing is left of it.
     """
-    name = release_id(datetime.now(timezone.utc), source.commit or "")
+    paths, at = wish.place.paths, datetime.now(timezone.utc)
+    while _is_taken(wish, name := release_id(at, source.commit or "")):
+        at += timedelta(seconds=1)
     root = Path(wish.releases, name)
-    paths = wish.place.paths
     with held(wish.place.fence):
         begun(paths, name)
     reached("release:noted")
@@ -66,6 +67,10 @@ def make_directory(wish: Wish, source: Source) -> Release:
         with suppress(ReleaseError):  # then the next run takes it away
             forget(paths, wish.account, wish.releases, name)
         raise
+
+
+def _is_taken(wish: Wish, name: str) -> bool:
+    return os.path.lexists(f"{wish.releases}/{name}") or wish.place.paths.release(name).exists()
 
 
 def _fill(wish: Wish, source: Source, root: str) -> str:

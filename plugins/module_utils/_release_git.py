@@ -7,6 +7,7 @@ A bare mirror lies beside the releases, so that only what is new is fetched and 
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from contextlib import suppress
 from pathlib import Path
@@ -37,7 +38,8 @@ class Repository:
     def __init__(self, account: Account, url: str, releases: str, *, seconds: float) -> None:
         """:raises ReleaseError: ``url`` is not safe to hand to Git."""
         self._account, self._url, self._seconds = account, check_repository(url), seconds
-        self.mirror = str(Path(releases) / MIRROR)
+        # Another service may keep its releases in the same directory.
+        self.mirror = str(Path(releases, f"{MIRROR}-{hashlib.sha256(url.encode()).hexdigest()[:8]}"))
         self._ssh = ""
 
     def resolve(self, version: str) -> Wanted:

@@ -104,8 +104,8 @@ def keep(wish: Wish, release: Release, standing: Standing) -> Release:
     with held(fence):
         save(paths, release)
     reached("release:saved")
-    remove(begun_path(paths, release.id))
     note(paths, fence, "built", release.id, run=wish.place.run)
+    remove(begun_path(paths, release.id))
     return release
 
 

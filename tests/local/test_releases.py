@@ -236,6 +236,12 @@ def test_a_secret_of_the_application_is_not_in_the_message_of_a_build_that_fails
     assert "t0ps3cr3t" not in str(failure.value) and "token is" in str(failure.value)
 
 
+def test_two_releases_of_one_commit_and_one_second_are_two(shop):
+    steps = [[{"run": ["true", str(number)]}] for number in range(3)]
+    made = [shop.make(build=build)["release"] for build in steps]
+    assert len({release["id"] for release in made}) == 3 == len(shop.directories())
+
+
 POINTS = [
     "release:noted",
     "release:begun",
@@ -258,6 +264,7 @@ def test_killed_anywhere_it_leaves_no_release_or_a_whole_one_and_the_next_run_en
     assert len(whole) == (point == "release:saved")
     done = shop.make()
     assert done["release"]["commit"] == commit
+    assert done["release"]["id"] in {event["release"] for event in ledger.events(shop.paths)}
     assert Path(done["release"]["path"], "built.txt").read_text() == "left 1.1.0"
     assert shop.directories() == sorted(one for one in (before, done["release"]["id"]) if one)
     assert not list(shop.paths.releases.glob("*.begun"))
