@@ -22,6 +22,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._change_lease import (
     TAKEABLE,
     UNTAKEN,
     Clock,
+    left_seconds,
     lost,
     released,
     renewed,
@@ -141,12 +142,13 @@ def take(
 
 
 def renew(fence: Fence, *, lease_seconds: float) -> dict[str, Any]:
-    """Begin the lease anew, and return the lock.
+    """Begin the lease anew, never for less than what is left of it, and return the lock.
 
     :raises LockError: another run took over since.
     """
     with held(fence):
-        state = renewed(look(fence.directory), now(), lease_seconds=lease_seconds)
+        state, moment = look(fence.directory), now()
+        state = renewed(state, moment, lease_seconds=max(lease_seconds, left_seconds(state, moment)))
         _write(fence.directory, state)
     return state
 

@@ -97,7 +97,7 @@ EXAMPLES = r"""
 RETURN = r"""
 fence:
   description: What proves to other modules that this run may change the host. The number 0 demands no lock.
-  returned: always
+  returned: success
   type: dict
   sample: {directory: /var/lib/runbook-ops/change, number: 12, owner: 5f2b8c9d0e1a}
 before:
@@ -113,13 +113,13 @@ holder:
   type: dict
 unfinished:
   description: Journals of changes that were begun on this host and have not ended.
-  returned: always
+  returned: success
   type: list
   elements: dict
   sample: [{kind: deploy, name: api, path: /var/lib/runbook-ops/deploy/api/journal.json, phase: switching, run: 0a1b2c3d4e5f}]
 checks:
-  description: One warning where the lock was taken over from another run, or could not be taken.
-  returned: always
+  description: One warning where the lock was taken over from another run, or in check mode who holds it.
+  returned: success
   type: list
   elements: dict
 """
@@ -213,9 +213,6 @@ def refusal(options: dict[str, Any]) -> dict[str, Any]:
         ),
         "before": "held",
         "holder": brief(state, moment),
-        "fence": Fence(options["directory"], 0, "")._asdict(),
-        "unfinished": [],
-        "checks": [],
     }
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.runbook.ops.plugins.module_utils import _change_lock
+from ansible_collections.runbook.ops.plugins.module_utils._change_lease import left_seconds
 from ansible_collections.runbook.ops.plugins.module_utils._change_lock import (
     Fence,
     LockError,
@@ -21,6 +22,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._change_lock import (
     held,
     keeping,
     look,
+    now,
     release,
     renew,
     take,
@@ -166,6 +168,12 @@ def test_a_long_step_keeps_its_lease_and_ends_keeping_with_itself(directory):
     ended = look(str(directory))["ends"]["ticks"]
     time.sleep(0.3)
     assert look(str(directory))["ends"]["ticks"] == ended
+
+
+def test_a_short_step_does_not_shorten_a_long_lease(directory):
+    fence = taken_by(directory, "first", lease=21600)
+    with keeping(fence, lease_seconds=60):
+        assert left_seconds(look(str(directory)), now()) > 21000
 
 
 def test_of_many_at_once_exactly_one_gets_it(directory):
