@@ -64,6 +64,17 @@ class Wish(NamedTuple):
         return fingerprint(self.place.service, source, sha256_of(self.variables))
 
 
+def deploy_of(service: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return how a service is deployed.
+
+    :raises ReleaseError: it is not deployed here.
+    """
+    found: Mapping[str, Any] | None = service.get("deploy")
+    if not found:
+        raise ReleaseError(f"{service['name']} has no deploy in the description: describe how it is deployed")
+    return found
+
+
 def wish_of(place: Place, version: str) -> Wish:
     """Return the wish for ``version``.
 
@@ -71,10 +82,7 @@ def wish_of(place: Place, version: str) -> Wish:
     :raises AccountError: its account is not there.
     :raises ValueError: its variables cannot be read.
     """
-    service = place.service
-    deploy = service.get("deploy")
-    if not deploy:
-        raise ReleaseError(f"{service['name']} has no deploy in the description: describe how it is deployed")
+    service, deploy = place.service, deploy_of(place.service)
     file = deploy.get("environment_file")
     image = deploy["kind"] == "image"
     return Wish(

@@ -17,7 +17,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._release_clean import 
     prune,
     remove_partial,
 )
-from ansible_collections.runbook.ops.plugins.module_utils._release_wish import Place, wish_of
+from ansible_collections.runbook.ops.plugins.module_utils._release_wish import Place, deploy_of, wish_of
 
 SECTION = "Releases"
 
@@ -78,7 +78,7 @@ def remove(place: Place, names: list[str] | None, *, check_mode: bool) -> dict[s
     :raises ReleaseError: one of them is needed.
     """
     began = time.monotonic()
-    keep = place.service["deploy"]["keep"] if names is None else 0
+    keep = deploy_of(place.service)["keep"] if names is None else 0
     if check_mode:
         left = partial(place.paths)
         stays, goes = _chosen(place, names, keep)
