@@ -134,7 +134,7 @@ def _logs(system: System) -> Probes:
             # Docker reads them from their first line, whatever is asked for.
             where.update(
                 project="{live.name}" if live else writer.get("project"),
-                service=writer.get("compose_service"),
+                service="{live.unit}" if live else writer.get("compose_service"),
                 timeout_seconds=20,
             )
         if log.get("errors"):

@@ -63,7 +63,8 @@ def _service(system: System, service: Mapping[str, Any], public: set[str]) -> Pr
             probes.append({**_exceptions(service, bounds["exceptions_per_minute"]), "pm2": name})
     if service["manager"] == "compose":
         project = "{live.name}" if live else service["project"]
-        place = {"project": project, "service": service["compose_service"], "replicas": service["replicas"]}
+        unit = "{live.unit}" if live else service["compose_service"]
+        place = {"project": project, "service": unit, "replicas": service["replicas"]}
         probes.append({"probe": "compose", "name": service["name"], **place, **judged("memory_bytes")})
     health, about = service.get("health") or {}, {"about": thing("health", service)}
     if health.get("url") and health["url"] not in public:

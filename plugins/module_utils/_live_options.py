@@ -3,17 +3,31 @@
 """Options of probes that mean the live slot of a service: filled in on the host, where it is known. Private to this collection.
 
 A switch happens on the host, and what looks at the service, perhaps a timer, was told long before. So it is told the service, and
-``{live.name}`` and ``{live.port}`` in its other options stand for the slot that gets the requests at that moment. The ids of checks
-stay those of the first slot: an alert outlives a deploy.
+``{live.name}``, ``{live.port}`` and ``{live.unit}`` in its other options stand for the slot that gets the requests at that moment. The
+ids of checks stay those of the first slot: an alert outlives a deploy.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
-PLACEHOLDER = re.compile(r"\{live\.(name|port)\}")
+PLACEHOLDER = re.compile(r"\{live\.(name|port|unit)\}")
+COMPOSE_FILE = "compose.json"  # of a slot, in its directory
+BASE = "base"  # the slot that a person brought up with Compose
+
+
+class Place(NamedTuple):
+    """Where a slot is."""
+
+    slot: str
+    name: str  # of the application in PM2, or of the Compose project
+    port: int
+    directory: str  # what it is run from, where we made it
+
+
+Read = Callable[[str], "Place | None"]  # the live slot of a service; None where nothing was deployed
 
 
 def live_of(service: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -23,8 +37,10 @@ def live_of(service: Mapping[str, Any]) -> dict[str, Any] | None:
     """
     if (service.get("deploy") or {}).get("strategy") != "blue_green":
         return None
-    name = service["project"] if service["manager"] == "compose" else service["name"]
-    return {"service": service["name"], "name": name, "port": service["port"]}
+    is_compose = service["manager"] == "compose"
+    name = service["project"] if is_compose else service["name"]
+    unit = service["compose_service"] if is_compose else service["name"]
+    return {"service": service["name"], "name": name, "port": service["port"], "unit": unit}
 
 
 def placed(service: Mapping[str, Any], url: str) -> str:
@@ -35,19 +51,37 @@ def placed(service: Mapping[str, Any], url: str) -> str:
     return (found if same else url).replace("{name}", "{live.name}")
 
 
-def at_live(
-    spec: Mapping[str, Any], read: Callable[[str], tuple[str, int] | None]
-) -> tuple[dict[str, Any], dict[str, str]]:
-    """Return a probe's options with the live slot's name and port in them, and what stands for those in the ids of its checks.
+def at_live(spec: Mapping[str, Any], read: Read) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return a probe's options with the live slot in them, and what stands for its name and port in the ids of its checks.
 
-    :param read: returns name and port of a service's live slot; None where nothing was deployed
     :raises ValueError: it is not known which slot is live.
     """
     first = dict(spec["live"])
     found = read(str(first["service"]))
-    now = {"name": found[0], "port": found[1]} if found else first
+    now = {**first, "name": found.name, "port": found.port} if found else first
+    if found and found.slot != BASE:
+        now["unit"] = found.name  # a slot of ours is a project of one service of the same name
     options = {key: _filled(value, now) for key, value in spec.items() if key != "live"}
-    return options, {str(now[key]): str(first[key]) for key in ("name", "port") if now[key] != first[key]}
+    return options, {str(now[key]): str(first[key]) for key in ("name", "port", "unit") if now[key] != first[key]}
+
+
+def service_at_live(service: Mapping[str, Any], read: Read | None = None) -> dict[str, Any]:
+    """Return a described service with what it is at its manager now: ``app`` for PM2, the place of the live slot for Compose.
+
+    :raises ValueError: it is not known which slot is live.
+    """
+    found = (read or read_slot)(service["name"]) if live_of(service) else None
+    if found is None:
+        return dict(service)
+    health = dict(service.get("health") or {})
+    if health.get("url"):
+        health["url"] = _filled(placed(service, health["url"]), {"port": found.port, "name": found.name})
+    at: dict[str, Any] = {"app": found.name}
+    if service["manager"] == "compose":
+        at = {"project": found.name}
+        if found.slot != BASE:
+            at.update(compose_service=found.name, path=found.directory, compose_file=COMPOSE_FILE)
+    return {**service, **at, "health": health or service.get("health")}
 
 
 def lasting(identity: str, names: Mapping[str, str]) -> str:
@@ -55,8 +89,8 @@ def lasting(identity: str, names: Mapping[str, str]) -> str:
     return "".join(names.get(part, part) for part in re.split(r"([:/])", identity))
 
 
-def read_slot(service: str) -> tuple[str, int] | None:
-    """Return name and port of the live slot of ``service`` on this host; None where nothing was deployed.
+def read_slot(service: str) -> Place | None:
+    """Return the live slot of ``service`` on this host; None where nothing was deployed.
 
     :raises ValueError: it is not known.
     """
@@ -67,10 +101,11 @@ def read_slot(service: str) -> tuple[str, int] | None:
     from ansible_collections.runbook.ops.plugins.module_utils._live_state import read_live  # noqa: PLC0415
 
     try:
-        live = read_live(DeployPaths(service))
+        paths = DeployPaths(service)
+        live = read_live(paths)
     except StateError as exc:
         raise ValueError(str(exc)) from exc
-    return (live.label, live.port) if live else None
+    return Place(live.slot, live.label, live.port, str(paths.slot(live.slot))) if live else None
 
 
 def _filled(value: Any, now: Mapping[str, Any]) -> Any:

@@ -38,7 +38,7 @@ COMMON = {
     "needs": Option("needs", "things that what it tells of needs, for all of them or by thing"),
     "live": Option(
         "dict",
-        "a deployed service whose live slot {live.name} and {live.port} in other options mean, with name and port before the first deploy",
+        "a deployed service: {live.name}, {live.port} and {live.unit} in other options mean its live slot; with those before the first deploy",
     ),
 }
 

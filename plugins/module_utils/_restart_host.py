@@ -11,6 +11,7 @@ from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils import _proc
 from ansible_collections.runbook.ops.plugins.module_utils._command import Command, CommandError
+from ansible_collections.runbook.ops.plugins.module_utils._live_options import service_at_live
 from ansible_collections.runbook.ops.plugins.module_utils._pm2 import App, Pm2Error, group
 from ansible_collections.runbook.ops.plugins.module_utils._pm2_checks import version_checks
 from ansible_collections.runbook.ops.plugins.module_utils._pm2_host import Pm2Host
@@ -62,7 +63,8 @@ class Look:
             if found is not None:
                 checks = version_checks(host.daemon_version(), host.installed_version(), user=host.user)
                 self.versions.update({one["id"]: one for one in checks})
-        return self._pm2[user].get(service["name"], App(service["name"]))
+        name = service_at_live(service).get("app") or service["name"]
+        return self._pm2[user].get(name, App(name))
 
     def pending(self, database: Mapping[str, Any]) -> tuple[str, ...]:
         """Return the settings that wait for a restart, and remember the sessions.

@@ -42,7 +42,10 @@ class Managers:
         found: dict[Any, dict[str, App]] = {}
         for user in {one.get("user") for one in services}:
             found[user] = group(Pm2Host(self.module, user, None).processes() or [])
-        return [from_app(one, found[one.get("user")].get(one["name"], App(one["name"]))) for one in services]
+        names = {one["name"]: one.get("app") or one["name"] for one in services}
+        return [
+            from_app(one, found[one.get("user")].get(names[one["name"]], App(names[one["name"]]))) for one in services
+        ]
 
     def compose(self, services: Services) -> States:
         docker = Docker(self.module)

@@ -91,6 +91,28 @@ services:
       description: Numbers of its main processes.
       type: list
       elements: int
+    at:
+      description: What it is called at its manager, of a service that is deployed to two slots the one that gets the requests.
+      type: dict
+      contains:
+        app:
+          description: Name of the application in PM2, V(null) where it is that of the service.
+          type: str
+        project:
+          description: Name of the Compose project.
+          type: str
+        compose_service:
+          description: Name in the Compose file.
+          type: str
+        path:
+          description: Directory of the Compose file, or of the application.
+          type: str
+        compose_file:
+          description: Name of the Compose file.
+          type: str
+        url:
+          description: Where it is asked how it is.
+          type: str
 checks:
   description: A check of each service.
   returned: success
@@ -103,6 +125,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.runbook.ops.plugins.module_utils._live_options import Read, service_at_live
 from ansible_collections.runbook.ops.plugins.module_utils._service_ask import Managers, Services, ask
 from ansible_collections.runbook.ops.plugins.module_utils._service_state import about_to_stop, check
 
@@ -112,8 +135,14 @@ ARGUMENTS = {
 }
 
 
-def run(services: Services, stopping: str | None, *, managers: Any, now: float) -> dict[str, Any]:
+AT = ("app", "project", "compose_service", "path", "compose_file")
+
+
+def run(
+    services: Services, stopping: str | None, *, managers: Any, now: float, read: Read | None = None
+) -> dict[str, Any]:
     states: dict[str, Mapping[str, Any]] = {}
+    services = [service_at_live(one, read) for one in services]
     for name in ("systemd", "pm2", "compose"):
         mine = [one for one in services if one["manager"] == name]
         if mine:
@@ -122,15 +151,24 @@ def run(services: Services, stopping: str | None, *, managers: Any, now: float) 
     checks = [check(one, states[one["name"]], now=now) for one in known]
     return {
         "changed": False,
-        "services": [states[one["name"]] for one in known],
+        "services": [{**states[one["name"]], "at": _at(one)} for one in known],
         "checks": about_to_stop(checks, needed=stopping) if stopping else checks,
     }
+
+
+def _at(service: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a service is called at its manager, and where it is asked how it is."""
+    return {**{key: service.get(key) for key in AT}, "url": (service.get("health") or {}).get("url")}
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     boot = time.time() - time.clock_gettime(time.CLOCK_MONOTONIC)
-    module.exit_json(**run(**module.params, managers=Managers(module, boot=boot), now=time.time()))
+    try:
+        result = run(**module.params, managers=Managers(module, boot=boot), now=time.time())
+    except ValueError as exc:
+        module.fail_json(msg=str(exc))
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

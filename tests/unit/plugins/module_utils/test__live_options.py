@@ -12,7 +12,14 @@ from ansible_collections.runbook.ops.plugins.module_utils import _health, _live_
 from ansible_collections.runbook.ops.plugins.module_utils._checks import make_check
 from ansible_collections.runbook.ops.plugins.module_utils._deploy_paths import DeployPaths
 from ansible_collections.runbook.ops.plugins.module_utils._health_plan import plan_probes
-from ansible_collections.runbook.ops.plugins.module_utils._live_options import at_live, lasting, live_of, placed
+from ansible_collections.runbook.ops.plugins.module_utils._live_options import (
+    Place,
+    at_live,
+    lasting,
+    live_of,
+    placed,
+    service_at_live,
+)
 from ansible_collections.runbook.ops.plugins.module_utils._probe_options import Option
 
 PM2 = {
@@ -27,7 +34,8 @@ PM2 = {
     "health": {"url": "http://localhost:3000/health", "standby_url": "http://localhost:3001/health"},
     "watch_units": [],
 }
-LIVE = {"service": "api", "name": "api", "port": 3000}
+COMPOSE = {**PM2, "manager": "compose", "project": "shop", "compose_service": "web", "replicas": 1, "path": "/opt/shop"}
+LIVE = {"service": "api", "name": "api", "port": 3000, "unit": "api"}
 SPEC = {
     "probe": "pm2",
     "app": "{live.name}",
@@ -38,7 +46,7 @@ SPEC = {
 
 
 def green(_service):
-    return "api-new", 3001
+    return Place("green", "api-new", 3001, "/state/slots/green")
 
 
 @pytest.mark.parametrize(
@@ -75,7 +83,7 @@ def test_only_what_has_two_slots_is_looked_at_so():
     assert live_of(PM2) == LIVE
     assert live_of({**PM2, "deploy": {"strategy": "in_place"}}) is None
     assert live_of({**PM2, "deploy": None}) is None
-    assert live_of({**PM2, "manager": "compose", "project": "shop"}) == {**LIVE, "name": "shop"}
+    assert live_of(COMPOSE) == {**LIVE, "name": "shop", "unit": "web"}
 
 
 @pytest.mark.parametrize(
@@ -105,6 +113,35 @@ def test_every_look_at_a_deployed_service_is_at_its_live_slot():
     assert listening["ignore"] == [3000, 3001]
     assert not any("3000" in word for word in listening["expected"])
     assert [probe["name"] for probe in probes if probe["probe"] == "log_errors"] == ["api exceptions", "application"]
+
+
+@pytest.mark.parametrize(
+    ("place", "project", "unit", "names"),
+    [
+        pytest.param(None, "shop", "web", {}, id="never deployed"),
+        pytest.param(Place("base", "shop", 3000, "/s"), "shop", "web", {}, id="what a person brought up"),
+        pytest.param(
+            Place("green", "shop-web-green", 3001, "/s"),
+            "shop-web-green",
+            "shop-web-green",
+            {"shop-web-green": "web", "3001": "3000"},
+            id="green",
+        ),
+    ],
+)
+def test_a_slot_of_compose_is_a_project_with_one_service(place, project, unit, names):
+    (probe,) = [one for one in plan_probes({"services": [COMPOSE]}, ["services"]) if one["probe"] == "compose"]
+    found, told = at_live(probe, lambda _service: place)
+    assert (found["project"], found["service"], told) == (project, unit, names)
+
+
+def test_who_acts_on_a_service_acts_on_its_live_slot():
+    assert service_at_live(PM2, lambda _service: None) == PM2
+    now = service_at_live(PM2, green)
+    assert (now["name"], now["app"], now["health"]["url"]) == ("api", "api-new", "http://localhost:3001/health")
+    now = service_at_live(COMPOSE, lambda _service: Place("green", "shop-web-green", 3001, "/state/slots/green"))
+    assert (now["name"], now["project"], now["compose_service"]) == ("api", "shop-web-green", "shop-web-green")
+    assert (now["path"], now["compose_file"]) == ("/state/slots/green", "compose.json")
 
 
 def seen(monkeypatch, root):
