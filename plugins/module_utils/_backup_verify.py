@@ -12,6 +12,7 @@ from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils._backup_set import locked
 from ansible_collections.runbook.ops.plugins.module_utils._backup_verification import Verification, seconds_of
+from ansible_collections.runbook.ops.plugins.module_utils._given import with_defaults
 from ansible_collections.runbook.ops.plugins.module_utils._pg_target import ARGUMENTS as TARGET
 from ansible_collections.runbook.ops.plugins.module_utils._script_verify import verify
 
@@ -44,9 +45,7 @@ def run(params: Mapping[str, Any], *, now: datetime | None = None, check_mode: b
     :raises SetError: the directory cannot be worked on, or another process verifies the set.
     :raises ValueError: an option cannot be meant.
     """
-    given = {
-        name: spec.get("default") if params.get(name) is None else params[name] for name, spec in ARGUMENTS.items()
-    }
+    given = with_defaults(params, ARGUMENTS)
     if not given["set"]:
         # Names of a script's files hold local time without a zone, so that is what they are compared with.
         local = (now or datetime.now(timezone.utc)).astimezone().replace(tzinfo=None)

@@ -38,6 +38,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._codec import (
     prove,
 )
 from ansible_collections.runbook.ops.plugins.module_utils._failpoint import reached
+from ansible_collections.runbook.ops.plugins.module_utils._given import with_defaults
 from ansible_collections.runbook.ops.plugins.module_utils._pg import PgError, quote_literal
 from ansible_collections.runbook.ops.plugins.module_utils._pg_archive import missing
 from ansible_collections.runbook.ops.plugins.module_utils._pg_backup_plan import (
@@ -90,9 +91,7 @@ def run(params: Mapping[str, Any], *, check_mode: bool = False) -> dict[str, Any
 
     :raises BackupError: it cannot be made; the backups that there are stay as they are.
     """
-    given = {
-        name: spec.get("default") if params.get(name) is None else params[name] for name, spec in ARGUMENTS.items()
-    }
+    given = with_defaults(params, ARGUMENTS)
     with _explained(given):
         return Job(given).run(check_mode=check_mode)
 

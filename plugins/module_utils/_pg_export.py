@@ -19,6 +19,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._backup_set import (
     set_name,
 )
 from ansible_collections.runbook.ops.plugins.module_utils._codec import CodecError, choose_compression, prove
+from ansible_collections.runbook.ops.plugins.module_utils._given import with_defaults
 from ansible_collections.runbook.ops.plugins.module_utils._pg import PgError
 from ansible_collections.runbook.ops.plugins.module_utils._pg_backup import HOLD
 from ansible_collections.runbook.ops.plugins.module_utils._pg_backup_result import now
@@ -39,9 +40,7 @@ def run(params: Mapping[str, Any], *, check_mode: bool = False) -> dict[str, Any
 
     :raises RowsError: it cannot be made; what there is stays as it is.
     """
-    given = {
-        name: spec.get("default") if params.get(name) is None else params[name] for name, spec in ARGUMENTS.items()
-    }
+    given = with_defaults(params, ARGUMENTS)
     with explained(given["directory"]):
         return _run(given, check_mode=check_mode)
 

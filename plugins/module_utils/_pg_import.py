@@ -20,6 +20,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._backup_set import (
 )
 from ansible_collections.runbook.ops.plugins.module_utils._codec import choose_compression, prove
 from ansible_collections.runbook.ops.plugins.module_utils._failpoint import reached
+from ansible_collections.runbook.ops.plugins.module_utils._given import with_defaults
 from ansible_collections.runbook.ops.plugins.module_utils._pg import PgError
 from ansible_collections.runbook.ops.plugins.module_utils._pg_export import explained
 from ansible_collections.runbook.ops.plugins.module_utils._pg_target import PgSession, PgTarget
@@ -47,9 +48,7 @@ def run(params: Mapping[str, Any], *, check_mode: bool = False) -> dict[str, Any
 
     :raises RowsError: it cannot be imported; nothing has changed then.
     """
-    given = {
-        name: spec.get("default") if params.get(name) is None else params[name] for name, spec in ARGUMENTS.items()
-    }
+    given = with_defaults(params, ARGUMENTS)
     for name in ("timeout_seconds", "lock_timeout_seconds"):
         if given[name] < 1:
             raise RowsError(f"{name} is {given[name]}: it must be at least 1")

@@ -19,6 +19,7 @@ from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils import _pg
 from ansible_collections.runbook.ops.plugins.module_utils._docker import DockerError, container_name
+from ansible_collections.runbook.ops.plugins.module_utils._given import with_defaults
 from ansible_collections.runbook.ops.plugins.module_utils._pg import PSQL, PgError, Session, conninfo, explain
 from ansible_collections.runbook.ops.plugins.module_utils._pipeline import PipelineError, Stage, run_pipeline, spawn
 
@@ -59,9 +60,7 @@ class PgTarget:
         :param params: those of :data:`ARGUMENTS`; what is missing has its default
         :param application: how the sessions call themselves in pg_stat_activity
         """
-        self._params = {
-            name: spec.get("default") if params.get(name) is None else params[name] for name, spec in ARGUMENTS.items()
-        }
+        self._params = with_defaults(params, ARGUMENTS)
         self._database = params.get("database")
         self._versions: dict[str, str] = {}  # of programs
         self.application = application
