@@ -144,9 +144,11 @@ class HostParts:
     def switch(self, slot: str, release: str) -> list[dict[str, Any]]:
         if not self.beside:
             return self._swap(slot, release)
-        paths, fence, proxy = self._task.paths, self._task.fence, self._proxy
+        paths, fence, wanted, proxy = self._task.paths, self._task.fence, self.release(release), self._proxy
+        if proxy and wanted.kind == ADOPTED:  # it may be from before anybody asked for a version
+            proxy = proxy._replace(version=None)
         with _troubles():
-            report = _live.switch(paths, fence, self.slots[slot], self.release(release), proxy)
+            report = _live.switch(paths, fence, self.slots[slot], wanted, proxy)
         return list(report.checks)
 
     def watch(self, slot: str, switched_at: float) -> tuple[str | None, list[dict[str, Any]]]:
