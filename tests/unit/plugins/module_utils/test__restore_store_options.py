@@ -1,13 +1,17 @@
 # Copyright: the runbook.ops authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the description of a system says of the restore of a Redis server, or of files."""
+"""What the description of a system says of the restore of a Redis server, of a MongoDB database, or of files."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
-from ansible_collections.runbook.ops.plugins.module_utils._restore_store_options import file_options, redis_options
+from ansible_collections.runbook.ops.plugins.module_utils._restore_store_options import (
+    file_options,
+    mongodb_options,
+    redis_options,
+)
 
 
 def service(name: str, manager: str = "systemd", **more: Any) -> dict[str, Any]:
@@ -94,3 +98,34 @@ def test_who_uses_files_is_reloaded_or_stopped(
 def test_files_that_are_not_saved_are_refused(name: str, paths: list[str], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         file_options(SYSTEM, name, paths)
+
+
+MONGODB = {
+    **SYSTEM,
+    "services": [
+        service("mongod", health={"database": "shop"}),
+        service("api", "pm2", after=["mongod"]),
+        service("mailer", "pm2", needs=["shop"]),
+        service("web", "vercel", needs=["shop"]),
+        service("nginx", after=["api"]),
+    ],
+    "databases": [
+        {"engine": "mongodb", "name": "shop", "service": "mongod", "host": "127.0.0.1", "port": 27017, "user": "admin", "password": "x"},
+        {"engine": "postgresql", "name": "mail"},
+    ],
+    "backups": [{"name": "nightly", "databases": ["shop"], **ITEM}],
+}  # fmt: skip
+
+
+def test_a_database_of_mongodb_is_reached_as_it_is_backed_up_and_who_uses_it_is_stopped() -> None:
+    found = mongodb_options(MONGODB, "shop")
+    assert found["reach"] == {"database": "shop", "host": "127.0.0.1", "port": 27017, "user": "admin"}
+    assert (found["directory"], found["set"]) == ("/b", "nightly")
+    assert (found["writers"], found["unstoppable"]) == (["api", "mailer"], ["web"])
+    assert (found["secret"], found["about"]) == ("database:shop", "database:shop")
+
+
+@pytest.mark.parametrize("name", ["mail", "nowhere"])
+def test_what_is_no_database_of_mongodb_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=f"there is no MongoDB database '{name}' on this host: known are shop"):
+        mongodb_options(MONGODB, name)
