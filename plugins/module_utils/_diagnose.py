@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.runbook.ops.plugins.module_utils._live_options import at_live, read_slot
 from ansible_collections.runbook.ops.plugins.module_utils._probe_options import ProbeError
 from ansible_collections.runbook.ops.plugins.module_utils._redact import Redactor
 
@@ -58,7 +59,10 @@ class Job:
     def _run(self) -> None:
         self.began = time.monotonic()
         try:
-            self.found = self._collect(dict(self.spec.get("options") or {}))
+            options = dict(self.spec.get("options") or {})
+            if options.get("live"):  # of a deployed service, the slot that gets the requests now
+                options, _names = at_live(options, read_slot)
+            self.found = self._collect(options)
         except ProbeError as exc:
             self.error = str(exc)
         except OSError as exc:

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ansible_collections.runbook.ops.plugins.module_utils import _health_stores as stores
+from ansible_collections.runbook.ops.plugins.module_utils._live_options import live_of
 
 # Where a server is, and who asks: as its probe knows it.
 PLACE = (
@@ -93,13 +94,22 @@ def _services(system: System) -> Specs:
             for unit in service.get("watch_units") or [service.get("unit") or f"{name}.service"]:
                 specs.append(_spec(f"log {name}", title, "log", unit=unit))
         elif service["manager"] == "pm2" and name not in logged:
-            specs.append(_spec(f"log {name}", title, "log", pm2=name, user=service.get("user")))
+            specs.append(_spec(f"log {name}", title, "log", **_app(service)))
         elif service["manager"] == "compose" and name not in logged:
             specs.append(_spec(f"log {name}", title, "container_log", **_compose(service)))
     return specs
 
 
+def _app(service: Mapping[str, Any]) -> dict[str, Any]:
+    live = live_of(service)
+    named = {"pm2": "{live.name}", "live": live} if live else {"pm2": service["name"]}
+    return {**named, "user": service.get("user")}
+
+
 def _compose(service: Mapping[str, Any]) -> dict[str, Any]:
+    live = live_of(service)
+    if live:
+        return {"project": "{live.name}", "service": "{live.unit}", "container": None, "live": live}
     project = service.get("project") or str(service.get("path") or "").rstrip("/").rpartition("/")[2]
     return {
         "project": project,
@@ -145,8 +155,12 @@ def _logs(system: System) -> Specs:
                 )
             )
         else:
-            user = (services.get(log.get("pm2") or "") or {}).get("user")
-            specs.append(_spec(topic, title, "log", path=path, unit=log.get("unit"), pm2=log.get("pm2"), user=user))
+            app = (
+                _app(services.get(log["pm2"]) or {"name": log["pm2"]})
+                if log.get("pm2")
+                else {"pm2": None, "user": None}
+            )
+            specs.append(_spec(topic, title, "log", path=path, unit=log.get("unit"), **app))
     return specs
 
 

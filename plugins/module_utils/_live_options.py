@@ -89,6 +89,30 @@ def lasting(identity: str, names: Mapping[str, str]) -> str:
     return "".join(names.get(part, part) for part in re.split(r"([:/])", identity))
 
 
+def every_slot(service: Mapping[str, Any], read: Read | None = None) -> list[dict[str, Any]]:
+    """Return a service with two slots once for each, the live one first: whoever stops it must stop what stands idle too.
+
+    :raises ValueError: it is not known which slot is live.
+    """
+    if live_of(service) is None:
+        return [dict(service)]
+    live = service_at_live(service, read)
+    idle = {**service, "name": f"{service['name']} (idle slot)", "health": None, "after": None}
+    if service["manager"] == "pm2":
+        apps = (service["name"], service["standby_name"])
+        return [live, *({**idle, "app": app} for app in apps if app != live.get("app", service["name"]))]
+    others: list[dict[str, Any]] = []
+    if live["project"] != service["project"]:
+        others.append({**idle, "name": f"{service['name']} (slot {BASE})"})
+    for place in _made(service["name"]) if read is None else ():
+        if place.name != live["project"]:
+            at = {"project": place.name, "compose_service": place.name, "path": place.directory}
+            others.append(
+                {**idle, **at, "compose_file": COMPOSE_FILE, "name": f"{service['name']} (slot {place.slot})"}
+            )
+    return [live, *others]
+
+
 def read_slot(service: str) -> Place | None:
     """Return the live slot of ``service`` on this host; None where nothing was deployed.
 
@@ -106,6 +130,23 @@ def read_slot(service: str) -> Place | None:
     except StateError as exc:
         raise ValueError(str(exc)) from exc
     return Place(live.slot, live.label, live.port, str(paths.slot(live.slot))) if live else None
+
+
+def _made(service: str) -> list[Place]:
+    """Return the slots of Compose that were made here: their files say what they are called."""
+    import json  # noqa: PLC0415  # only who stops a service with slots needs it
+
+    from ansible_collections.runbook.ops.plugins.module_utils._deploy_paths import DeployPaths  # noqa: PLC0415
+
+    found = []
+    for file in sorted(DeployPaths(service).slots.glob(f"*/{COMPOSE_FILE}")):
+        try:
+            found.append(Place(file.parent.name, json.loads(file.read_bytes())["name"], 0, str(file.parent)))
+        except (OSError, ValueError, KeyError) as exc:
+            raise ValueError(
+                f"{file} cannot be read ({exc}): see what docker compose ls shows, then move it away"
+            ) from exc
+    return found
 
 
 def _filled(value: Any, now: Mapping[str, Any]) -> Any:

@@ -14,13 +14,14 @@ from typing import Any
 from ansible_collections.runbook.ops.plugins.module_utils._command import CommandError
 from ansible_collections.runbook.ops.plugins.module_utils._compose import ComposeError
 from ansible_collections.runbook.ops.plugins.module_utils._http import HttpError, ask
+from ansible_collections.runbook.ops.plugins.module_utils._live_options import every_slot
 from ansible_collections.runbook.ops.plugins.module_utils._pm2 import Pm2Error
 from ansible_collections.runbook.ops.plugins.module_utils._writers_managers import FACTORIES, GivenUpError
 from ansible_collections.runbook.ops.plugins.module_utils.probes.http import wrong_body
 
 # What of a service's description is needed to start it again: a journal holds that, and nothing that is secret.
 KEPT = (
-    *("name", "manager", "user", "unit", "path", "project", "compose_file", "compose_service", "replicas"),
+    *("name", "manager", "user", "app", "unit", "path", "project", "compose_file", "compose_service", "replicas"),
     *("after", "health"),
 )
 POLL_SECONDS = 0.05
@@ -48,7 +49,11 @@ class Writers:
         :raises WritersError: a manager does not tell.
         """
         known = {one["name"]: one for one in left}
-        wanted = [{key: one.get(key) for key in KEPT} for one in services]
+        try:
+            slots = [each for one in services for each in every_slot(one)]
+        except ValueError as exc:
+            raise WritersError(str(exc)) from exc
+        wanted = [{key: one.get(key) for key in KEPT} for one in slots]
         wanted = [*wanted, *(one for name, one in known.items() if name not in {each["name"] for each in wanted})]
         found = []
         for manager, mine in _grouped(wanted):

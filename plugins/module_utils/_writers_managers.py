@@ -81,7 +81,7 @@ class Pm2:
 
     def instances(self, services: Services) -> list[list[str]]:
         found = {user: group(self._host(user).processes() or []) for user in {one.get("user") for one in services}}
-        apps = [found[one.get("user")].get(one["name"], App(one["name"])) for one in services]
+        apps = [found[one.get("user")].get(_app(one), App(_app(one))) for one in services]
         return [[str(number) for number in app.ids if number not in app.down_ids] for app in apps]
 
     def stop(self, services: Services) -> None:
@@ -93,15 +93,19 @@ class Pm2:
     def _bring(self, services: Services, state: str) -> None:
         for user in {one.get("user"): None for one in services}:
             host = self._host(user)
-            wishes = [Pm2Wish(one["name"], state, host.user) for one in services if one.get("user") == user]
+            wishes = [Pm2Wish(_app(one), state, host.user) for one in services if one.get("user") == user]
             for step in _joined([step for wish in wishes for step in pm2_plan(look(host, wish), wish)]):
                 host.command(step.directory, limit_seconds=LIMIT_SECONDS)(*step.arguments, stdin=step.stdin)
 
     def ill(self, one: dict[str, Any]) -> str | None:
-        app = group(self._host(one.get("user")).processes() or []).get(one["name"], App(one["name"]))
+        app = group(self._host(one.get("user")).processes() or []).get(_app(one), App(_app(one)))
         if app.errored_ids:
             raise GivenUpError(f"PM2 has given {one['name']} up: read the end of {app.error_log}")
         return None if app.status == "online" else f"is {app.status}"
+
+
+def _app(one: dict[str, Any]) -> str:
+    return str(one.get("app") or one["name"])
 
 
 def _joined(steps: Sequence[Pm2Step]) -> list[Pm2Step]:

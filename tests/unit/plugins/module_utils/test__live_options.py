@@ -8,13 +8,15 @@ import json
 from types import SimpleNamespace
 
 import pytest
-from ansible_collections.runbook.ops.plugins.module_utils import _health, _live_options
+from ansible_collections.runbook.ops.plugins.module_utils import _diagnose, _health, _live_options
 from ansible_collections.runbook.ops.plugins.module_utils._checks import make_check
 from ansible_collections.runbook.ops.plugins.module_utils._deploy_paths import DeployPaths
+from ansible_collections.runbook.ops.plugins.module_utils._diagnose_plan import plan_evidence
 from ansible_collections.runbook.ops.plugins.module_utils._health_plan import plan_probes
 from ansible_collections.runbook.ops.plugins.module_utils._live_options import (
     Place,
     at_live,
+    every_slot,
     lasting,
     live_of,
     placed,
@@ -142,6 +144,25 @@ def test_who_acts_on_a_service_acts_on_its_live_slot():
     now = service_at_live(COMPOSE, lambda _service: Place("green", "shop-web-green", 3001, "/state/slots/green"))
     assert (now["name"], now["project"], now["compose_service"]) == ("api", "shop-web-green", "shop-web-green")
     assert (now["path"], now["compose_file"]) == ("/state/slots/green", "compose.json")
+
+
+def test_who_stops_a_service_stops_the_slot_that_stands_idle_too():
+    assert [one["name"] for one in every_slot({**PM2, "deploy": None})] == ["api"]
+    assert [one.get("app", one["name"]) for one in every_slot(PM2, lambda _service: None)] == ["api", "api-new"]
+    live, idle = every_slot(PM2, green)
+    assert (live["name"], live["app"], idle["app"], idle["health"]) == ("api", "api-new", "api", None)
+    assert live["name"] != idle["name"]
+    place = Place("green", "shop-web-green", 3001, "/state/slots/green")
+    assert [one["project"] for one in every_slot(COMPOSE, lambda _service: place)] == ["shop-web-green", "shop"]
+
+
+def test_evidence_is_collected_of_the_live_slot(monkeypatch):
+    monkeypatch.setattr(_diagnose, "read_slot", green)
+    (spec,) = [one for one in plan_evidence({"services": [PM2]}) if one["topic"] == "log-api"]
+    told = []
+    job = _diagnose.Job(spec, lambda options: told.append(options) or _diagnose.Found("x"))
+    job.thread.run()
+    assert (told[0]["pm2"], told[0]["user"], "live" in told[0]) == ("api-new", "shop", False)
 
 
 def seen(monkeypatch, root):
