@@ -20,6 +20,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "campaign"))
 from ansible_collections.runbook.ops.plugins.module_utils import _bucket_work
+from ansible_collections.runbook.ops.plugins.module_utils._backup_job_run import run_job
+from ansible_collections.runbook.ops.plugins.module_utils._backup_tasks import plan_tasks
 from ansible_collections.runbook.ops.plugins.module_utils._bucket_ends import Bucket, SyncError
 from ansible_collections.runbook.ops.plugins.module_utils._bucket_sync import run
 from ansible_collections.runbook.ops.plugins.module_utils._s3_storage import Place, S3Error
@@ -427,3 +429,30 @@ def test_a_damaged_copy_is_not_vouched_for_by_its_note(shop: Shop, monkeypatch: 
             shop.sync(copy="stream", jobs=1, only=["a-b.txt"])
     assert shop.read(shop.mirror, "a-b.txt") is None
     assert shop.sync(copy="stream")["mirror"]["copied"] == len(FILES)
+
+
+def test_a_backup_job_mirrors_a_bucket_and_fails_where_the_source_has_lost_too_much(shop: Shop) -> None:
+    keys = {"access_key": "AK", "secret_key": SECRET, "endpoint": shop.storage.endpoint, "region": "us-east-1"}
+    buckets = [
+        {"name": "media", "bucket": shop.live, "mirror": "copy", **keys},
+        {"name": "copy", "bucket": shop.mirror, **keys},
+    ]
+    item = {"name": "daily", "made_by": "collection", "directory": "/b", "keep": {"last": 3}, "buckets": ["media"]}
+    tasks = plan_tasks({"backups": [item], "buckets": buckets})
+    for task in tasks:
+        task["options"].update(work_directory=str(shop.place), retry_seconds=1)
+    log = shop.place / "backup.log"
+    jobs = {"daily": {"tasks": tasks, "log": str(log), "success": "daily backup completed"}}
+    secrets = {f"bucket:{name}:{key}": keys[key] for name in ("media", "copy") for key in ("access_key", "secret_key")}
+
+    def night() -> str:
+        run_job({"jobs": jobs, "attempts": 1, "retry_seconds": 0}, secrets, "daily")
+        return log.read_text(encoding="utf-8").splitlines()[-1]
+
+    assert "daily backup completed: media mirrored" in night()
+    assert shop.holds(shop.mirror, FILES)
+    assert "daily backup completed: nothing was due" in night()
+    shop.drop(shop.live, *FILES)
+    said = night()
+    assert "daily backup failed: bucket_sync media:" in said and SECRET not in said
+    assert shop.holds(shop.mirror, FILES)
