@@ -21,7 +21,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._command import Comman
 from ansible_collections.runbook.ops.plugins.module_utils._live_state import target
 
 PROXYD = ("/usr/lib/systemd/systemd-socket-proxyd", "/lib/systemd/systemd-socket-proxyd")
-CONNECTED = "03"  # state of a socket in /proc/net/unix
+OPEN = ("02", "03")  # states in /proc/net/unix: connecting, which is not yet taken, and connected
 # A trigger limit would close the socket for good when the proxy fails a few times in a row; nothing may close the way of the requests.
 SOCKET_UNIT = """# Written by runbook.ops (deploys of {service}), which replaces it whole.
 [Unit]
@@ -228,9 +228,9 @@ def connections(table: str, path: Path) -> int:
 
     :param table: the text of /proc/net/unix
     """
-    # Num RefCount Protocol Flags Type St Inode Path; those not yet taken count too: they have the state, and no inode.
+    # Num RefCount Protocol Flags Type St Inode Path
     rows = (line.split(None, 7) for line in table.splitlines())
-    return sum(1 for row in rows if len(row) == 8 and row[5] == CONNECTED and row[7] == str(path))
+    return sum(1 for row in rows if len(row) == 8 and row[5] in OPEN and row[7] == str(path))
 
 
 def tcp_inodes(tables: list[str], port: int) -> set[str]:

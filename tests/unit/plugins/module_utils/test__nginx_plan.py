@@ -10,6 +10,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._nginx_plan import (
     Conf,
     Wish,
     check_wish,
+    named_upstream,
     plan_absent,
     plan_present,
     servers_of,
@@ -159,3 +160,41 @@ def test_a_wrong_name_or_address_is_refused(name, server):
 @pytest.mark.parametrize("server", ["127.0.0.1:3000", "[::1]:3000", "app-green:80", "unix:/run/app/live.sock"])
 def test_an_address_that_nginx_knows_is_taken(server):
     check_wish(Wish("app", (server,), (), "f", "b"))
+
+
+UNIX = Wish(
+    "app",
+    ("unix:/run/live.sock",),
+    ("localhost:3000", "127.0.0.1:3001"),
+    "app.servers",
+    "conf.d/app.conf",
+    ("keepalive",),
+)
+
+
+def test_connections_that_nginx_keeps_go_where_they_would_stay_with_an_old_server():
+    site = "upstream app { server localhost:3000; keepalive 8; }\n" + SITE.replace("localhost:3000", "app")
+    plan = plan_present(UNIX, conf_of({"conf.d/site.conf": site}))
+    assert "keepalive" not in plan.files["conf.d/site.conf"]
+    assert "conf.d/site.conf:1: keepalive goes from upstream app" in plan.actions
+    again = plan_present(UNIX, conf_of(after({"conf.d/site.conf": site}, plan)))
+    assert (again.files, again.actions) == ({}, [])
+
+
+def test_an_address_in_our_own_file_of_servers_is_understood():
+    files = after({"conf.d/site.conf": SITE}, plan_present(WISH, conf_of({"conf.d/site.conf": SITE})))
+    plan = plan_present(UNIX, conf_of(files))  # 127.0.0.1:3001 stands in app.servers, and is to be replaced
+    assert plan.actions == ["app points to unix:/run/live.sock instead of 127.0.0.1:3001"]
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("upstream shop { server 127.0.0.1:3000 weight=2; }", "shop"),
+        ("upstream shop { server 127.0.0.1:3000; } upstream other { server 127.0.0.1:3000; }", None),
+        ("upstream other { server 127.0.0.1:4000; }", None),
+        ("server { }", None),
+    ],
+)
+def test_the_upstream_of_a_person_is_found_by_its_server(text, name):
+    assert named_upstream(conf_of({"conf.d/site.conf": text}), ("127.0.0.1:3000",)) == name
