@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 SECTION = "Deployment"
 POLL_SECONDS = 0.25
+LOG_TURNS = 4
 ACCEPT_SECONDS = 2.0  # until a connection is taken by a process
 LEAST_GROWTH_BYTES = 64 * 1024 * 1024
 GROWTH_PERCENT = 50
@@ -183,7 +184,7 @@ def pass_gate(
     try:
         right_at = _wait(gate, clock, sleep)
     except _RefusedError as exc:
-        raise _failure(gate, str(exc), clock() - gate.began) from None
+        raise _failure(gate, str(exc), clock() - gate.began, sleep) from None
     return _checks(gate, right_at - gate.began)
 
 
@@ -211,12 +212,18 @@ def _wait(gate: _Gate, clock: Callable[[], float], sleep: Callable[[float], None
         sleep(POLL_SECONDS)
 
 
-def _failure(gate: _Gate, why: str, seconds: float) -> GateError:
-    try:
-        log = gate.slot.log(10)
-    except SlotError:
-        log = []
-    ends = f"; its log ends: {log[-1].strip()[:200]}" if log else ""
+def _failure(gate: _Gate, why: str, seconds: float, sleep: Callable[[float], None]) -> GateError:
+    log: list[str] = []
+    for _turn in range(LOG_TURNS):  # what it said last may still be on its way
+        try:
+            log = gate.slot.log(10)
+        except SlotError:
+            break
+        if log:
+            break
+        sleep(POLL_SECONDS)
+    telling = next((line for line in log if "error" in line.lower()), log[-1] if log else "")
+    ends = f"; its log says: {telling.strip()[:200]}" if telling else ""
     return GateError(
         f"{gate.release.id} did not pass the gate in slot {gate.slot.name}: {why}{ends}",
         log=log,

@@ -81,12 +81,18 @@ def holders(module: Any, wanted: Iterable[Socket]) -> list[Holder]:
 
 
 def taken_by(
-    module: Any, port: int, *, seconds: float, clock: Callable[[], float] = time.monotonic
+    module: Any,
+    port: int,
+    *,
+    seconds: float,
+    passes_on: Callable[[Holder], bool] = lambda _holder: False,
+    clock: Callable[[], float] = time.monotonic,
 ) -> list[Holder] | None:
     """Return who accepts a connection to ``port``; None where nobody listens. No byte is sent.
 
     A listener can be shared by several processes (a cluster of Node): only a connection shows which of them serve.
 
+    :param passes_on: whether a process only hands connections on to others; it is named where none of those takes this one
     :raises OSError: nobody accepted it in time.
     """
     deadline = clock() + seconds
@@ -99,8 +105,9 @@ def taken_by(
         while True:
             ends = [one for one in sockets() if one.port == port and one.remote_port == mine and one.inode]
             found = holders(module, ends)
-            if found:
-                return found
+            final = [one for one in found if not passes_on(one)]
+            if final or (found and clock() >= deadline):
+                return final or found
             if clock() >= deadline:
                 raise socket.timeout(f"nobody accepts connections to port {port}")
             time.sleep(POLL_SECONDS)

@@ -120,7 +120,7 @@ class Pm2Slot:
 
     def taken_by_other(self, *, seconds: float) -> str | None:
         try:
-            found = taken_by(self._module, self.port, seconds=seconds)
+            found = taken_by(self._module, self.port, seconds=seconds, passes_on=self._is_daemon)
         except OSError as exc:
             return str(exc)
         if found is None:

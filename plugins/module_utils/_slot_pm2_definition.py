@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 import json
 import posixpath
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -55,6 +56,7 @@ KEPT = {
 ALIASES = {"exec_interpreter": "interpreter", "out": "out_file", "output": "out_file", "error": "error_file"}
 # Variables of PM2 and of a login, which are not the application's.
 NOT_ITS_OWN = {"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "PWD", "unique_id", "PORT", "NODE_APP_INSTANCE", RELEASE_VARIABLE}  # fmt: skip
+LOG_NUMBER = re.compile(r"-\d+(\.[^./]*)?$")
 STATUSES = {"online": "running", "launching": "starting", "stopping": "stopped", "stopped": "stopped"}
 
 
@@ -101,6 +103,10 @@ def of_processes(processes: Iterable[Mapping[str, Any]]) -> Standing | None:
     process = {key: env[word] for key, word in KEPT.items() if env.get(word) not in (None, [])}
     process["exec_mode"] = str(env.get("exec_mode", "fork")).replace("_mode", "")
     process["instances"] = len(envs)
+    if not env.get("merge_logs"):  # PM2 has put the number of the instance behind the name, and would again
+        for key in ("out_file", "error_file"):
+            if key in process:
+                process[key] = LOG_NUMBER.sub(lambda met: met[1] or "", str(process[key]))
     process["cwd"] = "."
     # Its script may lie outside of where it runs: then it stays where it is.
     process["script"] = posixpath.relpath(str(env.get("pm_exec_path")), cwd)
