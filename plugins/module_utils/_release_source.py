@@ -24,7 +24,7 @@ REMEDIES = (
     (r"Host key verification failed", "add the server to known_hosts of the account, after comparing its key"),
     (r"Permission denied|publickey", "give the account a deploy key, and the server its public half"),
     (r"could not read Username|Authentication failed|403", "set up a credential helper of Git for the account"),
-    (r"resolve host|Connection (?:refused|timed out)|unreachable|Could not connect", "look at the network and the server"),
+    (r"resolve host|Connection (?:refused|timed out)|unreachable|(?:Failed to|Could not|Couldn.t) connect|timed out", "look at the network and the server"),
     (r"not appear to be a git repository|does not exist|not found", "correct source.repository"),
     (r"No space left|Disk quota", "make room"),
 )  # fmt: skip

@@ -85,6 +85,10 @@ def wish_of(place: Place, version: str) -> Wish:
     service, deploy = place.service, deploy_of(place.service)
     file = deploy.get("environment_file")
     image = deploy["kind"] == "image"
+    if service.get("manager") == "compose" and not image:
+        raise ReleaseError(
+            f"{service['name']} is run by Compose, whose releases are images: have it built where you build, and set deploy.kind to image"
+        )
     return Wish(
         place,
         version,

@@ -117,6 +117,11 @@ def test_an_unsafe_repository_is_refused_and_no_password_is_repeated(url, words)
         pytest.param("git@x: Permission denied (publickey).\nfatal: Could not read", "deploy key", id="no key"),
         pytest.param("fatal: unable to access 'x': Could not resolve host: x", "network", id="no name server"),
         pytest.param(
+            "fatal: unable to access 'https://127.0.0.1:9/x/': Failed to connect to 127.0.0.1 port 9 after 0 ms: Couldn't connect",
+            "look at the network",
+            id="nobody there",
+        ),
+        pytest.param(
             "fatal: '/srv/b.git' does not appear to be a git repository", "source.repository", id="no repository"
         ),
         pytest.param("fatal: write error: No space left on device", "make room", id="full disk"),

@@ -158,3 +158,9 @@ def test_a_service_without_a_deploy_is_refused(host):
         host.make("main")
     with pytest.raises(ReleaseError, match="has no deploy in the description"):
         work.remove(host.place, None, check_mode=True)
+
+
+def test_what_compose_runs_is_released_as_an_image(host):
+    host.service["manager"] = "compose"
+    with pytest.raises(ReleaseError, match="set deploy.kind to image"):
+        host.make(host.pack("1"))
