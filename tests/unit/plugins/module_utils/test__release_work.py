@@ -162,5 +162,5 @@ def test_a_service_without_a_deploy_is_refused(host):
 
 def test_what_compose_runs_is_released_as_an_image(host):
     host.service["manager"] = "compose"
-    with pytest.raises(ReleaseError, match="set deploy.kind to image"):
+    with pytest.raises(ReleaseError, match=r"set deploy\.kind to image"):
         host.make(host.pack("1"))
