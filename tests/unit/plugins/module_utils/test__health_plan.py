@@ -300,6 +300,17 @@ def test_a_mirror_is_asked_when_it_was_made_where_its_bucket_says_how_often():
     assert "mirror_max_age_seconds" not in found["live"]
 
 
+def test_a_mirror_that_a_backup_makes_is_late_when_that_is_unless_its_bucket_says_when():
+    keys = {"region": "auto", "access_key": "id", "secret_key": "k3y"}
+    item = {"name": "daily", "made_by": "collection", "max_age_seconds": 93600, "buckets": ["live"]}
+    for own, expected in ((None, 93600), (60, 60)):
+        live = {"name": "live", "bucket": "l", "mirror": "copy", "mirror_max_age_seconds": own, **keys}
+        described = {"buckets": [live, {"name": "copy", "bucket": "c", **keys}], "backups": [item]}
+        found = {one["name"]: one for one in buckets(described)}
+        assert found["copy"]["mirror_max_age_seconds"] == expected
+        assert "mirror_max_age_seconds" not in found["live"]
+
+
 def test_a_bucket_without_keys_cannot_be_asked():
     (bucket,) = inside("bucket")
     assert (bucket["name"], bucket["secret_key"], bucket["versioning"]) == ("dumps", "bucket:dumps:secret_key", True)
