@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import pytest
-
 from ansible_collections.runbook.ops.plugins.module_utils._slot import RELEASE_VARIABLE, SlotError
 from ansible_collections.runbook.ops.plugins.module_utils._slot_pm2_definition import (
     digest,
@@ -17,7 +16,14 @@ from ansible_collections.runbook.ops.plugins.module_utils._slot_pm2_definition i
 )
 
 RELEASE = "/srv/shop.releases/20260101T000000Z-0123456789ab"
-SERVICE = {"name": "shop", "path": "/srv/shop", "port": 3000, "entry_point": None, "replicas": None, "deploy": {"mode": "fork"}}
+SERVICE = {
+    "name": "shop",
+    "path": "/srv/shop",
+    "port": 3000,
+    "entry_point": None,
+    "replicas": None,
+    "deploy": {"mode": "fork"},
+}
 
 
 def service(**more):
@@ -59,7 +65,12 @@ def test_what_an_ecosystem_file_runs_is_run_from_the_release(app, script, cwd):
 
 
 def test_a_release_keeps_what_its_ecosystem_file_says_but_not_the_environment():
-    app = {"kill_timeout": 4000, "wait_ready": True, "env": {"PORT": 3000, "FLAGS": {"a": 1}, "KEY": "s3cr3t"}, "watch": True}
+    app = {
+        "kill_timeout": 4000,
+        "wait_ready": True,
+        "env": {"PORT": 3000, "FLAGS": {"a": 1}, "KEY": "s3cr3t"},
+        "watch": True,
+    }
     found = of_ecosystem(ecosystem(**app), SERVICE, RELEASE)
     assert found.process == {
         "kill_timeout": 4000,
@@ -82,7 +93,9 @@ def test_an_ecosystem_file_that_does_not_speak_of_the_service_says_nothing():
         pytest.param({"cwd": "/srv/elsewhere"}, "leads out of the release", id="another directory"),
         pytest.param({"script": "../../bin/x.js"}, "leads out of the release", id="a way up"),
         pytest.param({"exec_mode": "cluster"}, "in the mode cluster, its deploy.mode is fork", id="another mode"),
-        pytest.param({"instances": 2}, "in the mode cluster, its deploy.mode is fork", id="a number makes it a cluster"),
+        pytest.param(
+            {"instances": 2}, "in the mode cluster, its deploy.mode is fork", id="a number makes it a cluster"
+        ),
         pytest.param({"instances": 2, "exec_mode": "fork"}, "cannot have 2 instances", id="two on one port"),
         pytest.param({"script": None}, "names no script", id="no script"),
     ],
@@ -104,7 +117,11 @@ def test_the_description_alone_is_enough():
 
 
 def test_what_a_person_has_started_can_be_started_again():
-    env = {"env": {"KEY": "s3cr3t", "PORT": 3000, "PATH": "/bin", "PM2_HOME": "/x", "shop": "{}"}, "kill_timeout": 9000, "pm_out_log_path": "/logs/shop-out-10.log"}
+    env = {
+        "env": {"KEY": "s3cr3t", "PORT": 3000, "PATH": "/bin", "PM2_HOME": "/x", "shop": "{}"},
+        "kill_timeout": 9000,
+        "pm_out_log_path": "/logs/shop-out-10.log",
+    }
     found = of_processes([process(**env)])
     assert found.path == "/srv/shop"
     assert found.environment == {"KEY": "s3cr3t"}
@@ -120,7 +137,9 @@ def test_what_a_person_has_started_can_be_started_again():
 
 
 def test_a_slot_runs_from_its_release_and_nowhere_else():
-    found = document({"script": "api/x.js", "cwd": "api"}, path=RELEASE, label="shop-green", environment={"PORT": "3001"})
+    found = document(
+        {"script": "api/x.js", "cwd": "api"}, path=RELEASE, label="shop-green", environment={"PORT": "3001"}
+    )
     [app] = found["apps"]
     assert app["script"] == f"{RELEASE}/api/x.js"
     assert app["cwd"] == f"{RELEASE}/api"
@@ -160,8 +179,12 @@ def test_what_pm2_says_is_put_into_one_word(processes, status, restarts):
 @pytest.mark.parametrize(
     ("processes", "release"),
     [
-        pytest.param([process(env={RELEASE_VARIABLE: "a"}), process(11, env={RELEASE_VARIABLE: "a"})], "a", id="one release"),
-        pytest.param([process(env={RELEASE_VARIABLE: "a"}), process(11, env={RELEASE_VARIABLE: "b"})], None, id="two of them"),
+        pytest.param(
+            [process(env={RELEASE_VARIABLE: "a"}), process(11, env={RELEASE_VARIABLE: "a"})], "a", id="one release"
+        ),
+        pytest.param(
+            [process(env={RELEASE_VARIABLE: "a"}), process(11, env={RELEASE_VARIABLE: "b"})], None, id="two of them"
+        ),
         pytest.param([process()], "adopted", id="started by a person"),
     ],
 )
