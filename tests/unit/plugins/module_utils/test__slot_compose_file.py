@@ -1,0 +1,149 @@
+# Copyright: the runbook.ops authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The Compose file of a slot."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from ansible_collections.runbook.ops.plugins.module_utils._slot import SlotError
+from ansible_collections.runbook.ops.plugins.module_utils._slot_compose_file import document, standing
+
+SERVICE = {"name": "api", "port": 3000, "replicas": None, "compose_service": None}
+PORT = {"mode": "ingress", "host_ip": "127.0.0.1", "target": 8080, "published": "3000", "protocol": "tcp"}
+
+
+def config(**more):
+    """Return what Compose prints of a project in which ``api`` is defined by ``more``."""
+    api = {
+        "image": "registry/api:1",
+        "container_name": "shop-api",
+        "depends_on": {"store": {"condition": "service_healthy"}},
+        "environment": {"KEY": "s3cr3t", "PRICE": "5$$", "UNSET": None},
+        "ports": [PORT],
+        "restart": "always",
+        "command": ["sh", "-c", "echo $$HOME"],
+        "networks": {"default": None},
+        "volumes": [
+            {"type": "volume", "source": "uploads", "target": "/u"},
+            {"type": "bind", "source": "/srv/n", "target": "/n"},
+        ],
+        **more,
+    }
+    return json.dumps(
+        {
+            "name": "shop",
+            "services": {
+                "api": {key: value for key, value in api.items() if value is not None},
+                "store": {"image": "store"},
+            },
+            "networks": {"default": {"name": "shop_default", "ipam": {}}, "inner": {"name": "inner", "internal": True}},
+            "volumes": {"uploads": {"name": "shop_uploads"}, "other": {"name": "shop_other"}},
+        }
+    )
+
+
+def kept(service=SERVICE, **more):
+    return standing(config(**more), service, path="/srv/shop/compose.yml")
+
+
+def written(found, **more):
+    known = {
+        "label": "shop-api-green",
+        "slot": "green",
+        "release": "r1",
+        "image": "registry/api@sha256:1",
+        "port": 3001,
+    }
+    return document(found.process, **{**known, "environment": found.environment, **more})
+
+
+def test_a_slot_stands_beside_what_the_project_runs():
+    content = written(kept())
+    [(name, service)] = content["services"].items()
+    assert content["name"] == name == "shop-api-green"
+    assert service["image"] == "registry/api@sha256:1"
+    assert service["ports"] == [{**PORT, "published": "3001"}]
+    assert service["restart"] == "unless-stopped"
+    assert not {"container_name", "depends_on", "build"} & set(service)
+    assert service["labels"] == {"runbook-ops.release": "r1", "runbook-ops.slot": "green"}
+
+
+def test_a_slot_shares_networks_and_volumes_of_the_project_and_makes_none():
+    content = written(kept())
+    assert content["networks"] == {"default": {"name": "shop_default", "external": True}}
+    assert content["volumes"] == {"uploads": {"name": "shop_uploads", "external": True}}
+
+
+def test_what_is_kept_of_the_definition_holds_no_variable():
+    found = kept()
+    assert "s3cr3t" not in json.dumps(found.process)
+    assert found.environment == {"KEY": "s3cr3t", "PRICE": "5$"}
+    assert found.image == "registry/api:1"
+
+
+def test_a_dollar_sign_stays_one_dollar_sign():
+    service = written(kept())["services"]["shop-api-green"]
+    assert service["environment"]["PRICE"] == "5$$"
+    assert service["command"] == ["sh", "-c", "echo $$HOME"]
+
+
+def test_a_slot_takes_no_address_and_no_name_in_a_network_that_the_other_one_has():
+    found = kept(networks={"inner": {"ipv4_address": "10.0.0.5", "aliases": ["api"], "priority": 5}})
+    content = written(found)
+    assert content["services"]["shop-api-green"]["networks"] == {"inner": {"priority": 5}}
+    assert content["networks"] == {"inner": {"name": "inner", "external": True}}
+
+
+def test_labels_of_both_forms_are_kept():
+    assert written(kept(labels=["a=b", "c"]))["services"]["shop-api-green"]["labels"]["a"] == "b"
+    assert written(kept(labels={"a": "b"}))["services"]["shop-api-green"]["labels"]["a"] == "b"
+
+
+@pytest.mark.parametrize(
+    ("more", "target"),
+    [
+        pytest.param({}, 8080, id="where the port of the host leads"),
+        pytest.param({"ports": None, "expose": ["9000"]}, 9000, id="what the container exposes"),
+        pytest.param({"ports": None, "environment": {"PORT": "7000"}}, 7000, id="what it is told to listen on"),
+    ],
+)
+def test_the_port_of_the_container_is_found(more, target):
+    assert kept(**more).process["target"] == target
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        pytest.param(
+            {"ports": [PORT, {**PORT, "published": "9229"}]},
+            "publishes port 9229 of the host too",
+            id="a second port of the host",
+        ),
+        pytest.param({"ports": None}, "does not publish port 3000", id="no port"),
+        pytest.param({"network_mode": "host"}, "network_mode 'host'", id="the network of the host"),
+        pytest.param({"deploy": {"replicas": 2}}, "has 2 containers", id="two containers"),
+        pytest.param({"scale": 3}, "has 3 containers", id="three of them, in the old word"),
+        pytest.param({"volumes_from": ["store"]}, "volumes_from", id="volumes of another container"),
+    ],
+)
+def test_what_cannot_stand_twice_is_refused(more, said):
+    with pytest.raises(SlotError, match=said):
+        kept(**more)
+
+
+def test_a_service_that_the_file_does_not_know_is_refused():
+    with pytest.raises(SlotError, match="has no service 'web'; it has api, store"):
+        kept({**SERVICE, "name": "web"})
+
+
+def test_the_description_may_ask_for_one_container_of_several():
+    assert kept({**SERVICE, "replicas": 1}, deploy={"replicas": 2, "resources": {"limits": {"memory": "1G"}}}).process[
+        "service"
+    ]["deploy"] == {"resources": {"limits": {"memory": "1G"}}}
+
+
+def test_a_release_without_a_definition_is_refused():
+    with pytest.raises(SlotError, match="does not say how it is run"):
+        document({}, label="x", slot="green", release="r1", image="i", port=1, environment={})
