@@ -207,8 +207,8 @@ class Deployment:
     def _prepare(self, seen: Seen, name: str) -> Entry:
         kind = "rollback" if self._wish.state == "rolled_back" else "deploy"
         slot, live = place(seen, self._wish, name), seen.live
-        back = (live.release, live.slot) if live else (None, None)
-        entry = Entry(self._run, kind, name, slot, *back, "prepared", self._now(), parked=self._wish.parked)
+        release, at = (live.release, live.slot) if live else (None, None)
+        entry = Entry(self._run, kind, name, slot, release, at, "prepared", self._now(), parked=self._wish.parked)
         return self._write(entry, "prepared", reason=self._reason)
 
     def _refuse(self, entry: Entry, why: Exception) -> None:
@@ -299,19 +299,20 @@ class Deployment:
 
     def _go_back(self, entry: Entry, why: str) -> None:
         """Have what served before serve again."""
-        if entry.back_slot is None or entry.back_release is None:
+        slot, release = entry.back_slot, entry.back_release
+        if slot is None or release is None:
             raise TroubleError("there was nothing before it to go back to")
         with suppress(StateError):  # a full disk must not keep it from the way back: killed now, it is watched again
             entry = self._write(entry, "returning", reason=why)
-        with self._timed("back", entry.back_release, entry.back_slot):
+        with self._timed("back", release, slot):
             _, _, slots, _ = self._parts.look()
-            if self._wish.beside and slots.get(entry.back_slot) != entry.back_release:
-                self._parts.start(entry.back_slot, entry.back_release, fresh=False)
-                self._parts.gate(entry.back_slot, entry.back_release, standing=False)
-            self._parts.switch(entry.back_slot, entry.back_release)
+            if self._wish.beside and slots.get(slot) != release:
+                self._parts.start(slot, release, fresh=False)
+                self._parts.gate(slot, release, standing=False)
+            self._parts.switch(slot, release)
         self._parts.note("rolled_back", entry.release, slot=entry.slot, reason=why)
-        self._parts.note("live", entry.back_release, slot=entry.back_slot, reason=why)
-        if self._wish.beside and entry.slot != entry.back_slot:
+        self._parts.note("live", release, slot=slot, reason=why)
+        if self._wish.beside and entry.slot != slot:
             self._parts.drain(entry.slot)
             self._parts.stop(entry.slot)
         self._parts.save()

@@ -142,10 +142,10 @@ class HostParts:
                     write_json(self._before, window._asdict())
 
     def switch(self, slot: str, release: str) -> list[dict[str, Any]]:
-        if not self.beside:
-            return self._swap(slot, release)
         paths, fence, wanted, proxy = self._task.paths, self._task.fence, self.release(release), self._proxy
-        if proxy and wanted.kind == ADOPTED:  # it may be from before anybody asked for a version
+        if proxy is None:
+            return self._swap(slot, release)
+        if wanted.kind == ADOPTED:  # it may be from before anybody asked for a version
             proxy = proxy._replace(version=None)
         with _troubles():
             report = _live.switch(paths, fence, self.slots[slot], wanted, proxy)
