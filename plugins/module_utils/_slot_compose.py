@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from ansible_collections.runbook.ops.plugins.module_utils._command import Command, CommandError
-from ansible_collections.runbook.ops.plugins.module_utils._compose import LABEL, ComposeError, read_time
+from ansible_collections.runbook.ops.plugins.module_utils._compose import LABEL, ComposeError
 from ansible_collections.runbook.ops.plugins.module_utils._compose_host import Docker
 from ansible_collections.runbook.ops.plugins.module_utils._deploy_paths import StateError, write_json
 from ansible_collections.runbook.ops.plugins.module_utils._docker import DockerError, ask, memory_bytes, parse
@@ -28,19 +28,18 @@ from ansible_collections.runbook.ops.plugins.module_utils._listeners import Hold
 from ansible_collections.runbook.ops.plugins.module_utils._redact import Redactor, secrets_in
 from ansible_collections.runbook.ops.plugins.module_utils._slot import (
     ADOPTED,
-    RELEASE_LABEL,
     SlotError,
     SlotSeen,
     Standing,
 )
+from ansible_collections.runbook.ops.plugins.module_utils._slot_compose_containers import addresses, seen
 from ansible_collections.runbook.ops.plugins.module_utils._slot_compose_file import compose_name, document, standing
+from ansible_collections.runbook.ops.plugins.module_utils._slot_steps import wait_for_port
 
 if TYPE_CHECKING:
     from ansible_collections.runbook.ops.plugins.module_utils._release import Release
 
 CALL_SECONDS = 120
-FREE_SECONDS = 5.0
-POLL_SECONDS = 0.1
 BASE = "base"
 ALIVE = ("running", "restarting", "paused")
 PROXY = re.compile(r"-container-ip\0([0-9a-fA-F.:]+)\0")
@@ -92,7 +91,7 @@ class ComposeSlot:
             port=self.port,
             environment=environment,
         )
-        self._refuse_strangers()
+        wait_for_port(self, clock=self._clock, sleep=self._sleep)
         try:
             self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             write_json(self._file, content)
@@ -122,7 +121,7 @@ class ComposeSlot:
         found = listeners(self._module, self.port)
         if not found:
             return []
-        mine = _addresses(self._containers())
+        mine = addresses(self._containers())
         return [self._named(one) for one in found if _proxied(one) is None or _proxied(one) not in mine]
 
     def taken_by_other(self, *, seconds: float) -> str | None:
@@ -176,20 +175,8 @@ class ComposeSlot:
             )
         down = [one["Id"] for one in found if one["State"]["Status"] != "running"]
         if down:
-            self._refuse_strangers()
+            wait_for_port(self, clock=self._clock, sleep=self._sleep)
             self._act("start", *down)
-
-    def _refuse_strangers(self) -> None:
-        deadline = self._clock() + FREE_SECONDS
-        while True:
-            found = self.strangers()
-            if not found:
-                return
-            if self._clock() >= deadline:
-                raise SlotError(
-                    f"port {self.port} of slot {self.name} is taken by {', '.join(found)}: end that, or correct the port"
-                )
-            self._sleep(POLL_SECONDS)
 
     def _named(self, holder: Holder) -> str:
         address = _proxied(holder)
@@ -211,67 +198,6 @@ class ComposeSlot:
 
 class _GoneError(Exception):
     """A container has gone since it was listed."""
-
-
-def seen(containers: list[Mapping[str, Any]], *, port: int, memory_bytes: int = 0) -> SlotSeen:
-    """Return what Docker says of the containers of a slot.
-
-    :param containers: as it inspects them
-    """
-    if not containers:
-        return SlotSeen()
-    states = [one["State"] for one in containers]
-    each = [_status(one) for one in containers]
-    status = next((word for word in ("broken", "starting", "stopped") if word in each), "running")
-    if status == "stopped" and "running" in each:
-        status = "broken"  # some of them run
-    releases = {str((one["Config"].get("Labels") or {}).get(RELEASE_LABEL) or ADOPTED) for one in containers}
-    started = [moment for moment in (read_time(state.get("StartedAt")) for state in states) if moment]
-    restarts = sum(int(one.get("RestartCount") or 0) for one in containers)
-    return SlotSeen(
-        status=status,
-        release=releases.pop() if len(releases) == 1 else None,
-        pids=tuple(int(state["Pid"]) for state in states if state.get("Pid")),
-        listening=tuple(
-            int(one["State"]["Pid"]) for one in containers if one["State"].get("Pid") and port in _ports(one)
-        ),
-        restarts=restarts,
-        started_at=max(started, default=None),
-        memory_bytes=memory_bytes,
-        trouble=_trouble(containers, restarts) if status == "broken" else None,
-        exit_code=next(
-            (int(state.get("ExitCode") or 0) for state in states if state["Status"] in ("exited", "dead")), None
-        ),
-    )
-
-
-def _status(container: Mapping[str, Any]) -> str:
-    word = container["State"]["Status"]
-    if word == "running":
-        return "broken" if _health(container) == "unhealthy" else "running"
-    return {"created": "stopped", "exited": "stopped", "dead": "stopped"}.get(word, "broken")
-
-
-def _health(container: Mapping[str, Any]) -> str | None:
-    return (container["State"].get("Health") or {}).get("Status")
-
-
-def _trouble(containers: list[Mapping[str, Any]], restarts: int) -> str:
-    if any(_health(one) == "unhealthy" for one in containers):
-        return "its container's health check says unhealthy"
-    out_of_memory = ", out of memory" if any(one["State"].get("OOMKilled") for one in containers) else ""
-    words = ", ".join(sorted({one["State"]["Status"] for one in containers}))
-    return f"Docker says {words}, restarted {restarts} times{out_of_memory}"
-
-
-def _ports(container: Mapping[str, Any]) -> set[int]:
-    bound = ((container.get("NetworkSettings") or {}).get("Ports") or {}).values()
-    return {int(one["HostPort"]) for places in bound for one in places or [] if one.get("HostPort")}
-
-
-def _addresses(containers: list[Mapping[str, Any]]) -> set[str]:
-    networks = [((one.get("NetworkSettings") or {}).get("Networks") or {}).values() for one in containers]
-    return {network["IPAddress"] for each in networks for network in each if network.get("IPAddress")}
 
 
 def _proxied(holder: Holder) -> str | None:

@@ -7,10 +7,8 @@ from __future__ import annotations
 import json
 import os
 import pwd
-import signal
-import stat
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +18,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._deploy_paths import S
 from ansible_collections.runbook.ops.plugins.module_utils._listeners import Holder, listeners, taken_by
 from ansible_collections.runbook.ops.plugins.module_utils._pm2 import UP, Pm2Error
 from ansible_collections.runbook.ops.plugins.module_utils._pm2_host import GOD, PLACES, Pm2Host
+from ansible_collections.runbook.ops.plugins.module_utils._proc import processes, with_descendants
 from ansible_collections.runbook.ops.plugins.module_utils._redact import Redactor, secrets_in
 from ansible_collections.runbook.ops.plugins.module_utils._slot import RELEASE_VARIABLE, SlotError, SlotSeen, Standing
 from ansible_collections.runbook.ops.plugins.module_utils._slot_pm2_definition import (
@@ -31,14 +30,18 @@ from ansible_collections.runbook.ops.plugins.module_utils._slot_pm2_definition i
     of_processes,
     seen,
 )
+from ansible_collections.runbook.ops.plugins.module_utils._slot_steps import (
+    FREE_SECONDS,
+    end_of,
+    size_of,
+    wait_for_end,
+    wait_for_port,
+)
 
 if TYPE_CHECKING:
     from ansible_collections.runbook.ops.plugins.module_utils._release import Release
 
 CALL_SECONDS = 120  # the longest call of PM2's own program
-FREE_SECONDS = 5.0  # until a port is free after its process has ended
-POLL_SECONDS = 0.1
-LOG_BYTES = 64 * 1024
 # Prints what an ecosystem file exports. The file is the release's: it is run as the account that will run the release.
 READ = "const m = require(process.argv[1]); process.stdout.write('\\n' + JSON.stringify(m.default || m))"
 
@@ -78,12 +81,12 @@ class Pm2Slot:
             return
         if mine:
             self._pm2("delete", self.label)
-            self._ended([int(process["pid"]) for process in mine if process.get("pid")], FREE_SECONDS)
-        self._refuse_strangers()
+            self._wait_for_end(mine, FREE_SECONDS)
+        wait_for_port(self, clock=self._clock, sleep=self._sleep)
         if self._host.processes() is None and self._host.dump():
             self._pm2("resurrect")  # or the other applications of this account would stay away
             self._pm2("delete", self.label, accept=(0, 1))
-        offsets = {path: _size(path) for path in self._log_paths(release.process)}
+        offsets = {path: size_of(path) for path in self._log_paths(release.process)}
         directory = wanted["apps"][0]["cwd"]
         if not Path(directory).is_dir():
             raise SlotError(f"{directory} is not there: the release {release.id} is not whole, build it again")
@@ -95,15 +98,14 @@ class Pm2Slot:
         mine = [process for process in self._processes() if _up(process) or process.get("pid")]
         if not mine:
             return
-        pids = [int(process["pid"]) for process in mine if process.get("pid")]
         self._pm2("stop", self.label, limit=max(seconds, 1) + 30)
-        self._ended(pids, seconds)
+        self._wait_for_end(mine, seconds)
 
     def remove(self) -> None:
         mine = self._processes()
         if mine:
             self._pm2("delete", self.label)
-            self._ended([int(process["pid"]) for process in mine if process.get("pid")], FREE_SECONDS)
+            self._wait_for_end(mine, FREE_SECONDS)
         with suppress(FileNotFoundError):
             (self._directory / "started.json").unlink()
 
@@ -115,8 +117,8 @@ class Pm2Slot:
         if not found:
             return []
         mine = self._processes()
-        own = {int(process["pid"]) for process in mine if process.get("pid")}
-        return [self._named(one) for one in found if one.pid not in own and not (self._shared(one, mine))]
+        own = _family(mine, found)
+        return [self._named(one) for one in found if one.pid not in own and not self._shared(one, mine)]
 
     def taken_by_other(self, *, seconds: float) -> str | None:
         try:
@@ -125,7 +127,7 @@ class Pm2Slot:
             return str(exc)
         if found is None:
             return f"nobody listens on port {self.port}"
-        own = {int(process["pid"]) for process in self._processes() if process.get("pid")}
+        own = _family(self._processes(), found)
         others = [one for one in found if one.pid not in own]
         return f"connections to port {self.port} go to {', '.join(map(self._named, others))}" if others else None
 
@@ -134,7 +136,8 @@ class Pm2Slot:
         envs = [process.get("pm2_env") or {} for process in mine]
         paths = [env.get(key) for key in ("pm_err_log_path", "pm_out_log_path") for env in envs[:1]]
         since = self._record().get("logs") or {}
-        texts = [self._end_of(path, since.get(path, 0)) for path in paths if isinstance(path, str)]
+        owner = pwd.getpwnam(self._host.user).pw_uid
+        texts = [end_of(path, since.get(path, 0), uid=owner) for path in paths if isinstance(path, str)]
         text = next((text for text in texts if text.strip()), "")
         found = [line for line in Redactor(self.secrets)(text).splitlines() if line.strip()]
         return found[-lines:] if lines else []
@@ -155,9 +158,9 @@ class Pm2Slot:
 
     def _listening(self, mine: list[dict[str, Any]]) -> list[int]:
         found = listeners(self._module, self.port)
-        own = [int(process["pid"]) for process in mine if process.get("pid")]
         if any(self._shared(one, mine) for one in found):
-            return own
+            return _pids(mine)
+        own = _family(mine, found)
         return [one.pid for one in found if one.pid in own]
 
     def _shared(self, holder: Holder, mine: list[dict[str, Any]]) -> bool:
@@ -176,37 +179,8 @@ class Pm2Slot:
     def _named(self, holder: Holder) -> str:
         return f"{holder}, for another application of its cluster" if self._is_daemon(holder) else str(holder)
 
-    def _refuse_strangers(self) -> None:
-        deadline = self._clock() + FREE_SECONDS
-        while True:
-            found = self.strangers()
-            if not found:
-                return
-            if self._clock() >= deadline:
-                raise SlotError(
-                    f"port {self.port} of slot {self.name} is taken by {', '.join(found)}: end that, or correct the port"
-                )
-            self._sleep(POLL_SECONDS)
-
-    def _ended(self, pids: list[int], seconds: float) -> None:
-        """Wait until the processes have ended, and end those that do not.
-
-        :raises SlotError: even KILL did not.
-        """
-        deadline, killed = self._clock() + seconds, False
-        alive = {pid: _born(pid) for pid in pids}
-        while True:
-            alive = {pid: born for pid, born in alive.items() if born is not None and _born(pid) == born}
-            if not alive:
-                return
-            if self._clock() >= deadline:
-                if killed:
-                    raise SlotError(f"{self.label} does not end, not even killed: look at pid {min(alive)}")
-                for pid in alive:
-                    with suppress(ProcessLookupError):
-                        os.kill(pid, signal.SIGKILL)
-                deadline, killed = self._clock() + FREE_SECONDS, True
-            self._sleep(POLL_SECONDS)
+    def _wait_for_end(self, mine: list[dict[str, Any]], seconds: float) -> None:
+        wait_for_end(self.label, _pids(mine), seconds, clock=self._clock, sleep=self._sleep)
 
     def _pm2(
         self,
@@ -240,20 +214,6 @@ class Pm2Slot:
             str(process.get(key) or logs / f"{self.label}-{end}.log")
             for key, end in (("out_file", "out"), ("error_file", "error"))
         ]
-
-    def _end_of(self, path: str, offset: int) -> str:
-        """Return what was written to a log since ``offset``. The account owns the path: a link there must not lead root elsewhere."""
-        try:
-            handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        except OSError:
-            return ""
-        with os.fdopen(handle, "rb") as file:
-            status = os.fstat(handle)
-            if not stat.S_ISREG(status.st_mode) or status.st_uid != pwd.getpwnam(self._host.user).pw_uid:
-                return ""
-            begin = offset if offset <= status.st_size else 0  # it was rotated
-            file.seek(max(begin, status.st_size - LOG_BYTES))
-            return file.read(LOG_BYTES).decode(errors="replace")
 
 
 def pm2_slots(service: Mapping[str, Any], paths: Any, module: Any) -> dict[str, Any]:
@@ -330,17 +290,11 @@ def _up(process: Mapping[str, Any]) -> bool:
     return str((process.get("pm2_env") or {}).get("status")) in UP
 
 
-def _born(pid: int) -> str | None:
-    """Return when a process was started, in the kernel's ticks; None where it has ended, though its parent has not seen it."""
-    try:
-        fields = Path("/proc", str(pid), "stat").read_text(errors="replace").rpartition(")")[2].split()
-    except OSError:
-        return None
-    return None if fields[0] == "Z" else fields[19]
+def _pids(mine: Iterable[Mapping[str, Any]]) -> list[int]:
+    return [int(process["pid"]) for process in mine if process.get("pid")]
 
 
-def _size(path: str) -> int:
-    try:
-        return os.lstat(path).st_size
-    except OSError:
-        return 0
+def _family(mine: Iterable[Mapping[str, Any]], wanted: Iterable[Holder]) -> set[int]:
+    """Return the processes that PM2 has started, and where another one is ``wanted``, all that those have started: npm starts Node."""
+    own = set(_pids(mine))
+    return own if {one.pid for one in wanted} <= own else set(with_descendants(own, processes()))

@@ -8,7 +8,7 @@ import hashlib
 import json
 import posixpath
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils._pm2 import group
@@ -141,10 +141,10 @@ def digest(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def seen(processes: list[Mapping[str, Any]], *, listening: Iterable[int], now: float) -> SlotSeen:
+def seen(processes: Sequence[Mapping[str, Any]], *, listening: Iterable[int], now: float) -> SlotSeen:
     """Return what PM2 says of the processes of a slot.
 
-    :param listening: the processes that take connections on its port
+    :param listening: its processes that take connections on its port
     :param now: in seconds since 1970
     """
     if not processes:
@@ -166,7 +166,7 @@ def seen(processes: list[Mapping[str, Any]], *, listening: Iterable[int], now: f
         status=status,
         release=releases.pop() if len(releases) == 1 else None,
         pids=app.pids if status != "stopped" else (),
-        listening=tuple(sorted(set(listening) & set(app.pids))),
+        listening=tuple(sorted(listening)),
         restarts=app.restarts,
         started_at=started,
         memory_bytes=app.memory_bytes,

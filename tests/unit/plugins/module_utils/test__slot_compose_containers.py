@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.runbook.ops.plugins.module_utils._slot_compose import seen
+from ansible_collections.runbook.ops.plugins.module_utils._slot_compose_containers import seen
 
 
 def container(status="running", *, release="r1", port=3001, health=None, restarts=0, **state):
