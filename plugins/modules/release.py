@@ -60,7 +60,7 @@ options:
   fence:
     description: What proves that this run holds the lock of the host, as M(runbook.ops.change_lock) returns it. Without it no lock is demanded.
     type: dict
-    options:
+    suboptions:
       directory:
         description: Directory of the lock.
         type: path
