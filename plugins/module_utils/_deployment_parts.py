@@ -202,6 +202,8 @@ class HostParts:
     def _runs(self, seen: SlotSeen) -> str | None:
         if seen.status in ("absent", "stopped"):
             return None
+        if seen.status == "broken":  # whatever it is, it does not stand
+            return ""
         if seen.release == ADOPTED:
             return next((one.id for one in reversed(listed(self._task.paths)) if one.kind == ADOPTED), "")
         return seen.release or ""

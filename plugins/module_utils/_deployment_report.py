@@ -83,7 +83,7 @@ def state_check(service: str, seen: Seen, entry: Entry | None) -> dict[str, Any]
         detail = "nothing was deployed here yet"
     else:
         detail = f"{seen.live.release or 'something unknown'} serves from slot {seen.live.slot}"
-        if seen.slots.get(seen.live.slot) is None:
+        if seen.slots.get(seen.live.slot) != seen.live.release:
             status, detail = "critical", f"{detail}, and does not run"
             remedy = "start it with playbook service, or go back with playbook rollback"
     if entry is not None:

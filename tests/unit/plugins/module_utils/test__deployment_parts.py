@@ -165,8 +165,8 @@ def test_a_release_that_is_not_whole_any_more_is_no_way_back(host):
     assert parts.last_good(None) == OLD
 
 
-@pytest.mark.parametrize("status", ["stopped", "absent"])
-def test_what_does_not_run_is_nothing(host, status):
+@pytest.mark.parametrize(("status", "runs"), [("stopped", None), ("absent", None), ("broken", ""), ("running", OLD)])
+def test_only_what_runs_well_counts_as_its_release(host, status, runs):
     slot = FakeSlot("blue", 3000)
     slot.look = lambda: SlotSeen(status, OLD)
-    assert host(slot).seen() == {"blue": None}
+    assert host(slot).seen() == {"blue": runs}
