@@ -16,7 +16,7 @@ from typing import Any
 from ansible_collections.runbook.ops.plugins.module_utils._backup_set import Backup
 from ansible_collections.runbook.ops.plugins.module_utils._failpoint import reached
 from ansible_collections.runbook.ops.plugins.module_utils._mongo_archive import compare, read_archive
-from ansible_collections.runbook.ops.plugins.module_utils._mongo_server import Place, place_of, version_of
+from ansible_collections.runbook.ops.plugins.module_utils._mongo_server import Place, place_of, statistics, version_of
 from ansible_collections.runbook.ops.plugins.module_utils._mongo_tools import dump, load
 from ansible_collections.runbook.ops.plugins.module_utils._store_backup import StoreError
 from ansible_collections.runbook.ops.plugins.module_utils._units import human_size
@@ -80,7 +80,7 @@ def scratch_database(place: Place, *, needed: int) -> Iterator[tuple[str, str]]:
             raise StoreError(f"another test restore of this host uses {name}: wait until it has ended") from None
         with place.connected() as server:
             server.command(name, "dropDatabase")
-            disk = server.command("admin", "dbStats")
+            disk = statistics(server, name)
             version = version_of(server)
         free = int(disk.get("fsTotalSize") or 0) - int(disk.get("fsUsedSize") or 0)
         if disk.get("fsTotalSize") and free < needed * COPIES:

@@ -16,6 +16,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._mongo_server import (
     everything,
     hello,
     place_of,
+    statistics,
     version_of,
     writes_between,
 )
@@ -55,7 +56,7 @@ class MongoStore:
                     f"there is no database {self.name} at {self._place.title}, or it is empty: correct database, or host and port"
                 )
             self._without = [one.name for one in there if one not in mine and not one.name.startswith("system.")]
-            self._size = int(server.command(self.name, "dbStats").get("dataSize") or 0)
+            self._size = int(statistics(server, self.name).get("dataSize") or 0)
             self._told = {"version": version_of(server), "replica_set": hello(server).get("setName")}
         before = last.manifest["content"].get("data_bytes") if last else None
         if last and before:

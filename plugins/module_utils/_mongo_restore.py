@@ -20,6 +20,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._mongo_server import (
     hello,
     index_names,
     place_of,
+    statistics,
 )
 from ansible_collections.runbook.ops.plugins.module_utils._mongo_tools import load
 from ansible_collections.runbook.ops.plugins.module_utils._path_swap import make_item
@@ -61,7 +62,7 @@ class MongoRestore:
             self._refuse_secondary(hello(server))
             live = [one.name for one in collections(server, self.name) if one.kind == PLAIN]
             counts = {name: count(server, self.name, name) for name in live}
-            self._refuse_full(server.command(self.name, "dbStats"), content["data_bytes"])
+            self._refuse_full(statistics(server, self.name), content["data_bytes"])
         items = [make_item(f"{self.name}.{name}", stamp) for name in sorted({*saved, *live})]
         longest = max((item["new"] for item in items), key=lambda name: len(name.encode()), default="")
         if len(longest.encode()) > LONGEST:

@@ -147,6 +147,14 @@ def _identity(told: Mapping[str, Any]) -> str | None:
     return number.hex() if isinstance(number, bytes) else None
 
 
+def statistics(server: Mongo, database: str) -> dict[str, Any]:
+    """Return what the server says of sizes; nothing where that account may not ask."""
+    try:
+        return server.command(database, "dbStats")
+    except MongoRefusedError:
+        return {}
+
+
 def count(server: Mongo, database: str, collection: str) -> int:
     """Return how many documents there are, counted one by one: what the server notes may be off after a crash."""
     pipeline = [{"$group": {"_id": None, "n": {"$sum": 1}}}]

@@ -33,7 +33,7 @@ attributes:
     support: partial
     details: [A backup is an event. With O(unless_younger_than) there is one in that time.]
 notes:
-  - The account needs the role C(backup), to count the writes also C(read) on C(local).
+  - The account needs the role C(backup), with which it may also count the writes in the oplog.
   - C(mongodump --oplog), which shows one moment in any case, dumps whole servers only, and C(mongorestore) replays it under no other names. So it could
     neither be proven nor restored beside what is live, and is not used.
   - Users and roles are the server's and are not in it; nor is what a restore keeps beside the collections.
