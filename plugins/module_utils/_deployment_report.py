@@ -116,6 +116,26 @@ def snapshot(service: str, seen: Seen) -> dict[str, Any]:
     }
 
 
+def lines(found: Mapping[str, Any]) -> list[str]:
+    """Return how a service is deployed for people: what serves, and what there is to go back to."""
+    runs = {release: slot for slot, release in found["slots"].items() if release}
+    live = found["live"]["release"] if found["live"] else None
+    told = [
+        f"{found['service']}: {live or 'nothing was deployed yet'}"
+        + (f", back to {found['last_good']}" if found["last_good"] else "")
+    ]
+    for one in found["releases"]:
+        marks = [
+            *(["live"] if one["id"] == live else []),
+            *(["staged"] if one["id"] == found["staged"] else []),
+            *(["good"] if one["good"] else []),
+            *([f"runs in {runs[one['id']]}"] if one["id"] in runs else []),
+        ]
+        about = " ".join(part for part in (one["version"], one["ref"]) if part)
+        told.append(f"  {one['id']}  {about or '-'}  {', '.join(marks) or '-'}")
+    return told
+
+
 def diff(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
     """Return what differs in what is decided."""
     return {

@@ -51,6 +51,11 @@ deployments:
   returned: success
   type: list
   elements: dict
+lines:
+  description: The same for people.
+  returned: success
+  type: list
+  elements: str
 checks:
   description: How each is.
   returned: success
@@ -67,7 +72,12 @@ from ansible_collections.runbook.ops.plugins.module_utils._deploy_paths import D
 from ansible_collections.runbook.ops.plugins.module_utils._deployment import Deployment, TroubleError
 from ansible_collections.runbook.ops.plugins.module_utils._deployment_parts import HostParts, Task
 from ansible_collections.runbook.ops.plugins.module_utils._deployment_plan import Wish
-from ansible_collections.runbook.ops.plugins.module_utils._deployment_report import SECTION, snapshot, state_check
+from ansible_collections.runbook.ops.plugins.module_utils._deployment_report import (
+    SECTION,
+    lines,
+    snapshot,
+    state_check,
+)
 from ansible_collections.runbook.ops.plugins.module_utils._release import listed
 from ansible_collections.runbook.ops.plugins.module_utils._release_ledger import events, good
 
@@ -101,23 +111,24 @@ def look(
         }
         for one in reversed(listed(paths))
     ]
-    found = {**snapshot(service["name"], seen), "releases": releases, "events": told[-lines:] if lines > 0 else []}
+    found = {**snapshot(service["name"], seen), "releases": releases, "events": told[-last:] if last > 0 else []}
     return found, state_check(service["name"], seen, seen.entry)
 
 
-def run(services: list[dict[str, Any]], directory: str, module: Any, *, lines: int) -> dict[str, Any]:
+def run(services: list[dict[str, Any]], directory: str, module: Any, *, last: int) -> dict[str, Any]:
     deployments, checks = [], []
     for service in services:
         if not service.get("deploy") or service["manager"] not in ("pm2", "compose"):
             continue
         try:
-            found, check = look(service, DeployPaths(service["name"], directory), module, lines=lines)
+            found, check = look(service, DeployPaths(service["name"], directory), module, last=last)
         except (TroubleError, StateError) as exc:
             checks.append(unknown(service["name"], str(exc)))
             continue
         deployments.append(found)
         checks.append(check)
-    return {"changed": False, "deployments": deployments, "checks": checks}
+    told = [line for found in deployments for line in lines(found)]
+    return {"changed": False, "deployments": deployments, "lines": told, "checks": checks}
 
 
 def unknown(name: str, why: str) -> dict[str, Any]:
@@ -135,7 +146,7 @@ def unknown(name: str, why: str) -> dict[str, Any]:
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     params = module.params
-    module.exit_json(**run(params["services"], params["directory"], module, lines=params["events"]))
+    module.exit_json(**run(params["services"], params["directory"], module, last=params["events"]))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._deployment_outage imp
 from ansible_collections.runbook.ops.plugins.module_utils._deployment_plan import Live, Seen
 from ansible_collections.runbook.ops.plugins.module_utils._deployment_report import (
     changes_of,
+    lines,
     predicted,
     snapshot,
     state_check,
@@ -63,3 +64,12 @@ def test_a_snapshot_tells_what_is_staged():
 @pytest.mark.parametrize(("moments", "seconds"), [([0.0, 1.0, 4.0, 4.5], 3.0), ([1.0], 0.0), ([], 0.0)])
 def test_an_outage_is_the_longest_time_between_two_answers(moments, seconds):
     assert longest(moments) == seconds
+
+
+def test_people_are_told_what_serves_and_what_there_is_to_go_back_to():
+    releases = [
+        {"id": "r1", "version": "1.6.0", "ref": "main", "good": True},
+        {"id": "r0", "version": None, "ref": None, "good": False},
+    ]
+    found = {**snapshot("api", seen("r1", runs="r1")), "last_good": "r7", "releases": releases}
+    assert lines(found) == ["api: r1, back to r7", "  r1  1.6.0 main  live, good, runs in blue", "  r0  -  -"]
