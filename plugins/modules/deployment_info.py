@@ -89,7 +89,7 @@ ARGUMENTS: dict[str, Any] = {
 
 
 def look(
-    service: dict[str, Any], paths: DeployPaths, module: Any, *, lines: int
+    service: dict[str, Any], paths: DeployPaths, module: Any, *, last: int
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return how ``service`` is deployed, and the check of it.
 
