@@ -113,6 +113,10 @@ services:
         url:
           description: Where it is asked how it is.
           type: str
+    idle:
+      description: The same of the slots that get no requests. They may run, so that the way back takes a moment.
+      type: list
+      elements: dict
 checks:
   description: A check of each service.
   returned: success
@@ -125,7 +129,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.runbook.ops.plugins.module_utils._live_options import Read, service_at_live
+from ansible_collections.runbook.ops.plugins.module_utils._live_options import Read, every_slot
 from ansible_collections.runbook.ops.plugins.module_utils._service_ask import Managers, Services, ask
 from ansible_collections.runbook.ops.plugins.module_utils._service_state import about_to_stop, check
 
@@ -142,7 +146,8 @@ def run(
     services: Services, stopping: str | None, *, managers: Any, now: float, read: Read | None = None
 ) -> dict[str, Any]:
     states: dict[str, Mapping[str, Any]] = {}
-    services = [service_at_live(one, read) for one in services]
+    slots = {one["name"]: every_slot(one, read) for one in services}
+    services = [slots[one["name"]][0] for one in services]
     for name in ("systemd", "pm2", "compose"):
         mine = [one for one in services if one["manager"] == name]
         if mine:
@@ -151,7 +156,10 @@ def run(
     checks = [check(one, states[one["name"]], now=now) for one in known]
     return {
         "changed": False,
-        "services": [{**states[one["name"]], "at": _at(one)} for one in known],
+        "services": [
+            {**states[one["name"]], "at": _at(one), "idle": [_at(each) for each in slots[one["name"]][1:]]}
+            for one in known
+        ],
         "checks": about_to_stop(checks, needed=stopping) if stopping else checks,
     }
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.runbook.ops.plugins.module_utils._compose import ComposeError
+from ansible_collections.runbook.ops.plugins.module_utils._live_options import Place
 from ansible_collections.runbook.ops.plugins.module_utils._pm2 import Pm2Error
 from ansible_collections.runbook.ops.plugins.module_utils._service_state import make_state
 from ansible_collections.runbook.ops.plugins.modules import service_info
@@ -68,3 +69,28 @@ def test_what_cannot_be_asked_is_unknown_and_the_rest_is_told(docker):
 def test_who_needs_what_is_to_be_stopped_is_warned_of():
     found = service_info.run(SERVICES[:1], "postgresql", managers=FakeManagers(), now=0)
     assert found["checks"][0]["status"] == "warning"
+
+
+DEPLOYED = {
+    "name": "api",
+    "manager": "pm2",
+    "user": "shop",
+    "port": 3000,
+    "standby_name": "api-new",
+    "standby_port": 3001,
+    "deploy": {"strategy": "blue_green"},
+    "health": {"url": "http://localhost:3000/", "standby_url": "http://localhost:3001/"},
+}
+
+
+def test_of_a_deployed_service_the_live_slot_is_told_of_and_the_idle_one_named():
+    green = Place("green", "api-new", 3001, "/state/slots/green")
+    found = service_info.run([DEPLOYED], None, managers=FakeManagers(), now=0, read=lambda _service: green)
+    (told,) = found["services"]
+    assert (told["name"], told["at"]["app"], told["at"]["url"]) == ("api", "api-new", "http://localhost:3001/")
+    assert [one["app"] for one in told["idle"]] == ["api"]
+
+
+def test_what_is_not_deployed_has_no_idle_slot():
+    (told, *_rest) = service_info.run(SERVICES[:1], None, managers=FakeManagers(), now=0)["services"]
+    assert (told["at"]["app"], told["idle"]) == (None, [])
