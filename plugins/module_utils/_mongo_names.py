@@ -52,7 +52,7 @@ class Names:
     def identify(self, name: str) -> str | None:
         """Return what tells two collections of one name apart; None where there is none."""
         database, _dot, collection = name.partition(".")
-        found = self._ask(lambda server: everything(server, database))
+        found = self._ask(lambda server: everything(server, database, collection))
         return next((one.identity or one.name for one in found if one.name == collection), None)
 
     def put_in_place(self, item: Mapping[str, Any]) -> None:

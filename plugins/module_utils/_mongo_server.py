@@ -134,10 +134,12 @@ def collections(server: Mongo, database: str) -> list[Collection]:
     ]
 
 
-def everything(server: Mongo, database: str) -> list[Collection]:
+def everything(server: Mongo, database: str, name: str | None = None) -> list[Collection]:
+    """Return all that there is, or only what is called ``name``."""
+    only = {} if name is None else {"filter": {"name": name}}
     found = [
         Collection(one["name"], one.get("type") or "collection", _identity(one))
-        for one in listing(server, database, "listCollections", 1)
+        for one in listing(server, database, "listCollections", 1, **only)
     ]
     return sorted(found)
 
