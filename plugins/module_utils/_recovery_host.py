@@ -110,7 +110,9 @@ def clusters_with_data(root: Path = Path("/")) -> list[str]:
 
 
 def _is_of_recoveries(kept: Path) -> bool:
-    """Return whether these are records, and of nothing but recoveries: such a run opens its own before it looks."""
+    """Return whether these are records, and of nothing but recoveries, or a lock: such a run opens its own, and locks, before it looks."""
+    if kept.name == "change":
+        return all(one.name in ("lock", "lock.json") for one in kept.iterdir())
     return kept.name == "runs" and all("-disaster_recovery" in one.name for one in kept.glob("*.json"))
 
 

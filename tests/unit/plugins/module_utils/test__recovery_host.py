@@ -32,6 +32,7 @@ def make(root, path):
     [
         pytest.param("srv/shop/server.js", "/srv/shop is there", id="what would be restored"),
         pytest.param("var/lib/runbook-ops/runs/20261121T170000Z-backup-1.json", "/var/lib/runbook-ops/runs is there", id="records of runs"),
+        pytest.param("var/lib/runbook-ops/change/window.json", "/var/lib/runbook-ops/change is there", id="a change that was begun"),
         pytest.param("var/lib/runbook-ops/restores/1.json", "runbook-ops/restores is there", id="restores"),
         pytest.param("var/lib/postgresql/15/main/base/16384/1", "/var/lib/postgresql/15/main holds databases", id="a database"),
         pytest.param("home/shop/.pm2/dump.pm2", "/home/shop/.pm2 is there", id="applications"),
@@ -59,6 +60,7 @@ def test_a_host_in_use_is_known_by(tmp_path, path, words):
         pytest.param("etc/passwd", id="with what each host has"),
         pytest.param("var/lib/postgresql/15/main/base/5/1", id="with a server that holds nothing"),
         pytest.param("var/lib/runbook-ops/recovery/journal.json", id="with a recovery underway"),
+        pytest.param("var/lib/runbook-ops/change/lock.json", id="with the lock that this run has taken"),
         pytest.param("home/admin/.bashrc", id="with an account"),
         pytest.param("etc/nginx/sites-enabled/default", id="with nginx as it comes"),
         pytest.param("etc/systemd/system/multi-user.target.wants/ssh.service", id="with a service that is enabled"),
