@@ -136,6 +136,7 @@ def arguments() -> argparse.ArgumentParser:
     command("build", "build the images that do not exist yet: those of HOST, or all", "*")
     command("up", "bring hosts up", "+").add_argument("--fresh", action="store_true", help="begin with a new host")
     command("down", "throw hosts away: those named, or all", "*")
+    command("sweep", "throw away the hosts that the machine was switched off under")
     command("status", "list images and hosts")
     ssh = command("ssh", "log in to HOST, or run a program there")
     ssh.add_argument("host", choices=[*HOSTS], metavar="HOST")
@@ -155,6 +156,7 @@ def perform(chosen: argparse.Namespace, engine: Engine, workplace: Workplace) ->
         "build": lambda: build(chosen.hosts, engine, workplace),
         "up": lambda: up(chosen.hosts, engine, workplace, fresh=chosen.fresh),
         "down": lambda: down(chosen.hosts, engine, workplace),
+        "sweep": lambda: remove_lost(engine, workplace),
         "status": lambda: status(engine),
         "inventory": lambda: print(overlay(chosen.host, workplace)),
         "ssh": lambda: log_in(chosen.host, program(chosen.argv), workplace),
