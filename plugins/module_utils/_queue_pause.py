@@ -106,7 +106,7 @@ def _prefix(queue: Mapping[str, Any]) -> str:
 def _turn(queue: Mapping[str, Any], password: str | None, wanted: str, timeout_seconds: float) -> str:
     keys = [f"{_prefix(queue)}:{key}" for key in KEYS]
     # Bull's workers listen to the channel that is named after what happened.
-    request = ("EVAL", SCRIPT, len(keys), *keys, wanted, f"{_prefix(queue)}:{wanted}")
+    request: tuple[str | int, ...] = ("EVAL", SCRIPT, len(keys), *keys, wanted, f"{_prefix(queue)}:{wanted}")
     return str(_ask(queue, password, request, timeout_seconds))
 
 
