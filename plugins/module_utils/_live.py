@@ -181,9 +181,8 @@ def forget(paths: Any, fence: Fence, wishes: ProxyWishes) -> list[str]:
         done = list(run_upstream(task_of(proxy, f"127.0.0.1:{port}", None), check_mode=False)["actions"])
         done += run_upstream(task_of(proxy, f"127.0.0.1:{port}", None, present=False), check_mode=False)["actions"]
         systemctl = Command(wishes.module, "systemctl")
-        slots = [path.stem for path in paths.live_socket.parent.glob("*.sock") if path != paths.live_socket]
         with held(fence):
-            done += _live_socket.close_way(paths.service, slots, paths.live_socket, wishes.places, systemctl)
+            done += _live_socket.close_way(paths.service, paths.live_socket, wishes.places, systemctl)
             write_json(paths.live, encode(read_state(paths.live)._replace(file=None, next=None)))
         return done
 

@@ -154,18 +154,17 @@ def open_way(units: Mapping[str, str], path: Path, places: Places, systemctl: Co
     return [f"systemd listens on {path}"]
 
 
-def close_way(service: str, slots: list[str], link: Path, places: Places, systemctl: Command) -> list[str]:
+def close_way(service: str, link: Path, places: Places, systemctl: Command) -> list[str]:
     """Remove the units, the sockets and the link of a service; return what was removed."""
     done = []
-    for slot in slots:
-        unit = unit_name(service, slot)
-        if (places.units / f"{unit}.socket").exists():
-            systemctl("disable", "--quiet", "--now", f"{unit}.socket")
-            systemctl("stop", f"{unit}.service")
-            for ending in ("socket", "service"):
-                (places.units / f"{unit}.{ending}").unlink(missing_ok=True)
-            link.with_name(f"{slot}.sock").unlink(missing_ok=True)
-            done.append(f"{unit} is removed")
+    for unit in sorted(places.units.glob(f"{unit_name(service, '*')}.socket")):
+        _key, is_ours, slot = (_text(unit) or "").partition(f"\nListenStream={link.parent}/")
+        if is_ours:  # and not those of a service whose name only begins like this one's
+            systemctl("disable", "--quiet", "--now", unit.name)
+            systemctl("stop", f"{unit.stem}.service")
+            for file in (unit, unit.with_suffix(".service"), link.with_name(slot.partition("\n")[0])):
+                file.unlink(missing_ok=True)
+            done.append(f"{unit.stem} is removed")
     if done:
         systemctl("daemon-reload")
     link.unlink(missing_ok=True)

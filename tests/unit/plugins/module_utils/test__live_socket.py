@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 from pathlib import Path
 
@@ -34,9 +35,7 @@ def place(tmp_path):
     run = Path("/tmp") / f"live-{os.getpid()}-{tmp_path.name[:20]}"  # the name of a socket must be short
     run.mkdir()
     yield Places(tmp_path / "units", tmp_path / "tmpfiles"), run / "green.sock", Systemctl(run / "green.sock")
-    for file in run.iterdir():
-        file.unlink()
-    run.rmdir()
+    shutil.rmtree(run, ignore_errors=True)
 
 
 def units(path, port=3001):
@@ -83,6 +82,21 @@ def test_the_link_is_exchanged_in_one_step_also_after_one_that_was_cut_off(tmp_p
     _live_socket.lead(link, "green")
     assert _live_socket.target(link) == "green"
     assert [entry.name for entry in tmp_path.iterdir()] == ["live.sock"]
+
+
+def test_all_of_a_service_goes_and_nothing_of_one_whose_name_begins_alike(place):
+    places, path, systemctl = place
+    link = path.with_name("live.sock")
+    _live_socket.open_way(units(path), path, places, systemctl, is_live=False)
+    _live_socket.lead(link, "green")
+    _live_socket.survive("api", "green", link, places)
+    other = places.units / "runbook-ops-live-api-v2-green.socket"
+    other.write_text("[Socket]\nListenStream=/run/runbook-ops/deploy/api-v2/green.sock\n")
+    assert _live_socket.close_way("api", link, places, systemctl) == [f"{UNIT} is removed"]
+    assert [entry.name for entry in places.units.iterdir()] == [other.name]
+    assert list(places.tmpfiles.iterdir()) == []
+    assert not link.is_symlink()
+    assert not path.exists()
 
 
 def test_a_boot_makes_the_link_again(tmp_path):
