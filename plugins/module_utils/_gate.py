@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 SECTION = "Deployment"
 POLL_SECONDS = 0.25
 LOG_TURNS = 4
+LOG_LINES = 40
+TELLING = re.compile(r"(?i)^\W*(?:\S+ ){0,3}\w*(?:error|exception|fatal)\b")  # not the lines of a stack below it
 ACCEPT_SECONDS = 2.0  # until a connection is taken by a process
 LEAST_GROWTH_BYTES = 64 * 1024 * 1024
 GROWTH_PERCENT = 50
@@ -216,13 +219,13 @@ def _failure(gate: _Gate, why: str, seconds: float, sleep: Callable[[float], Non
     log: list[str] = []
     for _turn in range(LOG_TURNS):  # what it said last may still be on its way
         try:
-            log = gate.slot.log(10)
+            log = gate.slot.log(LOG_LINES)
         except SlotError:
             break
         if log:
             break
         sleep(POLL_SECONDS)
-    telling = next((line for line in log if "error" in line.lower()), log[-1] if log else "")
+    telling = next((line for line in reversed(log) if TELLING.search(line)), log[-1] if log else "")
     ends = f"; its log says: {telling.strip()[:200]}" if telling else ""
     return GateError(
         f"{gate.release.id} did not pass the gate in slot {gate.slot.name}: {why}{ends}",

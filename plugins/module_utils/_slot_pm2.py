@@ -28,6 +28,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._slot_pm2_definition i
     of_description,
     of_ecosystem,
     of_processes,
+    own_variables,
     seen,
 )
 from ansible_collections.runbook.ops.plugins.module_utils._slot_steps import (
@@ -150,10 +151,8 @@ class Pm2Slot:
         except (Pm2Error, CommandError) as exc:
             raise SlotError(str(exc)) from exc
         for process in found[:1]:
-            variables = (process.get("pm2_env") or {}).get("env") or {}
-            self.secrets = tuple(
-                {secret for key, value in variables.items() for secret in secrets_in(str(key), str(value))}
-            )
+            variables = own_variables((process.get("pm2_env") or {}).get("env"), self.label)
+            self.secrets = tuple({secret for key, value in variables.items() for secret in secrets_in(key, value)})
         return found
 
     def _listening(self, mine: list[dict[str, Any]]) -> list[int]:

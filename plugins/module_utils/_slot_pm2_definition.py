@@ -81,7 +81,7 @@ def of_ecosystem(document: Any, service: Mapping[str, Any], directory: str) -> S
     process["exec_mode"] = _mode(app, service)
     process["script"] = _inside(script, directory, "script")
     process["cwd"] = _inside(cwd, directory, "cwd")
-    return Standing(_sized(process, service), _variables(app.get("env"), service["name"]), directory)
+    return Standing(_sized(process, service), own_variables(app.get("env"), service["name"]), directory)
 
 
 def of_description(service: Mapping[str, Any], directory: str) -> Standing | None:
@@ -110,7 +110,7 @@ def of_processes(processes: Iterable[Mapping[str, Any]]) -> Standing | None:
     process["cwd"] = "."
     # Its script may lie outside of where it runs: then it stays where it is.
     process["script"] = posixpath.relpath(str(env.get("pm_exec_path")), cwd)
-    return Standing(process, _variables(env.get("env"), str(env.get("name"))), cwd)
+    return Standing(process, own_variables(env.get("env"), str(env.get("name"))), cwd)
 
 
 def document(process: Mapping[str, Any], *, path: str, label: str, environment: Mapping[str, str]) -> dict[str, Any]:
@@ -220,7 +220,8 @@ def _inside(path: str, directory: str, what: str) -> str:
     return found
 
 
-def _variables(env: Any, name: str) -> dict[str, str]:
+def own_variables(env: Any, name: str) -> dict[str, str]:
+    """Return what the application was given: of ``env`` neither what PM2 nor what a login has put there."""
     found = {str(key): _text(value) for key, value in env.items()} if isinstance(env, Mapping) else {}
     return {
         key: value

@@ -191,6 +191,28 @@ def test_what_is_not_right_in_time_is_refused(server, answers, why):
     assert str(caught.value).endswith("its log says: Error: no database")
 
 
+@pytest.mark.parametrize(
+    ("log", "told"),
+    [
+        pytest.param(
+            ["ready", "Error: no key", "    at load (node:internal/errors:7)", "Node.js v20"],
+            "Error: no key",
+            id="above a stack",
+        ),
+        pytest.param(
+            ["12:00:01 ERROR port in use", "12:00:02 INFO bye"], "12:00:01 ERROR port in use", id="behind the time"
+        ),
+        pytest.param(["TypeError: x is undefined", "    at x"], "TypeError: x is undefined", id="an error with a name"),
+        pytest.param(["starting", "bye"], "bye", id="no error: the last line"),
+    ],
+)
+def test_the_line_that_tells_most_is_told(server, log, told):
+    with pytest.raises(GateError) as caught:
+        tried(server, running(status="stopped"), log=log)
+    assert str(caught.value).endswith(f"; its log says: {told}")
+    assert caught.value.details["log"] == log
+
+
 def test_another_version_is_refused_before_the_time_is_up(server):
     server.RequestHandlerClass.answers = {"/version": (200, {"commit": "f" * 40})}
     with pytest.raises(GateError, match="it says to be version ffff") as caught:
