@@ -57,6 +57,7 @@ END
 cp -a /etc/nginx /root/nginx.before
 """
 AS_BEFORE = """
+rm -f /root/user.asks
 rm -rf /etc/nginx && mv /root/nginx.before /etc/nginx && systemctl reload nginx
 runuser -u owlivion -- bash -c 'cd; pm2 delete -s owlivion-sync-server-new; pm2 save -s --force
   rm -rf versions versions.git owlivion-mail/owlivion-sync-server.releases; rm -f .gitconfig'
