@@ -127,7 +127,8 @@ def test_a_recovery_for_real_that_is_killed_goes_on_and_stands(containers: Conta
     assert (on(EMPTY, TASKS), on(EMPTY, KEY)) == (on(LIVE, TASKS), "from the backup\n")
     assert on(EMPTY, "grep -c your-domain.com /etc/hosts || true").strip() == "0"
     assert on(EMPTY, "ls /var/lib/runbook-ops; find / -xdev -name '*.before-*' -path '*lifeplatform*'").split() == [
-        "runs"
+        "change",
+        "runs",
     ]
     assert (
         json.loads(on(EMPTY, "curl -sf --resolve your-domain.com:443:127.0.0.1 https://your-domain.com/health"))[
