@@ -25,7 +25,7 @@ MANAGERS = {
 def deploy_contradictions(system: Mapping[str, Any]) -> list[str]:
     """Return what is wrong between ``deploy`` of the services and the rest of a normalised description, one line each."""
     services, databases = names(system, "services"), names(system, "databases")
-    found = []
+    found: list[str] = []
     for index, service in items(system, "services"):
         deploy = service["deploy"]
         if not deploy:
@@ -51,7 +51,9 @@ def _needs(path: str, service: Mapping[str, Any], deploy: Mapping[str, Any]) -> 
         for key in BESIDE[manager]:
             if not service[key]:
                 yield f"{path.rpartition('.')[0]}.{key} is missing ({service['name']}): strategy blue_green needs it"
-    if deploy["kind"] == "git" and strategy != "vercel" and not service["source"]:
+    if manager == "compose" and deploy["kind"] != "image":
+        yield f"{path}.kind is {deploy['kind']!r}: what compose runs is deployed as an image, set it to image"
+    elif deploy["kind"] == "git" and strategy != "vercel" and not service["source"]:
         yield f"{path.rpartition('.')[0]}.source is missing ({service['name']}): releases come from Git"
     if (deploy["migration"] or {}).get("kind") == "sql" and not (service["source"] or {}).get("migrations"):
         yield f"{path.rpartition('.')[0]}.source.migrations is missing ({service['name']}): migration sql needs it"

@@ -86,7 +86,11 @@ def variables(given: Sequence[str]) -> tuple[dict[str, str], list[str]]:
 def surroundings() -> dict[str, str]:
     """Return the environment of Ansible, which is to find this very collection and its console."""
     places = [str(HERE.parents[2]), *filter(None, [os.environ.get("ANSIBLE_COLLECTIONS_PATH")])]
-    return {**os.environ, "ANSIBLE_STDOUT_CALLBACK": "runbook.ops.runbook", "ANSIBLE_COLLECTIONS_PATH": ":".join(places)}
+    return {
+        **os.environ,
+        "ANSIBLE_STDOUT_CALLBACK": "runbook.ops.runbook",
+        "ANSIBLE_COLLECTIONS_PATH": ":".join(places),
+    }
 
 
 def run(asked: argparse.Namespace) -> tuple[Outcome, str, float]:

@@ -20,7 +20,10 @@ ROLES = sorted(path.parents[1] for path in ROOT.glob("roles/*/tasks/main.yml"))
 PLAYBOOKS = sorted(ROOT.glob("playbooks/*.yml"))
 TASK_FILES = sorted(path for role in ROLES for folder in ("tasks", "handlers") for path in role.glob(f"{folder}/*.yml"))
 DESCRIBES = "system"  # its inputs are the variables ops_…
-HANDED_ON = {DESCRIBES: "system_description", "change": "change_fence"}  # what all roles may use, by the role it comes from
+HANDED_ON = {
+    DESCRIBES: "system_description",
+    "change": "change_fence",
+}  # what all roles may use, by the role it comes from
 
 every_role = pytest.mark.parametrize("role", ROLES, ids=lambda path: path.name)
 every_playbook = pytest.mark.parametrize("playbook", PLAYBOOKS, ids=lambda path: path.stem)

@@ -150,6 +150,10 @@ PROBLEMS: list[tuple[dict[str, Any], str]] = [
         "ops_services[0].deploy.kind is 'image': it is for the manager compose, and this is pm2",
     ),
     (
+        {"services": [{**BOX, "port": 1, "standby_port": 2, "source": GIT, "deploy": GREEN}, NGINX]},
+        "ops_services[0].deploy.kind is 'git': what compose runs is deployed as an image, set it to image",
+    ),
+    (
         {"services": [{**WEB, "deploy": SQL}, NGINX], "databases": [{"name": "d", "owner": "o"}]},
         "ops_services[0].source.migrations is missing (app): migration sql needs it",
     ),
