@@ -131,10 +131,10 @@ faults: $(HOSTS:%=faults-%) ## wrong values, sick hosts and killed runs
 FAULTS := healthy matrix backup
 faults-plugspace: FAULTS := healthy matrix maintenance_page
 faults-newsletter: FAULTS := healthy matrix backup buckets export_import
-faults-lifeplatform: FAULTS := healthy matrix backup restore
-faults-mediasearch: FAULTS := healthy matrix backup maintenance_page
+faults-lifeplatform: FAULTS := healthy matrix backup restore recovery_of_containers slots
+faults-mediasearch: FAULTS := healthy matrix backup maintenance_page maintenance_window
 faults-owlivion-12: FAULTS := healthy health_check runs weekly_maintenance monitoring describe_a_system round_trip maintenance_page disaster_recovery
-faults-owlivion-13: FAULTS := healthy health_check runs weekly_maintenance matrix diagnose evening_review secrets backup
+faults-owlivion-13: FAULTS := healthy health_check runs weekly_maintenance matrix diagnose evening_review secrets backup deploy
 
 faults-%:
 	$(SAY) 'Faults on $*'
