@@ -12,6 +12,7 @@ from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils._backup_set import Backup
 from ansible_collections.runbook.ops.plugins.module_utils._failpoint import reached
+from ansible_collections.runbook.ops.plugins.module_utils._mongo_archive import expires, is_as_many
 from ansible_collections.runbook.ops.plugins.module_utils._mongo_backup import consistency
 from ansible_collections.runbook.ops.plugins.module_utils._mongo_names import Names
 from ansible_collections.runbook.ops.plugins.module_utils._mongo_server import (
@@ -68,6 +69,7 @@ class MongoRestore:
         if len(longest.encode()) > LONGEST:
             raise StoreError(f"{longest} is longer than the {LONGEST} bytes that a name may have: restore it by hand")
         gone = sorted(set(live) - set(saved))
+        brief = sorted(name for name, one in saved.items() if expires(one))
         lines = [
             f"target       database {self.name} at {self._place.title}, which goes on running",
             f"documents    {content['documents']} in {len(saved)} collections were saved, {sum(counts.values())} in {len(live)} are there now",
@@ -75,6 +77,7 @@ class MongoRestore:
             f"replaces     {', '.join(sorted(set(live) & set(saved))) or 'nothing'}; each kept as <collection>.before-{stamp}",
             *([f"puts away    {', '.join(gone)}: there now, and not when it was saved"] if gone else []),
             *([f"left out     {', '.join(left)}: a view stays as it is"] if left else []),
+            *([f"expires      {', '.join(brief)}: what has expired since is deleted by the server (TTL)"] if brief else []),
             "exchange     collection by collection, each at once: who reads meanwhile could see old and new side by side",
             *([f"saved as     {saved_as}, this is {self.name}"] if saved_as != self.name else []),
         ]
@@ -131,7 +134,7 @@ class MongoRestore:
         with self._place.connected(self._params["timeout_seconds"]) as server:
             for name, one in saved.items():
                 found = count(server, self.name, f"{name}{suffix}")
-                if found != one["documents"]:
+                if not is_as_many(one, found):
                     wrong.append(f"{name} has {found} documents instead of {one['documents']}")
                 elif index_names(server, self.name, f"{name}{suffix}") != sorted(one["indexes"]):
                     wrong.append(f"{name} has other indexes than were saved")

@@ -136,3 +136,20 @@ def test_a_view_has_no_documents_and_a_time_series_has_them_under_another_name()
         "v": ("view", 0),
         "t": ("timeseries", 1),
     }
+
+
+TTL = [*INDEXES, {"name": "at_1", "key": {"at": 1}, "expireAfterSeconds": {"$numberInt": "3600"}}]
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        pytest.param(A[:2], [], id="some have expired"),
+        pytest.param([], [], id="all have expired"),
+        pytest.param([*A, A[0]], ["a has 6 documents instead of 5"], id="more than were saved"),
+        pytest.param([*A[:4], A[3]], ["a has other documents than were saved"], id="as many, and others"),
+    ],
+)
+def test_of_what_expires_fewer_documents_are_whole_for_the_server_deletes_them_where_it_is_restored_too(found, words):
+    saved = read_archive(pieces(archive({"a": A}, indexes=TTL)))
+    assert compare(saved, read_archive(pieces(archive({"a": found}, indexes=TTL)))) == words

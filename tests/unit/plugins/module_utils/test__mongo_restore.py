@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,7 @@ class Server:
         self.there = {name.replace("__", "."): what.encode() for name, what in collections.items()}
         self.left: int | None = None  # renames until it is killed
         self.primary, self.disk = True, {}
+        self.indexes: list[str] = []
         self.asked: list[str] = []
 
     def command(self, _database: str, name: str, value: Any = 1, **more: Any) -> dict[str, Any]:
@@ -53,6 +54,8 @@ class Server:
             return {"isWritablePrimary": self.primary, "primary": "db-1:27017"}
         if name == "aggregate":
             return {"cursor": {"id": 0, "firstBatch": [{"n": len(self.there[value])}]}}
+        if name == "listIndexes":
+            return {"cursor": {"id": 0, "firstBatch": [{"name": one} for one in self.indexes]}}
         return self.disk
 
     def _rename(self, source: str, target: str) -> None:
@@ -208,6 +211,27 @@ def test_what_cannot_be_restored_is_refused_before_anything_is_done(restore, ser
     with pytest.raises(StoreError, match=words):
         restore(there, **params).plan(backup(**saved), STAMP)
     assert not {"renameCollection", "drop"} & set(there.asked)
+
+
+TTL = {"at_1": {"name": "at_1", "expireAfterSeconds": 60}}
+
+
+@pytest.mark.parametrize(
+    ("there", "indexes", "words"),
+    [
+        pytest.param("new", {}, None, id="as many"),
+        pytest.param("ne", {}, "a has 2 documents instead of 3", id="fewer"),
+        pytest.param("ne", TTL, None, id="fewer, of what expires"),
+        pytest.param("news", TTL, "a has 4 documents instead of 3", id="more, of what expires"),
+    ],
+)
+def test_what_was_restored_has_all_documents_but_those_that_have_expired_since(restore, there, indexes, words):
+    server = Server(**{f"a__restored-{STAMP}": there})
+    server.indexes = list(indexes)
+    kind, saved = restore(server), backup(collections={"a": {"indexes": indexes}})
+    assert any(line.startswith("expires      a: ") for line in kind.plan(saved, STAMP)["lines"]) == bool(indexes)
+    with pytest.raises(StoreError, match=words) if words else nullcontext():
+        kind._compare(saved, f".restored-{STAMP}")
 
 
 def test_after_the_exchange_each_name_must_have_what_was_saved(restore):
