@@ -23,6 +23,10 @@ from ansible_collections.runbook.ops.plugins.module_utils._mongo_server import (
 from ansible_collections.runbook.ops.plugins.module_utils._store_backup import StoreError
 
 KEPT_SECONDS = ANSWER_SECONDS / 2  # that a connection is used: a login takes longer than a rename
+# A rename waits for the transactions of whoever was killed: the server ends them after 60 s. It has to give up before we do, or it would
+# rename after we have gone back.
+RENAME_SECONDS = 75.0
+CONNECTION_SECONDS = KEPT_SECONDS + RENAME_SECONDS + 15  # what the last rename needs, and its answer
 
 
 class Names:
@@ -40,7 +44,7 @@ class Names:
         """
         with self._place.explained():
             if self._server is None or time.monotonic() - self._since > KEPT_SECONDS:
-                server = Mongo(self._place.host, self._place.port, timeout_seconds=ANSWER_SECONDS)
+                server = Mongo(self._place.host, self._place.port, timeout_seconds=CONNECTION_SECONDS)
                 self._place.log_in(server)
                 self._server, self._since = server, time.monotonic()
             try:
@@ -91,4 +95,5 @@ class Names:
             self._ask(lambda server: server.command(database, "drop", collection))
 
     def _rename(self, source: str, target: str) -> None:
-        self._ask(lambda server: server.command("admin", "renameCollection", source, to=target))
+        limit = int(RENAME_SECONDS * 1000)
+        self._ask(lambda server: server.command("admin", "renameCollection", source, to=target, maxTimeMS=limit))

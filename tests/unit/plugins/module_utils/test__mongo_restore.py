@@ -40,6 +40,7 @@ class Server:
         self.primary, self.disk = True, {}
         self.indexes: list[str] = []
         self.asked: list[str] = []
+        self.limits: list[float] = []  # seconds after which a rename is given up
 
     def command(self, _database: str, name: str, value: Any = 1, **more: Any) -> dict[str, Any]:
         self.asked.append(name)
@@ -47,6 +48,7 @@ class Server:
             found = [{"name": one, "info": {"uuid": what}} for one, what in sorted(self.there.items())]
             return {"cursor": {"id": 0, "firstBatch": found}}
         if name == "renameCollection":
+            self.limits.append(more["maxTimeMS"] / 1000)
             self._rename(value.partition(".")[2], more["to"].partition(".")[2])
         if name == "drop":
             del self.there[value]
@@ -154,6 +156,22 @@ def test_a_collection_that_somebody_made_meanwhile_is_neither_replaced_nor_lost(
     with pytest.raises(StoreError, match=r"somebody has made shop\.a anew"):
         names.put_in_place(one)
     assert server.there["a"] == b"another"
+
+
+def test_a_rename_that_waits_is_given_up_by_the_server_before_we_go_back_however_old_the_connection_is(monkeypatch):
+    server, now, limits = Server(a="old", **{f"a__restored-{STAMP}": "new"}), [0.0], []
+    monkeypatch.setattr(
+        _mongo_names, "Mongo", lambda *_place, timeout_seconds: limits.append(timeout_seconds) or server
+    )
+    monkeypatch.setattr(_mongo_names.time, "monotonic", lambda: now[0])
+    names = Names(Far("db"))
+    one = item("a", names)
+    now[0] = _mongo_names.KEPT_SECONDS
+    names.put_in_place(one)
+    left = limits[0] - now[0]
+    assert len(limits) == 1
+    assert len(server.limits) == 2
+    assert all(60 < limit < left for limit in server.limits)  # 60: how long a transaction may live
 
 
 def test_what_the_server_refuses_is_told_with_what_to_do(reach):
