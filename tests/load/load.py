@@ -138,7 +138,7 @@ class Load:
         self.why: Counter[str] = Counter()
         self.kept: dict[str, deque[Connection]] = {"keep": deque(), "retry": deque()}
         self.sockets: Counter[str] = Counter()
-        self.began = time.monotonic()
+        self.began = self.ended = time.monotonic()
         self.over = asyncio.Event()
 
     async def run(self, *, rate: float, connections: int, slow: int, slow_seconds: float, websockets: int) -> None:
@@ -157,6 +157,7 @@ class Load:
             if not self.over.is_set():
                 tasks.append(asyncio.create_task(self._one(KINDS[number % len(KINDS)], due)))
             number += 1
+        self.ended = time.monotonic()
         await asyncio.gather(*tasks)
         for kept in self.kept.values():
             for connection in kept:
@@ -266,12 +267,13 @@ async def echo(connection: Connection) -> bool:
 
 
 def account(samples: Sequence[Sample], began: float, ended: float) -> dict[str, object]:
-    """Return figures of all requests, and of each kind. A failure is all that is not a right answer, of idle connections too."""
+    """Return figures of all requests that were sent until the end, and of each kind. A failure is all that is not a right answer."""
     kinds = {kind: [one for one in samples if one.kind == kind] for kind in sorted({one.kind for one in samples})}
     steady = [one for one in samples if one.kind in KINDS]
     return {
         "seconds": round(ended - began, 3),
         **figures(samples),
+        **times(steady),  # slow ones take as long as they are asked to
         "gap": longest_gap(steady, began, ended),
         "versions": versions(steady, began),
         "kinds": {kind: figures(some) for kind, some in kinds.items()},
@@ -280,27 +282,32 @@ def account(samples: Sequence[Sample], began: float, ended: float) -> dict[str, 
 
 def figures(samples: Sequence[Sample]) -> dict[str, object]:
     outcomes = Counter(one.outcome for one in samples)
-    times = sorted(one.done - one.due for one in samples if one.outcome == "ok")
     return {
         "requests": len(samples),
         "failed": len(samples) - outcomes["ok"],
         "closed_idle": outcomes["closed_idle"],
         "outcomes": dict(sorted(outcomes.items())),
         "retried": sum(one.retried for one in samples),
-        **{
-            name: percentile(times, share) for name, share in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99), ("max", 1.0))
-        },
+        **times(samples),
     }
 
 
-def percentile(times: Sequence[float], share: float) -> float | None:
+def times(samples: Sequence[Sample]) -> dict[str, float | None]:
+    """Return percentiles of the time of right answers."""
+    taken = sorted(one.done - one.due for one in samples if one.outcome == "ok")
+    return {
+        name: percentile(taken, share) for name, share in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99), ("max", 1.0))
+    }
+
+
+def percentile(taken: Sequence[float], share: float) -> float | None:
     """Return the time within which this share of sorted times lies."""
-    return round(times[max(0, math.ceil(len(times) * share) - 1)], 4) if times else None
+    return round(taken[max(0, math.ceil(len(taken) * share) - 1)], 4) if taken else None
 
 
 def longest_gap(samples: Sequence[Sample], began: float, ended: float) -> float:
     """Return the longest time without a right answer, also before the first and after the last one."""
-    moments = [began, *sorted(one.done for one in samples if one.outcome == "ok"), ended]
+    moments = [began, *sorted(one.done for one in samples if one.outcome == "ok" and one.done < ended), ended]
     return round(max(later - earlier for earlier, later in zip(moments, moments[1:])), 3)
 
 
@@ -342,7 +349,7 @@ async def ask_until(options: argparse.Namespace) -> dict[str, object]:
         websockets=options.websockets,
     )
     await ending
-    told = account(load.samples, load.began, time.monotonic())
+    told = account(load.samples, load.began, load.ended)
     return {**told, "websockets": dict(load.sockets), "why": dict(load.why.most_common(5)), "load": os.getloadavg()[0]}
 
 

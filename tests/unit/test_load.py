@@ -168,18 +168,19 @@ def test_an_account_holds_all_requests_and_the_longest_time_without_a_right_answ
             load.Sample("fresh", 10.3, 12.3, "wrong"),
             load.Sample("retry", 13.0, 13.4, "ok", "1.1.0", retried=True),
             load.Sample("slow", 10.0, 12.0, "ok", "1.0.0"),
+            load.Sample("keep", 13.9, 15.0, "ok", "1.1.0"),
         ],
         began=10.0,
         ended=14.0,
     )
-    assert (told["requests"], told["failed"], told["closed_idle"], told["retried"]) == (5, 2, 1, 1)
-    assert told["gap"] == 3.3  # a slow answer says nothing about the time it took
+    assert (told["requests"], told["failed"], told["closed_idle"], told["retried"]) == (6, 2, 1, 1)
+    assert told["gap"] == 3.3  # a slow answer tells nothing of the time before it, and one after the end is no gap
     assert told["versions"] == {
         "1.0.0": {"answers": 1, "first": 0.1, "last": 0.1},
-        "1.1.0": {"answers": 1, "first": 3.4, "last": 3.4},
+        "1.1.0": {"answers": 2, "first": 3.4, "last": 5.0},
     }
     assert told["kinds"]["fresh"]["outcomes"] == {"wrong": 1}
-    assert "5 requests in 4.0 s, 2 failed (1 of them" in load.summary(told)
+    assert "6 requests in 4.0 s, 2 failed (1 of them" in load.summary(told)
 
 
 @pytest.mark.parametrize(("share", "expected"), [(0.5, 0.2), (0.95, 0.4), (1.0, 0.4), (0.0, 0.1)])
