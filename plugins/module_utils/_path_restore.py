@@ -100,6 +100,7 @@ class Restore:
         self._actions += [f"restore {backup.name} beside {item['live']}" for item in plan["items"]]
         told: dict[str, Any] = {"backup": str(backup.path), "identity": backup.identity, "reason": self._reason}
         told["taken_at"] = f"{backup.taken_at:%Y-%m-%dT%H:%M:%SZ}"
+        told["replaces"] = any(self._names.identify(item["live"]) for item in plan["items"])
         told["lines"] = [*source_lines(backup, self._reason, at), *plan["lines"], *way_back_lines(backup)]
         if self._check_mode:
             self._entry = {**self._entry, **plan, **told}
@@ -328,6 +329,7 @@ class Restore:
             "actions": self._actions,
             "stage": entry["stage"],
             "open": entry["open"],
+            "replaces": entry.get("replaces", True),
             "backup": entry.get("backup"),
             "lines": entry["lines"],
             "kept": entry["kept"],

@@ -80,6 +80,10 @@ open:
   description: Whether a restore is under way. V(pruned) finishes one that is in place.
   returned: success
   type: bool
+replaces:
+  description: Whether anything was live when it was planned, so that something is replaced.
+  returned: success
+  type: bool
 backup:
   description: Path of the backup that was prepared last.
   returned: success

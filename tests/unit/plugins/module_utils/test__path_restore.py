@@ -435,3 +435,13 @@ def test_what_is_of_another_kind_or_not_proven_or_damaged_is_refused(tmp_path):
     (backup.path / "files.tar").write_bytes(b"dat4")
     with pytest.raises(StoreError, match="is damaged"):
         refuse_unproven(backup, "it burns")
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["something is live", "somebody has removed it"])
+def test_whether_something_is_replaced_is_told_by_the_plan_and_by_what_goes_on_with_it(run, kind, there):
+    if not there:
+        kind.live.unlink()
+    assert run("prepared", check_mode=True)["replaces"] is there
+    assert run("prepared")["replaces"] is there
+    kind.live.write_text("made anew meanwhile")
+    assert run("prepared")["replaces"] is there  # of what was planned: it goes on with that
