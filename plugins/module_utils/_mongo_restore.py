@@ -18,6 +18,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._mongo_names import Na
 from ansible_collections.runbook.ops.plugins.module_utils._mongo_server import (
     collections,
     count,
+    estimate,
     hello,
     index_names,
     place_of,
@@ -62,7 +63,7 @@ class MongoRestore:
         with self._place.connected() as server:
             self._refuse_secondary(hello(server))
             live = [one.name for one in collections(server, self.name) if one.kind == PLAIN]
-            counts = {name: count(server, self.name, name) for name in live}
+            counts = {name: estimate(server, self.name, name) for name in live}
             self._refuse_full(statistics(server, self.name), content["data_bytes"])
         items = [make_item(f"{self.name}.{name}", stamp) for name in sorted({*saved, *live})]
         longest = max((item["new"] for item in items), key=lambda name: len(name.encode()), default="")
@@ -72,7 +73,7 @@ class MongoRestore:
         brief = sorted(name for name, one in saved.items() if expires(one))
         lines = [
             f"target       database {self.name} at {self._place.title}, which goes on running",
-            f"documents    {content['documents']} in {len(saved)} collections were saved, {sum(counts.values())} in {len(live)} are there now",
+            f"documents    {content['documents']} in {len(saved)} collections were saved, about {sum(counts.values())} in {len(live)} are there now",
             f"moment       {consistency(content)}",
             f"replaces     {', '.join(sorted(set(live) & set(saved))) or 'nothing'}; each kept as <collection>.before-{stamp}",
             *([f"puts away    {', '.join(gone)}: there now, and not when it was saved"] if gone else []),

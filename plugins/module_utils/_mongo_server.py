@@ -164,6 +164,11 @@ def count(server: Mongo, database: str, collection: str) -> int:
     return int(found[0]["n"]) if found else 0
 
 
+def estimate(server: Mongo, database: str, collection: str) -> int:
+    """Return how many documents the server has noted that there are, at once however many."""
+    return int(server.command(database, "count", collection)["n"])
+
+
 def index_names(server: Mongo, database: str, collection: str) -> list[str]:
     return sorted(str(one["name"]) for one in listing(server, database, "listIndexes", collection))
 
