@@ -72,22 +72,22 @@ class MongoStore:
         yield from tap
         self._content = tap.result
         self._told["writes_meanwhile"] = self._writes(first)
-        if self._told["writes_meanwhile"] == 0:
-            self._refuse_short()
+        if self._told["writes_meanwhile"] == 0 and (short := self._short()):
+            # Counting takes its time: somebody may have written since.
+            self._told["writes_meanwhile"] = self._writes(first)
+            if self._told["writes_meanwhile"] == 0:
+                raise StoreError(
+                    f"{short}: back up once more; if that is so again, see what mongodump says, and the server's log"
+                )
 
-    def _refuse_short(self) -> None:
-        """Hold the dump against the server, where nobody has written meanwhile.
-
-        :raises StoreError: it does not have the documents that are there.
-        """
+    def _short(self) -> str:
+        """Hold the dump against the server, and return how the documents differ that are there; nothing where they do not."""
         with self._place.connected(self._timeout_seconds) as server:
             for name, one in self._content["collections"].items():
                 there = count(server, self.name, name) if one["type"] == "collection" else one["documents"]
                 if there != one["documents"]:
-                    raise StoreError(
-                        f"mongodump wrote {one['documents']} documents of {self.name}.{name}, {there} are there: back up once more; if "
-                        "that is so again, see what mongodump says, and the server's log"
-                    )
+                    return f"mongodump wrote {one['documents']} documents of {self.name}.{name}, {there} are there"
+        return ""
 
     def _moment(self) -> Any:
         """Return the place in the oplog; None where there is none."""

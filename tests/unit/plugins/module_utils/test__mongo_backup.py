@@ -39,7 +39,7 @@ class Server:
             self.queries.append({"database": database, "collection": value, **more})
             if isinstance(self.writes, Exception):
                 raise self.writes
-            return {"n": self.writes}
+            return {"n": self.writes.pop(0) if isinstance(self.writes, list) else self.writes}
         return {"dataSize": 5000, "version": "7.0.5"}
 
 
@@ -95,9 +95,18 @@ def test_a_database_that_is_not_there_is_no_backup(store, names):
 
 
 def test_a_dump_that_lacks_documents_is_no_backup_where_nobody_has_written(store):
-    one, _asked = store(Server(documents=4))
+    server = Server(documents=4)
+    one, _asked = store(server)
+    server.moments.append(LAST)
     with pytest.raises(StoreError, match=r"mongodump wrote 3 documents of shop\.a, 4 are there"):
         taken(one)
+
+
+def test_a_write_that_comes_while_the_documents_are_counted_is_told_and_refuses_no_dump(store):
+    server = Server(documents=4, writes=[0, 1])
+    one, _asked = store(server)
+    server.moments.append(LAST)
+    assert taken(one)["writes_meanwhile"] == 1
 
 
 def test_where_somebody_has_written_the_number_is_told_and_the_counts_may_differ(store):
