@@ -26,11 +26,15 @@ class Version(NamedTuple):
     refused: str | None  # build, gate or watch; None: it is good
     flaw: str = ""  # a line of JavaScript
     files: Mapping[str, str | None] = {}  # contents by name, None for a file that is left out
-    needs_load: bool = False  # it shows only where users ask
 
 
 def package(**more: object) -> str:
     return json.dumps({"name": "shop", "version": "0.0.0", "private": True, **more})
+
+
+def users(what: str) -> str:
+    """Return a flaw that only requests through the proxy bring out, and only once the switch was proven."""
+    return f"let n = 0; it.failing = (path, request) => request.headers['x-real-ip'] && ++n > 20 && ({what});"
 
 
 GOOD = Version("good", None)
@@ -52,17 +56,9 @@ BAD = (
     Version("no-entry-point", "gate", files={"server.js": None}),
     Version("build-fails", "build", files={"package.json": package(scripts={"build": "exit 3"})}),
     Version("dependency-without-a-lock", "build", files={"package.json": package(dependencies={"not-there": "1.0.0"})}),
-    Version(
-        "fails-half-of-the-time",
-        "watch",
-        "let n = 0; it.failing = (path, request) => request.headers['x-real-ip'] && n++ % 2;",
-    ),
-    Version("slower-for-users", "watch", "setTimeout(() => { it.delay = 700; }, 12000);"),
-    Version(
-        "dies-when-used",
-        "watch",
-        "let n = 0; it.failing = (path, request) => request.headers['x-real-ip'] && ++n > 20 && process.exit(1);",
-    ),
+    Version("fails-half-of-the-time", "watch", users("n % 2")),
+    Version("slower-for-users", "watch", users("(it.delay = 700) < 0")),
+    Version("dies-when-used", "watch", users("process.exit(1)")),
 )
 # What looks odd and is good: a deploy has to take it.
 ODD = (
