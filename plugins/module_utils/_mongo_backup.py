@@ -10,6 +10,8 @@ from typing import Any
 from ansible_collections.runbook.ops.plugins.module_utils._backup_set import Backup
 from ansible_collections.runbook.ops.plugins.module_utils._mongo_archive import read_archive
 from ansible_collections.runbook.ops.plugins.module_utils._mongo_server import (
+    ANSWER_SECONDS,
+    COUNT_SECONDS,
     Place,
     collections,
     count,
@@ -96,7 +98,7 @@ class MongoStore:
 
     def _writes(self, first: Any) -> int | None:
         """Return how many writes came while it was dumped; None where that is not known."""
-        with self._place.connected() as server:
+        with self._place.connected(ANSWER_SECONDS + COUNT_SECONDS) as server:
             last = ((hello(server).get("lastWrite") or {}).get("opTime") or {}).get("ts")
             return None if first is None or last is None else writes_between(server, self.name, first, last)
 
@@ -126,7 +128,7 @@ def consistency(content: Mapping[str, Any]) -> str:
     """Return in words what moment a backup shows."""
     writes = content.get("writes_meanwhile")
     if writes is None:
-        return "how much was written while it was dumped is not known: there is no oplog that we may read"
+        return "how much was written while it was dumped is not known: there is no oplog that we may read, or it is too long"
     if writes == 0:
         return "nothing was written while it was dumped: it shows one moment"
     return f"{writes} writes came while it was dumped: each document is whole, and they are of different moments"

@@ -14,6 +14,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._mongo import Mongo, M
 from ansible_collections.runbook.ops.plugins.module_utils._store_backup import StoreError
 
 ANSWER_SECONDS = 60.0
+COUNT_SECONDS = 300.0  # that a server may read its oplog for what is only told
 # What a restore leaves beside what is live: none of it belongs to the database.
 ASIDE = re.compile(r"\.(?:restored|before|failed)-\d{8}T\d{6}Z\Z")
 
@@ -174,7 +175,10 @@ def index_names(server: Mongo, database: str, collection: str) -> list[str]:
 
 
 def writes_between(server: Mongo, database: str, first: Any, last: Any) -> int | None:
-    """Return how many writes to ``database`` the oplog holds after ``first``, up to ``last``; None where we may not look."""
+    """Return how many writes to ``database`` the oplog holds after ``first``, up to ``last``.
+
+    None where we may not look, or where the server is still reading after ``COUNT_SECONDS``.
+    """
     mine = {"$regex": f"^{re.escape(database)}\\."}
     asked = {
         "ts": {"$gt": first, "$lte": last},
@@ -182,6 +186,7 @@ def writes_between(server: Mongo, database: str, first: Any, last: Any) -> int |
         "$or": [{"ns": mine}, {"o.applyOps.ns": mine}],  # the second: of a transaction
     }
     try:
-        return int(server.command("local", "count", "oplog.rs", query=asked)["n"])
-    except (MongoRefusedError, KeyError, TypeError):
+        found = server.command("local", "count", "oplog.rs", query=asked, maxTimeMS=int(COUNT_SECONDS * 1000))
+        return int(found["n"])
+    except (MongoRefusedError, MongoDownError, KeyError, TypeError):
         return None

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from ansible_collections.runbook.ops.plugins.module_utils import _mongo_backup
 from ansible_collections.runbook.ops.plugins.module_utils._bson import Stamp, decode, encode
-from ansible_collections.runbook.ops.plugins.module_utils._mongo import MongoRefusedError
+from ansible_collections.runbook.ops.plugins.module_utils._mongo import MongoDownError, MongoRefusedError
 from ansible_collections.runbook.ops.plugins.module_utils._mongo_backup import MongoStore
 from ansible_collections.runbook.ops.plugins.module_utils._mongo_server import Place, writes_between
 from ansible_collections.runbook.ops.plugins.module_utils._store_backup import StoreError
@@ -120,6 +120,9 @@ def test_where_somebody_has_written_the_number_is_told_and_the_counts_may_differ
         pytest.param(
             Server(documents=9, writes=MongoRefusedError("not authorized")), id="an account that may not look"
         ),
+        pytest.param(
+            Server(documents=9, writes=MongoDownError("db: no answer in time")), id="an oplog that is too long"
+        ),
         pytest.param(Server(documents=9, replica_set=None), id="a server without an oplog"),
     ],
 )
@@ -132,6 +135,7 @@ def test_writes_are_counted_by_the_whole_moment_and_those_of_transactions_too():
     server = Server(writes=2)
     assert writes_between(server, "my.shop", FIRST, LAST) == 2  # type: ignore[arg-type]
     (asked,) = server.queries
+    assert asked["maxTimeMS"] > 60_000  # the server ends it too: nobody waits for the answer any more
     assert (asked["database"], asked["collection"]) == ("local", "oplog.rs")
     assert asked["query"]["$or"] == [{"ns": {"$regex": r"^my\.shop\."}}, {"o.applyOps.ns": {"$regex": r"^my\.shop\."}}]
     # Two of one second are told apart.
