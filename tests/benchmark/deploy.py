@@ -108,6 +108,8 @@ SERVICES = [
             "proxy": "nginx",
             "url": f"http://127.0.0.1:{FRONT}/api/v1/health",
             "version": {"url": "http://localhost:{port}/api/v1/version", "json": "commit"},
+            "smoke": [{"request": "/api/v1/slow?seconds=0"}],
+            "start_timeout": "15s",
         },
     },
 ]
@@ -129,9 +131,10 @@ class Bench:
         return [sys.executable, str(HOSTS), "ssh", self.host, "sudo", *program]
 
     @contextmanager
-    def application(self, options: str) -> Iterator[None]:
+    def application(self, options: str, kinds: Sequence[str]) -> Iterator[None]:
+        """Have the first of these versions run, and all of them in the repository."""
         self(END, check=False)
-        versions = stream(numbered(["good"] * (self.options.deploys + 1)))
+        versions = stream(numbered(kinds))
         try:
             self(BEGIN.replace("OPTIONS", options).replace("STREAM", versions))
             self(f"cat >/root/load.py <<'END'\n{(ROOT / 'tests/load/load.py').read_text()}\nEND")
@@ -157,7 +160,7 @@ class Bench:
             output = users.communicate(timeout=60)[0]
         return {**json.loads(output), "took": took}
 
-    def play(self, version: str, directory: Path) -> None:
+    def play(self, version: str, directory: Path, *options: str) -> subprocess.CompletedProcess[str]:
         """Deploy with the collection."""
         inventory = directory / "shop.yml"
         described = {
@@ -166,20 +169,24 @@ class Bench:
             "ops_deployment": {"watch": self.options.watch},
         }
         inventory.write_text(json.dumps({"all": {"vars": described}}))
-        overlay = subprocess.run(
+        asked = subprocess.run(
             [sys.executable, str(HOSTS), "inventory", self.host], capture_output=True, text=True, check=True
-        ).stdout.strip()
-        command = ["ansible-playbook", "playbooks/deploy.yml", "-i", overlay, "-i", str(inventory)]
-        done = subprocess.run(
-            [*command, "-e", f"deploy_version={version}", "-e", "deploy_service=shop"],
+        )
+        command = ["ansible-playbook", "playbooks/deploy.yml", "-i", asked.stdout.strip(), "-i", str(inventory)]
+        return subprocess.run(
+            [*command, "-e", f"deploy_version={version}", "-e", "deploy_service=shop", *options],
             cwd=ROOT,
             env=os.environ | {"NO_COLOR": "1"},
             capture_output=True,
             text=True,
             check=False,
         )
-        if done.returncode:
-            raise SystemExit(f"the deploy of {version} failed:\n{done.stdout[-4000:]}{done.stderr[-1000:]}")
+
+
+def ours(bench: Bench, version: str, directory: Path) -> None:
+    done = bench.play(version, directory)
+    if done.returncode:
+        raise SystemExit(f"the deploy of {version} failed:\n{done.stdout[-4000:]}{done.stderr[-1000:]}")
 
 
 def scripted(script: str) -> Callable[[Bench, str, Path], None]:
@@ -197,7 +204,7 @@ WAYS: dict[str, tuple[str, str, Callable[[Bench, str, Path], None], bool]] = {
     "reload": ("`pm2 reload`, fork", "", scripted(f"{AS_USER} '{UPDATE}; pm2 reload -s shop'"), True),
     "cluster": ("`pm2 reload`, cluster of 2", "-i 2", scripted(f"{AS_USER} '{UPDATE}; pm2 reload -s shop'"), True),
     "hand": ("a runbook's blue-green, by hand", "", scripted(BY_HAND), False),
-    "ours": ("runbook.ops", "", lambda bench, version, directory: bench.play(version, directory), True),
+    "ours": ("runbook.ops", "", ours, True),
 }
 COLUMNS = ("way", "deploys", "requests", "failed a deploy", "never ask twice", "ask twice", "new connections", "slow", "closed idle", "longest gap, s",
            "WebSockets cut off", "told to go", "p95, ms", "seconds", "load")  # fmt: skip
@@ -224,13 +231,14 @@ def measure(bench: Bench, way: str) -> list[tuple[str, list[dict[str, Any]]]]:
     told: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as directory:
         place = Path(directory)
+        kinds = ["good"] * (bench.options.deploys + 1)
         numbers = [f"1.{number}.0" for number in range(1, bench.options.deploys + 1)]
         if repeated:
-            with bench.application(options):
+            with bench.application(options, kinds):
                 told += [bench.asked(lambda number=number: deploy(bench, number, place)) for number in numbers]  # type: ignore[misc]
         else:
             for number in numbers:
-                with bench.application(options):
+                with bench.application(options, kinds):
                     told.append(bench.asked(lambda number=number: deploy(bench, number, place)))  # type: ignore[misc]
     if way == "ours":  # the first one has nginx reload once, to take its configuration over
         return [(f"{title}, the first deploy", told[:1])] + [(f"{title}, each later one", told[1:])] * (len(told) > 1)
