@@ -98,9 +98,12 @@ class MongoStore:
 
     def _writes(self, first: Any) -> int | None:
         """Return how many writes came while it was dumped; None where that is not known."""
-        with self._place.connected(ANSWER_SECONDS + COUNT_SECONDS) as server:
-            last = ((hello(server).get("lastWrite") or {}).get("opTime") or {}).get("ts")
-            return None if first is None or last is None else writes_between(server, self.name, first, last)
+        try:
+            with self._place.connected(ANSWER_SECONDS + COUNT_SECONDS) as server:
+                last = ((hello(server).get("lastWrite") or {}).get("opTime") or {}).get("ts")
+                return None if first is None or last is None else writes_between(server, self.name, first, last)
+        except StoreError:  # it has gone since: the dump is whole, by its own checksums
+            return None
 
     def content(self) -> dict[str, Any]:
         return {
