@@ -31,6 +31,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._migration_programs im
     surroundings,
 )
 from ansible_collections.runbook.ops.plugins.module_utils._migration_sql import Finding
+from ansible_collections.runbook.ops.plugins.module_utils._pg import PgError
 from ansible_collections.runbook.ops.plugins.module_utils._pg_target import PgTarget
 
 SECTION = "Databases"
@@ -51,15 +52,46 @@ def run(params: Mapping[str, Any], *, check_mode: bool) -> dict[str, Any]:
         backup = _backup(params)
     if before.pending and not check_mode:
         began = time.monotonic()
-        _apply(way, before, params)
+        try:
+            _apply(way, before, params)
+        except MigrationError as exc:
+            raise MigrationError(str(exc), **_left(way, params, before)) from exc
         seconds = round(time.monotonic() - began, 3)
         after = way.look()
         if after.pending:
             raise MigrationError(
                 f"it has ended well, and {after.pending[0]} is still pending in {params['database']}: it works on another database; compare "
-                f"{URL} of the application with database and login_host"
+                f"{URL} of the application with database and login_host",
+                outcome="not_rolled_back",
             )
     return _result(params, before, after, findings, backup=backup, seconds=seconds)
+
+
+def _left(way: Way, params: Mapping[str, Any], before: Status) -> dict[str, Any]:
+    """Return what a run that failed leaves: those that were applied before it stay, and so may half of one that is no transaction."""
+    try:
+        still = way.look().pending
+    except (MigrationError, PgError):
+        still = None
+    done = [name for name in before.pending if still is not None and name not in still]
+    whole = params["kind"] == "sql" and still is not None and not done
+    changes = [_change(params, name) for name in done]
+    return {
+        "outcome": "refused" if whole else "not_rolled_back",
+        "changed": bool(done) or not whole,
+        "changes": changes,
+    }
+
+
+def _change(params: Mapping[str, Any], name: str, seconds: float | None = None) -> dict[str, Any]:
+    return make_change(
+        f"migration {name}",
+        action="applied",
+        section=SECTION,
+        reason="the release brings it",
+        after=params["database"],
+        seconds=seconds,
+    )
 
 
 def _apply(way: Way, before: Status, params: Mapping[str, Any]) -> None:
@@ -108,17 +140,7 @@ def _result(
     seconds: float | None,
 ) -> dict[str, Any]:
     database, names = params["database"], before.pending
-    changes = [
-        make_change(
-            f"migration {name}",
-            action="applied",
-            section=SECTION,
-            reason="the release brings it",
-            after=database,
-            seconds=seconds if len(names) == 1 else None,
-        )
-        for name in names
-    ]
+    changes = [_change(params, name, seconds if len(names) == 1 else None) for name in names]
     return {
         "changed": bool(names),
         "pending": names,

@@ -55,7 +55,9 @@ def _needs(path: str, service: Mapping[str, Any], deploy: Mapping[str, Any]) -> 
         yield f"{path}.kind is {deploy['kind']!r}: what compose runs is deployed as an image, set it to image"
     elif deploy["kind"] == "git" and strategy != "vercel" and not service["source"]:
         yield f"{path.rpartition('.')[0]}.source is missing ({service['name']}): releases come from Git"
-    if (deploy["migration"] or {}).get("kind") == "sql" and not (service["source"] or {}).get("migrations"):
+    if deploy["kind"] == "image" and (deploy["migration"] or {}).get("kind") in ("sql", "prisma"):
+        yield f"{path}.migration.kind is {deploy['migration']['kind']!r}: what an image holds is applied by a program in it, set it to command"
+    elif (deploy["migration"] or {}).get("kind") == "sql" and not (service["source"] or {}).get("migrations"):
         yield f"{path.rpartition('.')[0]}.source.migrations is missing ({service['name']}): migration sql needs it"
     if deploy["kind"] == "image" and manager != "compose":
         yield f"{path}.kind is 'image': it is for the manager compose, and this is {manager}"

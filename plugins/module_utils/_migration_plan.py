@@ -10,7 +10,8 @@ from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
 from ansible_collections.runbook.ops.plugins.module_utils._backup_set import Backup
-from ansible_collections.runbook.ops.plugins.module_utils._migration_sql import CONSENT, UNSEEN, Finding, look_into
+from ansible_collections.runbook.ops.plugins.module_utils._migration_rules import CONSENT, UNSEEN
+from ansible_collections.runbook.ops.plugins.module_utils._migration_sql import Finding, look_into
 from ansible_collections.runbook.ops.plugins.module_utils._restore_choice import is_proven
 from ansible_collections.runbook.ops.plugins.module_utils._sql_text import SqlError
 
@@ -19,6 +20,10 @@ ALL = "all"  # as a baseline: every migration of the release
 
 class MigrationError(Exception):
     """Migrations that cannot be applied; the message is one line that says what to do."""
+
+    def __init__(self, message: str, **details: Any) -> None:
+        super().__init__(message)
+        self.details = {"outcome": "refused", "changed": False, "changes": [], **details}
 
 
 class Status(NamedTuple):

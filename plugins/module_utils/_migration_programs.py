@@ -29,6 +29,8 @@ class Prisma:
     def look(self) -> Status:
         directory = self._terms.directory
         names = sorted(path.parent.name for path in directory.glob("*/migration.sql")) if directory else []
+        if not names:
+            raise MigrationError(f"the release has no migrations of Prisma in {directory}: correct source.migrations")
         rows = self._rows()
         failed = [row["name"] for row in rows if row["state"] == "failed"]
         if failed:

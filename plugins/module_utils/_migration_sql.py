@@ -3,7 +3,7 @@
 """Say what the statements of a migration do to data, to the release that runs, and to who waits for a lock. Private to this collection.
 
 While a release is deployed, the old one and the new one meet the same schema. What both can live with is added first (expand); what the
-old one needs is taken away by a later release (contract). Which statement takes which lock: https://www.postgresql.org/docs/current/explicit-locking.html
+old one needs is taken away by a later release (contract).
 """
 
 from __future__ import annotations
@@ -12,86 +12,10 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from ansible_collections.runbook.ops.plugins.module_utils._migration_rules import ACTIONS, NEW, RULES, TABLE
 from ansible_collections.runbook.ops.plugins.module_utils._sql_text import SqlError, Statement, split
 
-DESTROYS, BREAKS, LOCKS, UNSEEN = "destroys", "breaks", "locks", "unseen"
-CONSENT = (DESTROYS, BREAKS)  # what somebody has to agree to
-
-NAME = r'(?:"(?:[^"]|"")*"|[^\s"(),;.]+)(?: \. (?:"(?:[^"]|"")*"|[^\s"(),;.]+))?'
-TABLE = rf"ALTER (?:FOREIGN )?TABLE (?:IF EXISTS )?(?:ONLY )?(?P<table>{NAME}) (?:\* )?"
-NEW = re.compile(
-    rf"CREATE (?:(?:GLOBAL |LOCAL )?(?:TEMP|TEMPORARY|UNLOGGED) )?TABLE (?:IF NOT EXISTS )?(?P<table>{NAME})"
-)
-
-# One statement: what it is, and in words.
-RULES: tuple[tuple[re.Pattern[str], str, str], ...] = tuple(
-    (re.compile(pattern), kind, says)
-    for pattern, kind, says in (
-        (
-            r"DROP (?:TABLE|SCHEMA|DATABASE|SEQUENCE|EXTENSION|OWNED|TYPE|DOMAIN|MATERIALIZED VIEW)\b",
-            DESTROYS,
-            "drops what may hold data",
-        ),
-        (rf"TRUNCATE (?:TABLE )?(?:ONLY )?(?P<table>{NAME})", DESTROYS, "empties a table"),
-        (rf"DELETE FROM (?:ONLY )?(?P<table>{NAME})", DESTROYS, "deletes rows"),  # noqa: S608  # a pattern, no query
-        (rf"UPDATE (?:ONLY )?(?P<table>{NAME})(?!.* WHERE )", DESTROYS, "changes every row"),
-        (
-            r"DROP (?:VIEW|FUNCTION|PROCEDURE|ROUTINE|AGGREGATE|TRIGGER|RULE)\b",
-            BREAKS,
-            "drops what the running release may use",
-        ),
-        (r"REVOKE\b", BREAKS, "takes rights away that the running release may need"),
-        (
-            r"ALTER (?:VIEW|SCHEMA|TYPE|SEQUENCE|FUNCTION|MATERIALIZED VIEW) .* RENAME\b",
-            BREAKS,
-            "renames what the running release may use",
-        ),
-        (
-            rf"CREATE (?:UNIQUE )?INDEX (?!CONCURRENTLY).*? ON (?:ONLY )?(?P<table>{NAME})",
-            LOCKS,
-            "lets nobody write to the table: write CREATE INDEX CONCURRENTLY",
-        ),
-        (r"REINDEX (?!.*CONCURRENTLY)", LOCKS, "lets nobody write to the table: write REINDEX … CONCURRENTLY"),
-        (r"REFRESH MATERIALIZED VIEW (?!CONCURRENTLY)", LOCKS, "lets nobody read the view: write CONCURRENTLY"),
-        (r"(?:VACUUM (?:\( )?FULL|CLUSTER|LOCK)\b", LOCKS, "lets nobody read the table"),
-        (r"DO\b", UNSEEN, "runs a block that was not looked into"),
-    )
-)
-# One action of ALTER TABLE.
-ACTIONS: tuple[tuple[re.Pattern[str], str, str], ...] = tuple(
-    (re.compile(pattern), kind, says)
-    for pattern, kind, says in (
-        (r"DROP (?!CONSTRAINT\b)", DESTROYS, "drops a column"),
-        (
-            r"ALTER (?:COLUMN )?\S+ (?:SET DATA )?TYPE\b",
-            DESTROYS,
-            "changes the type of a column, and writes the whole table anew while nobody reads it",
-        ),
-        (r"RENAME\b", BREAKS, "renames what the running release uses"),
-        (r"ALTER (?:COLUMN )?\S+ SET NOT NULL", BREAKS, "refuses rows that the running release may write"),
-        (
-            r"ADD (?:COLUMN )?(?!CONSTRAINT|PRIMARY|UNIQUE|CHECK|FOREIGN|EXCLUDE)"
-            r"(?=.* NOT NULL)(?!.* DEFAULT )(?!.* GENERATED )(?!.*SERIAL)",
-            BREAKS,
-            "refuses rows of the running release, which does not know the column: give it a DEFAULT",
-        ),
-        (
-            r"ADD (?:CONSTRAINT \S+ )?(?:CHECK|FOREIGN KEY)(?!.* NOT VALID)",
-            LOCKS,
-            "reads the whole table while nobody writes: add it NOT VALID, and VALIDATE it later",
-        ),
-        (
-            r"ADD (?:CONSTRAINT \S+ )?(?:UNIQUE|PRIMARY KEY|EXCLUDE)(?!.* USING INDEX)",
-            LOCKS,
-            "builds an index while nobody reads: build it CONCURRENTLY before, and add it USING INDEX",
-        ),
-        (
-            r"SET (?:TABLESPACE|LOGGED|UNLOGGED|ACCESS METHOD)",
-            LOCKS,
-            "writes the whole table anew while nobody reads it",
-        ),
-    )
-)
+TABLES = re.compile(r"(?: \*)? , (?:ONLY )?")
 ALTER = re.compile(TABLE + r"(?P<actions>.*)")
 # What PostgreSQL refuses inside a transaction.
 ALONE = re.compile(
@@ -146,8 +70,8 @@ def _findings(statements: list[Statement]) -> Iterator[Finding]:
         new = NEW.match(one.plain)
         if new:
             made.add(new["table"])
-        for kind, says, table in _judge(one.plain):
-            if table not in made:
+        for kind, says, tables in _judge(one.plain):
+            if tables is None or not all(table in made for table in TABLES.split(tables)):
                 yield Finding(one.line, kind, says, _short(one))
 
 
@@ -159,10 +83,22 @@ def _judge(plain: str) -> Iterator[tuple[str, str, str | None]]:
                 if pattern.match(action):
                     yield kind, says, altered["table"]
         return
+    # The WHERE of a query within an UPDATE is not its own.
+    words = _outside_brackets(plain) if plain.startswith("UPDATE ") else plain
     for pattern, kind, says in RULES:
-        met = pattern.match(plain)
+        met = pattern.match(words)
         if met:
             yield kind, says, met.groupdict().get("table")
+
+
+def _outside_brackets(words: str) -> str:
+    depth, kept = 0, []
+    for word in words.split(" "):
+        depth += word == "("
+        if not depth:
+            kept.append(word)
+        depth -= word == ")"
+    return " ".join(kept)
 
 
 def _actions(words: str) -> Iterator[str]:

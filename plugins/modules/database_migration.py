@@ -185,6 +185,10 @@ findings:
     kind: {description: 'One of destroys, breaks, locks, unseen.', type: str}
     says: {description: In words., type: str}
     statement: {description: Its first words., type: str}
+outcome:
+  description: Where it failed, V(refused) with a database that is as it was, or V(not_rolled_back).
+  returned: failure
+  type: str
 seconds:
   description: How long it took; null where nothing was applied.
   returned: success
@@ -195,8 +199,8 @@ checks:
   type: list
   elements: dict
 changes:
-  description: What was applied, or would be.
-  returned: success
+  description: What was applied, or would be, also where a later one failed.
+  returned: always
   type: list
   elements: dict
 """
@@ -257,8 +261,10 @@ def main() -> None:
     )
     try:
         result = _database_migration.run(module.params, check_mode=module.check_mode)
-    except (MigrationError, PgError, SetError, LockError, ValueError) as exc:
-        module.fail_json(msg=str(exc))
+    except MigrationError as exc:
+        module.fail_json(msg=str(exc), **exc.details)
+    except (PgError, SetError, LockError, ValueError) as exc:
+        module.fail_json(msg=str(exc), outcome="refused")
     module.exit_json(**result)
 
 

@@ -116,6 +116,12 @@ def test_a_failed_one_leaves_nothing_and_the_ones_before_stay(shop: Shop) -> Non
     shop.write(a1=FIRST, a2="CREATE TABLE half (id int); SELECT 1 / 0;", a3="CREATE TABLE never (id int)")
     told = shop.run()
     assert told["msg"] == "a2.sql failed, and it is taken back as a whole: division by zero"
+    assert (told["outcome"], [change["thing"] for change in told["changes"]]) == (
+        "not_rolled_back",
+        ["migration a1.sql"],
+    )
+    again = shop.run()
+    assert (again["outcome"], again["changed"], again["changes"]) == ("refused", False, [])
     assert shop.sql(TABLES) == "runbook_ops_migrations:app users:app"
     shop.write(a2="CREATE TABLE whole (id int)")
     assert shop.run()["pending"] == ["a2.sql", "a3.sql"]
@@ -177,7 +183,9 @@ def test_what_destroys_data_needs_a_reason(shop: Shop) -> None:
 
 def test_without_a_proven_backup_nothing_is_applied(shop: Shop, tmp_path: Path) -> None:
     shop.write(a1=FIRST)
-    assert "there is none: nothing was applied" in shop.run(backup_set="other")["msg"]
+    refused = shop.run(backup_set="other")
+    assert "there is none: nothing was applied" in refused["msg"]
+    assert refused["outcome"] == "refused"
     unproven = tmp_path / "unproven"
     make_backup(shop.cluster, "shop", unproven, proven=False)
     assert "none of them has been restored as a test" in shop.run(backup_directory=str(unproven))["msg"]
@@ -247,6 +255,10 @@ def test_a_migration_of_prisma_that_failed_stops_the_next_run_too(shop: Shop) ->
     add(shop, "1_init", "SELECT 1 / 0")
     assert "a migration failed to apply: 1_init" in prisma(shop)["msg"]
     assert prisma(shop)["msg"].startswith("the migration 1_init has failed before")
+
+
+def test_a_release_without_the_directory_of_its_migrations_is_refused(shop: Shop) -> None:
+    assert "the release has no migrations of Prisma in" in prisma(shop)["msg"]
 
 
 def test_prisma_that_works_on_another_database_is_found_out(shop: Shop) -> None:
