@@ -38,7 +38,7 @@ def drill(backup: Backup, options: Mapping[str, Any]) -> dict[str, Any]:
     limit = options.get("timeout_seconds") or DEFAULT_SECONDS
     content, name = backup.manifest["content"], backup.manifest["database"]
     place = target_of(options)
-    with scratch_database(place, needed=content["data_bytes"]) as (scratch, version):
+    with scratch_database(place, scratch_name(place, options), needed=content["data_bytes"]) as (scratch, version):
         names = (f"{name}.$c$", f"{scratch}.$c$")
         load(backup, place, names, identity=options.get("identity"), timeout_seconds=limit)
         reached("drill_mongodb:restored")
@@ -64,14 +64,22 @@ def target_of(options: Mapping[str, Any]) -> Place:
     return place_of({**options, **login})
 
 
+def scratch_name(place: Place, options: Mapping[str, Any]) -> str:
+    """Return the name of the database of this host's test restores on that server, always the same: rights are granted to it.
+
+    A container is known by what it is called. Its address is another one as soon as it is made anew.
+    """
+    where = options.get("container") or (options.get("service") and f"{options.get('project')}/{options['service']}")
+    told = f"{os.uname().nodename} {where or place.host} {place.port}"
+    return f"{SCRATCH}{hashlib.sha256(told.encode()).hexdigest()[:12]}"
+
+
 @contextmanager
-def scratch_database(place: Place, *, needed: int) -> Iterator[tuple[str, str]]:
-    """Give the name of an empty database, and the server's version; at the end it is dropped. What a killed run left goes first.
+def scratch_database(place: Place, name: str, *, needed: int) -> Iterator[tuple[str, str]]:
+    """Give the database ``name``, empty, and the server's version; at the end it is dropped. What a killed run left goes first.
 
     :raises StoreError: there is no room, or another test restore of this host is at work there.
     """
-    who = hashlib.sha256(f"{os.uname().nodename} {place.host} {place.port}".encode()).hexdigest()[:12]
-    name = f"{SCRATCH}{who}"
     handle = os.open(LOCKS / f"{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         try:
