@@ -13,9 +13,8 @@ from pathlib import Path
 
 LINE = re.compile(r"(?:export[ \t]+)?(?P<name>[A-Za-z_]\w*)[ \t]*=[ \t]*(?P<value>.*)", re.ASCII)
 QUOTED = re.compile(r"(?P<quote>['\"])(?P<inner>.*?)(?<!\\)(?P=quote)[ \t]*(?:#.*)?")
-COMMENT = re.compile(r"[ \t]+#.*")
-ESCAPE = re.compile(r"\\(.)")
-ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
+ESCAPE = re.compile(r"\\(.?)")
+ESCAPES = {"n": "\n", "r": "\r", '"': '"', "$": "$"}  # what all of them take for the same
 
 
 def parse_environment(text: str, *, name: str) -> dict[str, str]:
@@ -45,8 +44,17 @@ def _value(raw: str, where: str) -> str:
             )
         if met["quote"] == "'":
             return met["inner"]
-        return ESCAPE.sub(lambda escape: ESCAPES.get(escape[1], escape[1]), _literal(met["inner"], where))
-    return _literal(COMMENT.sub("", raw).rstrip(), where)
+        strange = [escape[0] for escape in ESCAPE.finditer(met["inner"]) if escape[1] not in ESCAPES]
+        if strange:
+            raise ValueError(
+                f"{where} holds {strange[0]}, which not all programs read alike: put the value into single quotes"
+            )
+        return ESCAPE.sub(lambda escape: ESCAPES[escape[1]], _literal(met["inner"], where))
+    if "#" in raw or raw.startswith("`"):
+        raise ValueError(
+            f"{where} holds a # or a `, which not all programs read alike: put the value into single quotes"
+        )
+    return _literal(raw.rstrip(), where)
 
 
 def _literal(value: str, where: str) -> str:

@@ -41,7 +41,7 @@ def plan(
     """
     steps = []
     for name in sorted({*wanted, *unwanted}):
-        found = [one for one in known if one["key"] == name and set(one.get("target") or []) & set(targets)]
+        found = [one for one in _ours(known, targets) if one["key"] == name]
         for one in found:
             _refuse_wider(one, targets)
         if name not in wanted:
@@ -57,6 +57,11 @@ def plan(
             elif value is not None and value != wanted[name]:
                 steps.append(Step(name, "changed", str(found[0]["id"])))
     return steps
+
+
+def _ours(known: Sequence[Mapping[str, Any]], targets: Sequence[str]) -> list[Mapping[str, Any]]:
+    """Return the variables that stand for ``targets``, but for those of one branch only, which are another matter."""
+    return [one for one in known if set(one.get("target") or []) & set(targets) and not one.get("gitBranch")]
 
 
 def _refuse_wider(one: Mapping[str, Any], targets: Sequence[str]) -> None:
@@ -92,7 +97,7 @@ def run(vercel: Any, params: Mapping[str, Any], *, check_mode: bool) -> dict[str
     unread = [
         one["key"] for one in known if one["key"] in wanted and one.get("type") == SENSITIVE and not params["replace"]
     ]
-    names = {one["key"] for one in known if set(one.get("target") or []) & set(targets)}
+    names = {one["key"] for one in _ours(known, targets)}
     after = (names | set(wanted)) - set(unwanted)
     return {
         "changed": bool(steps),

@@ -18,6 +18,17 @@ WORDS = {
 }
 FAILED = {"refused": REFUSED, "rolled_back": ROLLED_BACK, "not_rolled_back": NOT_ROLLED_BACK}
 SERVED = ("promoted", "rolled_back")  # a host with such a success serves something else than before
+# Modules of ours that touch nothing that serves: where one of them was cut off, nothing was.
+HARMLESS = (
+    "health",
+    "system_description",
+    "run_record",
+    "run_summary",
+    "change_lock",
+    "diagnose",
+    "release",
+    "pg_backup",
+)
 
 
 class Outcome(NamedTuple):
@@ -42,8 +53,14 @@ def judge(events: Iterable[Mapping[str, Any]], rc: int, *, check_mode: bool = Fa
     hosts: dict[str, dict[str, Any]] = {}
     failures: list[tuple[str, Mapping[str, Any]]] = []
     lost: list[str] = []
-    changed = False
+    changed, open_ended = False, set()
     for kind, host, data in _of_hosts(events):
+        task = (host, str(data.get("task_uuid")))
+        if kind == "runner_on_start":
+            open_ended |= {task} if _may_change(data) else set()
+            continue
+        if kind != "runner_on_unreachable" and not _is_crash(data):
+            open_ended.discard(task)  # one that lost its host, or broke, may have done anything
         for result in _results(data.get("res") or {}):
             if kind == "runner_on_unreachable":
                 lost.append(f"{host}: {_line(result)}")
@@ -54,9 +71,12 @@ def judge(events: Iterable[Mapping[str, Any]], rc: int, *, check_mode: bool = Fa
             if "outcome" in result:
                 keys = ("outcome", "release", "seconds", "outage_seconds")
                 hosts[host] = {**hosts.get(host, {}), **{key: result[key] for key in keys if key in result}}
-    changed = changed and not check_mode
+    changed = (changed or bool(open_ended)) and not check_mode
     if rc == 0:
         return Outcome(DONE, "", changed, hosts)
+    if open_ended and not check_mode and not failures:
+        said = f"it was cut off, and nobody knows how far it came: {lost[0] if lost else said}"
+        return Outcome(NOT_ROLLED_BACK, said, changed, hosts)
     if lost and not failures:
         return Outcome(NOT_ROLLED_BACK if changed else NOT_REACHED, lost[0], changed, hosts)
     return _failure(failures, hosts, changed=changed, said=said)
@@ -82,8 +102,25 @@ def _failure(
 def _of_hosts(events: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
     for event in events:
         kind, data = str(event.get("event")), event.get("event_data") or {}
-        if kind in ("runner_on_ok", "runner_on_failed", "runner_on_unreachable"):
+        if kind in (
+            "runner_on_start",
+            "runner_on_ok",
+            "runner_on_failed",
+            "runner_on_unreachable",
+            "runner_on_skipped",
+        ):
             yield kind, str(data.get("host")), data
+
+
+def _may_change(data: Mapping[str, Any]) -> bool:
+    """Return whether a task may touch what serves."""
+    collection, _dot, module = str(data.get("task_action") or "").rpartition(".")
+    return collection == "runbook.ops" and not module.endswith("_info") and module not in HARMLESS
+
+
+def _is_crash(data: Mapping[str, Any]) -> bool:
+    result = data.get("res") or {}
+    return "outcome" not in result and ("module_stderr" in result or "exception" in result)
 
 
 def _results(result: Mapping[str, Any]) -> list[Mapping[str, Any]]:

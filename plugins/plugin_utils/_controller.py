@@ -55,14 +55,28 @@ def is_gone(process: str) -> bool | None:
     *machine, pid, began = ["", "", *process.split("/")]
     if tuple(machine[2:]) != _machine() or not pid.isdigit():
         return None
-    return process_began(int(pid)) != began
+    seen = process_began(int(pid))
+    return seen != began if seen or not _is_there(int(pid)) else None
+
+
+def _is_there(pid: int) -> bool:
+    """Return whether a process has the number ``pid``, also where those of other accounts are hidden (hidepid)."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def process_began(pid: int) -> str | None:
-    """Return when ``pid`` began, in the system's own words, to tell it from a later process; None if there is none."""
+    """Return when ``pid`` began, in the system's own words, to tell it from a later process; None if none is seen."""
     try:
         # The name, in brackets, may hold anything; the fields after it are plain. Field 22 counts ticks since the boot.
         return (PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[19]
+    except (PermissionError, ProcessLookupError):
+        return None  # it is another account's and hidden; or it ended while it was read
     except FileNotFoundError:
         if (PROC / "self").exists():
             return None

@@ -135,6 +135,8 @@ def main(arguments: Sequence[str]) -> int:
     try:
         playbook(asked.playbook)
         variables(asked.extra_vars)
+        if asked.result and not asked.result.parent.is_dir():
+            raise ValueError(f"--result is {asked.result}: there is no directory {asked.result.parent}")
         outcome, status, seconds = run(asked)
     except ValueError as exc:
         outcome, status, seconds = Outcome(REFUSED, str(exc), changed=False, hosts={}), "refused", 0.0
@@ -152,7 +154,7 @@ def main(arguments: Sequence[str]) -> int:
         "ansible": status,
         "seconds": seconds,
     }
-    if asked.result:
+    if asked.result and asked.result.parent.is_dir():
         asked.result.write_text(json.dumps(told, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     if outcome.code != DONE:
         print(f"{outcome.code} {outcome.word}: {outcome.message}", file=sys.stderr)

@@ -85,3 +85,14 @@ def test_what_was_done_before_a_failure_is_told():
     with pytest.raises(VercelError, match="B: Vercel refused") as raised:
         wanted(fake, variables={"A": "1", "B": "2"})
     assert [one["thing"] for one in raised.value.details["changes"]] == ["A"]
+
+
+def test_a_variable_of_one_branch_is_left_alone():
+    fake = FakeVercel()
+    wanted(fake, variables={"A": "1"}, targets=["preview"])
+    fake.known.append(
+        {"id": "env_b", "key": "A", "value": "2", "type": "encrypted", "target": ["preview"], "gitBranch": "next"}
+    )
+    assert not wanted(fake, variables={"A": "1"}, targets=["preview"])["changed"]
+    wanted(fake, absent=["A"], targets=["preview"])
+    assert [one["id"] for one in fake.known] == ["env_b"]

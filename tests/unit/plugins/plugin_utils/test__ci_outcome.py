@@ -12,12 +12,13 @@ from ansible_collections.runbook.ops.plugins.plugin_utils._ci_outcome import jud
 Event = dict[str, Any]
 
 
-def event(kind: str, host: str = "a", **data: Any) -> Event:
-    ignored = data.pop("ignore_errors", None)
-    return {"event": f"runner_on_{kind}", "event_data": {"host": host, "res": data, "ignore_errors": ignored}}
+def event(kind: str, host: str = "a", *, task: str = "deployment", **data: Any) -> Event:
+    more = {"ignore_errors": data.pop("ignore_errors", None), "task_uuid": task, "task_action": f"runbook.ops.{task}"}
+    return {"event": f"runner_on_{kind}", "event_data": {"host": host, "res": data, **more}}
 
 
 CHANGE = {"changes": [{"thing": "release"}]}
+BEGUN = event("start")
 BUILT = event("ok", **CHANGE)
 PROMOTED = event("ok", outcome="promoted", release="r2", seconds={"switch": 0.1}, **CHANGE)
 RESCUE = event("failed", msg="the record says why")
@@ -43,6 +44,15 @@ RESCUE = event("failed", msg="the record says why")
         ),
         pytest.param(
             [event("failed", ignore_errors=True, msg="x"), event("failed", msg="y")], 2, 10, id="an ignored failure"
+        ),
+        pytest.param([BEGUN], 254, 12, id="cut off while it switched"),
+        pytest.param([BEGUN, event("unreachable", msg="gone")], 4, 12, id="gone while it switched"),
+        pytest.param(
+            [BEGUN, event("failed", msg="MODULE FAILURE", module_stderr="Killed")], 2, 12, id="a module that broke"
+        ),
+        pytest.param([event("start", task="release")], 254, 10, id="cut off while it built"),
+        pytest.param(
+            [BEGUN, event("ok"), event("failed", task="assert", msg="x")], 2, 10, id="what has ended is not open"
         ),
         pytest.param([event("failed", results=[{"outcome": "rolled_back", "msg": "x"}])], 2, 11, id="within a loop"),
     ],

@@ -53,6 +53,27 @@ def test_the_process_of_another_controller_cannot_be_judged() -> None:
     assert is_gone("nonsense") is None
 
 
+@pytest.mark.parametrize("hidden", ["that it is there", "what it is"])
+def test_a_process_that_is_hidden_from_us_is_not_taken_for_gone(
+    hidden: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def deny(*_: object, **__: object) -> str:
+        raise PermissionError(1, "Operation not permitted")
+
+    (tmp_path / "self").mkdir()
+    with subprocess.Popen(["sleep", "60"]) as process:
+        name = this_run({}, [], parent=process.pid)["process"]
+        monkeypatch.setattr(_controller, "PROC", tmp_path)
+        if hidden == "what it is":
+            monkeypatch.setattr(Path, "read_text", deny)
+        assert is_gone(name) is None
+        monkeypatch.setattr(os, "kill", deny)  # another account's, as root never has it
+        assert is_gone(name) is None
+        monkeypatch.undo()
+        process.kill()
+    assert is_gone(name) is True
+
+
 def test_without_proc_ps_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_controller, "PROC", Path("/nonexistent"))
     began = process_began(os.getpid())
