@@ -61,17 +61,23 @@ def test_a_process_that_is_hidden_from_us_is_not_taken_for_gone(
         raise PermissionError(1, "Operation not permitted")
 
     (tmp_path / "self").mkdir()
-    with subprocess.Popen(["sleep", "60"]) as process:
-        name = this_run({}, [], parent=process.pid)["process"]
-        monkeypatch.setattr(_controller, "PROC", tmp_path)
-        if hidden == "what it is":
-            monkeypatch.setattr(Path, "read_text", deny)
-        assert is_gone(name) is None
-        monkeypatch.setattr(os, "kill", deny)  # another account's, as root never has it
-        assert is_gone(name) is None
-        monkeypatch.undo()
-        process.kill()
-    assert is_gone(name) is True
+    name = this_run({}, [], parent=os.getpid())["process"]
+    monkeypatch.setattr(_controller, "PROC", tmp_path)
+    if hidden == "what it is":
+        monkeypatch.setattr(Path, "read_text", deny)
+    assert is_gone(name) is None
+    monkeypatch.setattr(os, "kill", deny)  # it is another account's: root would never be told so
+    assert is_gone(name) is None
+
+
+def test_a_process_that_has_ended_is_gone_also_where_others_are_hidden(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "self").mkdir()
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    monkeypatch.setattr(_controller, "PROC", tmp_path)
+    assert is_gone("/".join([*_controller._machine(), str(ended.pid), "1"])) is True
 
 
 def test_without_proc_ps_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
