@@ -34,7 +34,7 @@ def journals(directory: str) -> list[dict[str, Any]]:
             except (OSError, ValueError):
                 entry = {}
             said = entry if isinstance(entry, dict) else {}
-            told_of = {key: said.get(key) for key in ("phase", "run", "release")}
+            told_of = {key: said.get(key) for key in ("phase", "run", "release", "parked")}
             found.append({"kind": kind, "name": path.parent.name, "path": str(path), **told_of})
     return found
 
@@ -74,12 +74,14 @@ def takeover_check(state: Mapping[str, Any], why: str) -> dict[str, Any]:
 def journal_check(journal: Mapping[str, Any], state: Mapping[str, Any]) -> dict[str, Any]:
     """Return whether a change that has not ended is at work, or waits for somebody to end it."""
     at_work = journal["run"] is not None and journal["run"] == state["owner"]
+    waits = bool(journal.get("parked")) and journal["phase"] == "gated"
+    how = "is at work" if at_work else "is staged, and waits to be promoted" if waits else "was begun and has not ended"
     return make_check(
         f"change:{journal['path']}",
         name=f"{journal['kind']} {journal['name']}" if journal["kind"] == "deploy" else journal["kind"],
         section=SECTION,
-        status="ok" if at_work else "warning",
+        status="ok" if at_work or waits else "warning",
         value=journal["phase"] or "unknown",
-        detail=f"{'is at work' if at_work else 'was begun and has not ended'}, by run {journal['run'] or 'unknown'}",
+        detail=f"{how}, by run {journal['run'] or 'unknown'}",
         remedy="The next run that changes this host finishes or undoes it",
     )
