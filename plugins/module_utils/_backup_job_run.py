@@ -35,9 +35,11 @@ def run_job(
     *,
     cores: Mapping[str, Callable[[Mapping[str, Any]], Mapping[str, Any]]] | None = None,
     sleep: Callable[[float], Any] = time.sleep,
+    let_others: Callable[[], Any] = lambda: None,
 ) -> list[Outcome]:
     """Do the tasks of the job ``name``, write its log, and return what came of each.
 
+    :param let_others: lets the other jobs of this host begin: before a mirror, which may take hours and has a lock of its own
     :raises ValueError: there is no such job.
     """
     job = job_of(config, name)
@@ -45,6 +47,8 @@ def run_job(
 
     def do(task: Mapping[str, Any]) -> Mapping[str, Any]:
         say(f"{task['module']} {task['set'] or task['name']}")
+        if task["module"] == "bucket_sync":
+            let_others()
         return (cores or CORES)[task["module"]](complete(task["module"], with_secrets(task, secrets)))
 
     outcomes = run_tasks(
@@ -72,13 +76,16 @@ def job_of(config: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 @contextmanager
-def alone(path: str = LOCK) -> Iterator[None]:
-    """Wait until no other job of this host runs: two at a time take each other's disk, and so twice as long."""
+def alone(path: str = LOCK) -> Iterator[Callable[[], None]]:
+    """Wait until no other job of this host runs: two at a time take each other's disk, and so twice as long.
+
+    What is given lets the next one begin before the end.
+    """
     try:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as exc:
         say(f"cannot open {path} ({exc.strerror}): another job may run beside this one")
-        yield
+        yield lambda: None
         return
     try:
         try:
@@ -86,7 +93,7 @@ def alone(path: str = LOCK) -> Iterator[None]:
         except BlockingIOError:
             say("waits for another job of this host")
             fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+        yield lambda: fcntl.flock(handle, fcntl.LOCK_UN)
     finally:
         os.close(handle)
 
@@ -153,8 +160,8 @@ def main(arguments: Sequence[str]) -> int:
     try:
         if verb == "run" and rest:
             config, secrets = read_config(rest[1:])
-            with alone():
-                return 1 if failures(run_job(config, secrets, rest[0])) else 0
+            with alone() as let_others:
+                return 1 if failures(run_job(config, secrets, rest[0], let_others=let_others)) else 0
         if verb in ("check", "list"):
             config, secrets = read_config(rest)
             check_config(config, secrets)

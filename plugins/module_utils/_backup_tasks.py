@@ -23,8 +23,8 @@ System = Mapping[str, Any]
 Task = dict[str, Any]
 MAKERS = ("pg_backup", "mongodb_backup", "redis_backup", "file_backup")
 DUMPS = ("pg_backup", "mongodb_backup")  # of a database: alone it has the name of its item
-# In the order of a run: what is new is proven and copied before anything old goes.
-MODULES = (*MAKERS, "backup_verify", "backup_offsite", "bucket_sync", "backup_rotate")
+# In the order of a run: what is new is proven and copied before anything old goes. A bucket's first copy may take longer than a job may.
+MODULES = (*MAKERS, "backup_verify", "backup_offsite", "backup_rotate", "bucket_sync")
 FILES = "files"
 # What a store can be asked for, by the ways in which people write it; after aws:kms: follows the key.
 SPELLINGS = {**dict.fromkeys(("aes256", "sses3"), "AES256"), **dict.fromkeys(("awskms", "ssekms"), "aws:kms")}
@@ -92,8 +92,8 @@ def _of_item(system: System, item: Mapping[str, Any]) -> list[Task]:
         *made,
         *(_verification(system, item, task) for task in made),
         *(copy for task in made if item.get("offsite") for copy in _copies(system, item, task)),
-        *mirrors,
         *_rotations(item, made),
+        *mirrors,
     ]
 
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import importlib
 import json
 import subprocess
@@ -11,6 +12,7 @@ import sys
 import threading
 import time
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 from ansible_collections.runbook.ops.plugins.module_utils._backup_draft import Draft
@@ -162,6 +164,28 @@ def test_one_job_of_a_host_waits_for_another(tmp_path, capsys):
     thread.join(60)
     assert done == ["this", "other"]
     assert said == "waits for another job of this host\n"
+
+
+def test_a_mirror_keeps_no_other_job_of_the_host_waiting(tmp_path):
+    path, config, done = str(tmp_path / "lock"), config_of(tmp_path), []
+    (rotation,) = config["jobs"]["daily"]["tasks"]
+    mirror = {**rotation, "module": "bucket_sync", "name": "media", "set": None}
+    mirror["options"] = {"name": "media", "source": {}, "target": {}}
+    config["jobs"]["daily"]["tasks"] = [rotation, mirror]
+
+    def is_free():
+        with Path(path).open("w") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+        return True
+
+    cores = {name: lambda _options, name=name: done.append((name, is_free())) or {} for name in CORES}
+    with alone(path) as let_others:
+        outcomes = run_job(config, {}, "daily", cores=cores, let_others=let_others)
+    assert [one.error for one in outcomes] == [None, None]
+    assert done == [("backup_rotate", False), ("bucket_sync", True)]
 
 
 def test_where_no_lock_can_be_had_a_job_runs_all_the_same(tmp_path, capsys):

@@ -122,7 +122,7 @@ def test_a_database_of_mongodb_is_dumped_and_verified_where_it_is(database, serv
 def test_buckets_of_an_item_are_mirrored_by_their_own_keys_and_those_of_their_mirrors():
     media = {**BUCKET, "name": "media", "bucket": "shop-media", "prefix": None, "mirror": "store"}
     tasks = plan_tasks(system(item(buckets=["media"]), buckets=[media, {**BUCKET, "encryption": "AES256"}]))
-    assert [task["module"] for task in tasks] == ["pg_backup", "backup_verify", "bucket_sync", "backup_rotate"]
+    assert [task["module"] for task in tasks] == ["pg_backup", "backup_verify", "backup_rotate", "bucket_sync"]
     (mirror,) = of("bucket_sync", tasks)
     assert SECRET not in json.dumps(mirror)
     known = {name: name for name in mirror["secrets"].values()}
