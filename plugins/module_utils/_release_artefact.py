@@ -11,6 +11,7 @@ import hashlib
 import os
 import stat
 import tarfile
+import time
 import urllib.error
 import urllib.request
 import zipfile
@@ -42,10 +43,15 @@ def fetch(place: str, sha256: str, into: str, *, seconds: float, most_bytes: int
     :raises ReleaseError: it cannot be read, is too large, or is another one.
     """
     digest, size = hashlib.sha256(), 0
+    deadline = time.monotonic() + seconds  # a socket's own limit begins anew with each byte
     try:
         with _open(place, seconds) as source, open(into, "wb") as target:  # noqa: PTH123
-            while data := source.read(CHUNK):
+            while data := source.read1(CHUNK):
                 size += len(data)
+                if time.monotonic() > deadline:
+                    raise ReleaseError(
+                        f"{size >> 20} MiB of {place} came in {seconds:.0f} s: look at the network, or raise deploy.build_timeout"
+                    )
                 if size > most_bytes:
                     raise ReleaseError(f"{place} is larger than {most_bytes >> 20} MiB: an artefact is not")
                 digest.update(data)
@@ -131,9 +137,11 @@ def _write(members: Iterator[tuple[Member, Callable[[], IO[bytes] | None]]], dir
             links.add(path)
             place.symlink_to(member.target)
         elif member.kind == "name":
-            os.link(
-                Path(directory, safe_path(member._replace(name=member.target), links)), place, follow_symlinks=False
-            )
+            target = safe_path(member._replace(name=member.target), links)
+            if target in links:  # relative to its new place, it could lead anywhere
+                raise ReleaseError(f"the archive holds {member.name}, another name of a symbolic link: build it again")
+            links.discard(path)
+            os.link(Path(directory, target), place, follow_symlinks=False)
         else:
             links.discard(path)
             size += _copy(member, content, place, MOST_BYTES - size)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import http.server
 import io
 import stat
 import tarfile
+import threading
+import time
 import zipfile
 from pathlib import Path
 
@@ -102,6 +105,20 @@ def test_nothing_comes_to_lie_outside_of_the_release(tmp_path, into, members):
     assert not any(one.is_file() for one in into.rglob("*"))
 
 
+def test_another_name_of_a_link_does_not_lead_out_from_one_level_higher(tmp_path, into):
+    (tmp_path / "out").mkdir()
+    members = (("d/a", "link", "../out"), ("x", "name", "d/a"), ("x/evil", "file", "x"))
+    with pytest.raises(ReleaseError, match="x, another name of a symbolic link"):
+        artefact.unpack(str(tar(tmp_path / "a", *members)), str(into))
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_a_link_may_be_followed_by_a_file_of_its_name(tmp_path, into):
+    members = (("a", "file", "1"), ("x", "link", "a"), ("x", "name", "a"), ("y", "name", "x"))
+    artefact.unpack(str(tar(tmp_path / "a", *members)), str(into))
+    assert (into / "y").read_text() == "1" and not (into / "y").is_symlink()
+
+
 def test_an_archive_that_unpacks_to_too_much_is_refused(tmp_path, into, monkeypatch):
     monkeypatch.setattr(artefact, "MOST_BYTES", 1000)
     with pytest.raises(ReleaseError, match="more than"):
@@ -119,6 +136,33 @@ def test_a_damaged_archive_is_refused(tmp_path, into, harm):
     path.write_bytes(harm(path.read_bytes()))
     with pytest.raises(ReleaseError, match="damaged"):
         artefact.unpack(str(path), str(into))
+
+
+def test_a_server_that_sends_a_byte_now_and_then_is_not_waited_for_for_ever(tmp_path):
+    ended = threading.Event()
+
+    class Slow(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.end_headers()
+            for _ in range(200):
+                self.wfile.write(b"x")
+                if ended.wait(0.05):
+                    return
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Slow) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        began = time.monotonic()
+        try:
+            with pytest.raises(ReleaseError, match=r"came in 1 s: look at the network"):
+                artefact.fetch(f"http://127.0.0.1:{server.server_port}/a", "0" * 64, str(tmp_path / "b"), seconds=1)
+        finally:
+            ended.set()
+            server.shutdown()
+    assert time.monotonic() - began < 8
 
 
 def test_an_archive_is_fetched_and_must_have_its_sum(tmp_path):
