@@ -16,7 +16,14 @@ from typing import Any
 from ansible_collections.runbook.ops.plugins.module_utils._backup_set import Backup
 from ansible_collections.runbook.ops.plugins.module_utils._failpoint import reached
 from ansible_collections.runbook.ops.plugins.module_utils._mongo_archive import compare, read_archive
-from ansible_collections.runbook.ops.plugins.module_utils._mongo_server import Place, place_of, statistics, version_of
+from ansible_collections.runbook.ops.plugins.module_utils._mongo_server import (
+    Place,
+    hello,
+    place_of,
+    refuse_secondary,
+    statistics,
+    version_of,
+)
 from ansible_collections.runbook.ops.plugins.module_utils._mongo_tools import dump, load
 from ansible_collections.runbook.ops.plugins.module_utils._store_backup import StoreError
 from ansible_collections.runbook.ops.plugins.module_utils._units import human_size
@@ -87,6 +94,7 @@ def scratch_database(place: Place, name: str, *, needed: int) -> Iterator[tuple[
         except BlockingIOError:
             raise StoreError(f"another test restore of this host uses {name}: wait until it has ended") from None
         with place.connected() as server:
+            refuse_secondary(hello(server), place, "try the backup")
             server.command(name, "dropDatabase")
             disk = statistics(server, name)
             version = version_of(server)

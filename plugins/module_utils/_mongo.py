@@ -26,7 +26,11 @@ class MongoDownError(Exception):
 
 
 class MongoRefusedError(Exception):
-    """The server answered, but not to us."""
+    """The server answered, but not to us, or not to this; ``code`` is its name for why."""
+
+    def __init__(self, message: str, *, code: str = "") -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class Mongo:
@@ -71,9 +75,8 @@ class Mongo:
         except (OSError, BsonError, struct.error) as exc:
             raise MongoDownError(f"{self.place}: {getattr(exc, 'strerror', None) or exc}") from exc
         if answer.get("ok") != 1:
-            raise MongoRefusedError(
-                f"{answer.get('errmsg', 'refused')} ({answer.get('codeName', name)})".splitlines()[0]
-            )
+            code = str(answer.get("codeName", ""))
+            raise MongoRefusedError(f"{answer.get('errmsg', 'refused')} ({code or name})".splitlines()[0], code=code)
         return answer
 
     def log_in(self, user: str, password: str, database: str, known: list[str]) -> None:
@@ -95,7 +98,7 @@ class Mongo:
             if not said.get("done"):
                 self.command(database, "saslContinue", payload=b"", **more)
         except (ScramError, KeyError, TypeError) as exc:
-            raise MongoRefusedError(f"the server's login does not fit: {exc}") from exc
+            raise MongoRefusedError(f"the server's login does not fit: {exc}", code="AuthenticationFailed") from exc
 
     def _wait(self) -> None:
         left = self._deadline - time.monotonic()

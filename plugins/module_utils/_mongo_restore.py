@@ -22,6 +22,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._mongo_server import (
     hello,
     index_names,
     place_of,
+    refuse_secondary,
     statistics,
 )
 from ansible_collections.runbook.ops.plugins.module_utils._mongo_tools import load
@@ -61,10 +62,17 @@ class MongoRestore:
         saved = {name: one for name, one in content["collections"].items() if one["type"] == PLAIN}
         left = self._left_out(content)
         with self._place.connected() as server:
-            self._refuse_secondary(hello(server))
-            live = [one.name for one in collections(server, self.name) if one.kind == PLAIN]
+            refuse_secondary(hello(server), self._place, "restore")
+            there = collections(server, self.name)
+            live = [one.name for one in there if one.kind == PLAIN]
             counts = {name: estimate(server, self.name, name) for name in live}
+            in_the_way = [one for one in there if one.kind != PLAIN and one.name in saved]
             self._refuse_full(statistics(server, self.name), content["data_bytes"])
+        for one in in_the_way:
+            raise StoreError(
+                f"{self.name}.{one.name} was a collection when it was saved and is a {one.kind} now, which a server cannot rename: drop it, "
+                "then restore"
+            )
         items = [make_item(f"{self.name}.{name}", stamp) for name in sorted({*saved, *live})]
         longest = max((item["new"] for item in items), key=lambda name: len(name.encode()), default="")
         if len(longest.encode()) > LONGEST:
@@ -99,11 +107,6 @@ class MongoRestore:
                 f"{series[0]} is a time series, which a server cannot rename: restore this backup with mongorestore into an empty database"
             )
         return sorted(name for name, one in content["collections"].items() if one["type"] != PLAIN)
-
-    def _refuse_secondary(self, told: Mapping[str, Any]) -> None:
-        if not (told.get("isWritablePrimary") or told.get("ismaster")):
-            where = told.get("primary") or "none at the moment"
-            raise StoreError(f"{self._place.title} takes no writes: restore on the primary, which is {where}")
 
     def _refuse_full(self, disk: Mapping[str, Any], size: int) -> None:
         total = int(disk.get("fsTotalSize") or 0)

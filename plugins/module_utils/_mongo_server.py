@@ -15,6 +15,12 @@ from ansible_collections.runbook.ops.plugins.module_utils._store_backup import S
 
 ANSWER_SECONDS = 60.0
 COUNT_SECONDS = 300.0  # that a server may read its oplog for what is only told
+LOGIN = "; correct user, password or auth_database"
+ADVICE = {  # by the server's name for what it refuses; the others say what is wrong by themselves
+    "AuthenticationFailed": LOGIN,
+    "UserNotFound": LOGIN,
+    "Unauthorized": f"{LOGIN}, or give that account the roles backup and restore",
+}
 # What a restore leaves beside what is live: none of it belongs to the database.
 ASIDE = re.compile(r"\.(?:restored|before|failed)-\d{8}T\d{6}Z\Z")
 
@@ -79,10 +85,7 @@ class Place(NamedTuple):
         except MongoDownError as exc:
             raise StoreError(f"MongoDB does not answer: {exc}; see whether it runs, or correct host and port") from exc
         except MongoRefusedError as exc:
-            raise StoreError(
-                f"MongoDB at {self.title} refuses: {exc}; correct user, password or auth_database, or give that account the roles "
-                "backup and restore"
-            ) from exc
+            raise StoreError(f"MongoDB at {self.title} refuses: {exc}{ADVICE.get(exc.code, '')}") from exc
 
 
 def place_of(options: Mapping[str, Any]) -> Place:
@@ -112,6 +115,18 @@ def hello(server: Mongo, **more: Any) -> dict[str, Any]:
         return server.command("admin", "hello", **more)
     except MongoRefusedError:  # its name before 4.4.2
         return server.command("admin", "isMaster", **more)
+
+
+def refuse_secondary(told: Mapping[str, Any], place: Place, what: str) -> None:
+    """Refuse to write to a server that takes no writes.
+
+    :param told: its answer to hello
+    :param what: what is to be done there, for people
+    :raises StoreError: it is no primary.
+    """
+    if not (told.get("isWritablePrimary") or told.get("ismaster")):
+        where = told.get("primary") or "none at the moment"
+        raise StoreError(f"{place.title} takes no writes: {what} on the primary, which is {where}")
 
 
 def version_of(server: Mongo) -> str:

@@ -13,6 +13,7 @@ import pytest
 from ansible_collections.runbook.ops.plugins.module_utils import _drill_mongodb
 from ansible_collections.runbook.ops.plugins.module_utils._backup_set import Backup
 from ansible_collections.runbook.ops.plugins.module_utils._mongo_server import Place
+from ansible_collections.runbook.ops.plugins.module_utils._store_backup import StoreError
 
 A = {"type": "collection", "documents": 3, "bytes": 9, "sum": "1", "indexes": {}, "options": {}}
 CONTENT = {"collections": {"a": A}, "documents": 3, "data_bytes": 9}
@@ -79,3 +80,10 @@ def test_two_servers_have_two_databases_for_test_restores(drill):
         drill(Server(), **options)
     drill(Server(), address="172.18.0.7")
     assert len(set(drill.loaded)) == len(ways) + 1
+
+
+def test_a_server_that_takes_no_writes_is_no_place_for_a_test_restore(drill):
+    server = Server(hello={"isWritablePrimary": False, "secondary": True, "primary": "db-1:27017"})
+    with pytest.raises(StoreError, match="takes no writes: try the backup on the primary, which is db-1:27017"):
+        drill(server)
+    assert ("dropDatabase" not in [name for _database, name in server.asked]) and not drill.loaded

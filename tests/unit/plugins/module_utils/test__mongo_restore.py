@@ -45,7 +45,10 @@ class Server:
     def command(self, _database: str, name: str, value: Any = 1, **more: Any) -> dict[str, Any]:
         self.asked.append(name)
         if name == "listCollections":
-            found = [{"name": one, "info": {"uuid": what}} for one, what in sorted(self.there.items())]
+            found = [
+                {"name": one, "type": "view" if what == b"view" else "collection", "info": {"uuid": what}}
+                for one, what in sorted(self.there.items())
+            ]
             return {"cursor": {"id": 0, "firstBatch": found}}
         if name == "renameCollection":
             self.limits.append(more["maxTimeMS"] / 1000)
@@ -179,8 +182,23 @@ def test_a_rename_that_waits_is_given_up_by_the_server_before_we_go_back_however
 def test_what_the_server_refuses_is_told_with_what_to_do(reach):
     server = Server(a="old", **{f"a__restored-{STAMP}": "new", f"a__before-{STAMP}": "in the way"})
     names = reach(server)
-    with pytest.raises(StoreError, match=r"refuses: .*exists"):
+    with pytest.raises(StoreError, match=r"refuses: .*exists \(NamespaceExists\)$"):
         names.put_in_place(item("a", names))
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        pytest.param("AuthenticationFailed", "refuses: no; correct user, password or auth_database$", id="the login"),
+        pytest.param(
+            "Unauthorized", "auth_database, or give that account the roles backup and restore$", id="the rights"
+        ),
+        pytest.param("MaxTimeMSExpired", "refuses: no$", id="anything else"),
+    ],
+)
+def test_who_may_log_in_is_only_advised_where_that_is_what_the_server_says(code, words):
+    with pytest.raises(StoreError, match=words), Place("db").explained():
+        raise MongoRefusedError("no", code=code)
 
 
 def backup(**content: Any) -> Backup:
@@ -221,6 +239,7 @@ def test_the_plan_says_what_is_replaced_what_is_put_away_and_what_moment_it_show
         pytest.param({}, {}, {"from_database": "mail"}, "a backup of the database shop, not of mail", id="another one"),
         pytest.param({}, {"collections": {"a": {"type": "timeseries"}}}, {}, "a is a time series", id="a time series"),
         pytest.param({"primary": False}, {}, {}, "on the primary, which is db-1:27017", id="a secondary"),
+        pytest.param({"there": {"a": b"view"}}, {}, {}, r"shop\.a was a collection .* is a view now", id="a view has its name"),
         pytest.param({"disk": {"fsTotalSize": 100, "fsUsedSize": 90}}, {}, {}, "no room on the server's disk", id="no room"),
         pytest.param({}, {"collections": {"x" * 250: {}}}, {}, "255 bytes that a name may have", id="a long name"),
     ],
