@@ -6,53 +6,26 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "versions"))
+from versions import numbered, stream
 
 from ._kill import kill_at
 from .conftest import Host, Outcome
 
 QUICK = {"ops_deployment": {"watch": "5s", "hotfix_watch": "3s", "rollback_slowdown_percent": 2000}}
-APPLICATION = """\
-const http = require('node:http');
-const commit = require('node:fs').readFileSync(__dirname + '/REVISION', 'utf8').trim();
-const answers = { '/api/v1/health': { status: 'ok' }, '/api/v1/version': { commit } };
-BAD
-const server = http.createServer((request, response) => {
-  const answer = answers[request.url.split('?')[0]];
-  response.writeHead(answer ? 200 : 404, { 'Content-Type': 'application/json' });
-  response.end(JSON.stringify(answer || {}));
-});
-process.once('SIGINT', () => server.close(() => process.exit(0)));
-server.listen(Number(process.env.PORT), '127.0.0.1');
-"""
-# Three versions in a repository that takes the place of the one on the Internet.
+# A repository that takes the place of the one on the Internet.
 REPOSITORY = """
 set -eu
-runuser -u owlivion -- bash -eu <<'END'
-cd; rm -rf versions versions.git
-git init -q --bare -b main versions.git
-git init -q -b main versions
-cd versions
-git config user.email sre@example.com; git config user.name SRE
-mkdir owlivion-sync-server
-version() {
-  cat > owlivion-sync-server/server.js
-  printf '{"name": "owlivion-sync-server", "version": "%s"}' "$1" > owlivion-sync-server/package.json
-  git add --all; git commit -qm "$1"; git tag "$1"
-}
-version 2.0.0 <<'CODE'
-FIRST
-CODE
-version 2.1.0 <<'CODE'
-SECOND
-CODE
-version 2.2.0 <<'CODE'
-THIRD
-CODE
-git push -q --tags ../versions.git main
-git config --global url.file://$HOME/versions.git.insteadOf https://github.com/babafpv/owlivion-mail
+runuser -u owlivion -- bash -euc 'cd; rm -rf versions.git; git init -q --bare -b main versions.git
+  git -C versions.git fast-import --force --quiet
+  git config --global url.file://$HOME/versions.git.insteadOf https://github.com/babafpv/owlivion-mail' <<'END'
+STREAM
 END
 cp -a /etc/nginx /root/nginx.before
 """
@@ -60,7 +33,7 @@ AS_BEFORE = """
 rm -f /root/user.asks
 rm -rf /etc/nginx && mv /root/nginx.before /etc/nginx && systemctl reload nginx
 runuser -u owlivion -- bash -c 'cd; pm2 delete -s owlivion-sync-server-new; pm2 save -s --force
-  rm -rf versions versions.git owlivion-mail/owlivion-sync-server.releases; rm -f .gitconfig'
+  rm -rf versions.git owlivion-mail/owlivion-sync-server.releases; rm -f .gitconfig'
 systemctl stop 'runbook-ops-live-*' 2>/dev/null
 rm -rf /var/lib/runbook-ops/deploy /run/runbook-ops/deploy /etc/tmpfiles.d/runbook-ops-live* /etc/systemd/system/runbook-ops-live*
 rm -rf /etc/systemd/system/*.wants/runbook-ops-live*
@@ -92,14 +65,13 @@ rm -f /root/user.says; setsid python3 /root/user.py >/dev/null 2>&1 </dev/null &
 """
 ANSWER = "for n in $(seq 100); do [ ! -e /root/user.says ] || break; sleep 0.1; done; cat /root/user.says"
 VERSION = "curl -sk --resolve owlivion.com:443:127.0.0.1 https://owlivion.com/api/v1/version"
-COMMIT = "runuser -u owlivion -- git -C /home/owlivion/versions rev-parse {}"
+COMMIT = "runuser -u owlivion -- git -C /home/owlivion/versions.git rev-parse {}"
 
 
 @pytest.fixture(scope="module")
 def versions(host: Host) -> Iterator[Host]:
-    good = APPLICATION.replace("BAD", "")
-    bad = APPLICATION.replace("BAD", "setTimeout(() => { throw new Error('broken on purpose'); }, 300);")
-    host(REPOSITORY.replace("FIRST", good).replace("SECOND", bad).replace("THIRD", good + "// newer"))
+    made = stream(numbered(["good", "throws-after-a-while", "good"]), "owlivion-sync-server")
+    host(REPOSITORY.replace("STREAM", made))
     yield host
     host(AS_BEFORE, check=False)
 
@@ -115,28 +87,28 @@ def serves(host: Host) -> str:
 
 def test_nobody_notices_deploys_bad_versions_killed_controllers_and_the_way_back(versions: Host) -> None:
     host = versions
-    commits = {name: host(COMMIT.format(f"{name}^{{commit}}")).strip() for name in ("2.0.0", "2.1.0", "2.2.0")}
+    commits = {name: host(COMMIT.format(f"{name}^{{commit}}")).strip() for name in ("1.0.0", "1.1.0", "1.2.0")}
     host(USER)
 
-    done = deploy(host, "2.0.0")
+    done = deploy(host, "1.0.0")
     assert done.code == 0, done.text
-    assert serves(host) == commits["2.0.0"]
+    assert serves(host) == commits["1.0.0"]
 
-    failed = deploy(host, "2.1.0")
+    failed = deploy(host, "1.1.0")
     assert failed.code != 0
     assert "serves as before" in failed.text
     assert "broken on purpose" in failed.text
-    assert serves(host) == commits["2.0.0"]
+    assert serves(host) == commits["1.0.0"]
 
-    variables = ["-e", json.dumps(QUICK), "-e", "deploy_version=2.2.0"]
+    variables = ["-e", json.dumps(QUICK), "-e", "deploy_version=1.2.0"]
     kill_at([*host.command("deploy"), *variables], "switch | Send the requests", after_seconds=4)
-    again = deploy(host, "2.2.0")
+    again = deploy(host, "1.2.0")
     assert again.code == 0, again.text
-    assert serves(host) == commits["2.2.0"]
+    assert serves(host) == commits["1.2.0"]
 
     back = host.play("rollback", variables=QUICK)
     assert back.code == 0, back.text
-    assert serves(host) == commits["2.0.0"]
+    assert serves(host) == commits["1.0.0"]
     first = re.findall(r"adopted-[0-9a-f]+", host("ls /var/lib/runbook-ops/deploy/owlivion-sync-server/releases"))[0]
     home = host.play("rollback", "-e", f"rollback_version={first}", variables=QUICK)
     assert home.code == 0, home.text
