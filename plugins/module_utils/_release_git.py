@@ -8,8 +8,11 @@ A bare mirror lies beside the releases, so that only what is new is fetched and 
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 from contextlib import suppress
+from copy import copy
+from functools import partial
 from pathlib import Path
 
 from ansible_collections.runbook.ops.plugins.module_utils._account import Account, acting_as, run
@@ -64,9 +67,9 @@ class Repository:
             except ReleaseError:
                 if not self._mirrored():
                     raise
-                # A fetch that was killed may have left locks, or half of the mirror: it is a copy, and made anew.
-                acting_as(self._account, lambda: shutil.rmtree(self.mirror, ignore_errors=True))
-                self._fetch()
+                # It is not the mirror's fault where the server does not answer: then what was fetched once must stay.
+                self._git("ls-remote", "--heads", self._url, cwd="/")
+                self._fetch_anew()
         wanted = wanted if wanted.commit else self._complete(wanted)
         if wanted.commit is None or not self.has(wanted.commit):
             raise ReleaseError(f"the repository has no commit {wanted.ref}: was it pushed?")
@@ -98,6 +101,20 @@ class Repository:
             self._git("init", "--quiet", "--bare", self.mirror, cwd="/")
         reached("release:mirror")
         self._git("fetch", "--quiet", "--prune", "--no-auto-gc", self._url, *SPECS)
+
+    def _fetch_anew(self) -> None:
+        """Make the mirror anew, for a fetch that was killed may have left locks, or half of it. Until then the old one stays."""
+        fresh = copy(self)
+        fresh.mirror = f"{self.mirror}.new"
+        remove = partial(shutil.rmtree, ignore_errors=True)
+        acting_as(self._account, lambda: remove(fresh.mirror))
+        try:
+            fresh._fetch()
+        except ReleaseError:
+            acting_as(self._account, lambda: remove(fresh.mirror))
+            raise
+        acting_as(self._account, lambda: remove(self.mirror))
+        acting_as(self._account, lambda: os.rename(fresh.mirror, self.mirror))  # noqa: PTH104  # must return None
 
     def _complete(self, wanted: Wanted) -> Wanted:
         with suppress(ReleaseError):

@@ -186,6 +186,27 @@ def test_a_commit_that_was_fetched_once_needs_no_repository(shop):
         shop.make("main")
 
 
+def test_a_server_that_is_down_costs_nothing_that_was_fetched_before(shop):
+    first = shop.make()["release"]["commit"]
+    later = shop.commit("1.1.0")
+    shop.bare.rename(shop.root / "away")
+    with pytest.raises(ReleaseError, match=r"git (fetch|ls-remote) failed: .*; "):
+        shop.make(later)
+    assert shop.make(first, build=[{"run": ["true"]}])["changed"], "that commit is in the mirror"
+    (shop.root / "away").rename(shop.bare)
+    assert shop.make(later)["release"]["commit"] == later
+
+
+def test_a_mirror_that_is_damaged_is_made_anew(shop):
+    shop.make()
+    (mirror,) = shop.releases.glob(".git-mirror-*")
+    (mirror / "packed-refs").unlink(missing_ok=True)
+    (mirror / "config").write_text("[core")
+    later = shop.commit("1.1.0")
+    assert shop.make(later)["release"]["commit"] == later
+    assert list(shop.releases.glob(".git-mirror-*")) == [mirror]
+
+
 def test_a_tag_that_was_moved_is_told_of(shop):
     shop.git("tag", "v1")
     shop.git("push", "-q", "origin", "v1")
