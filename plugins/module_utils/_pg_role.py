@@ -1,6 +1,6 @@
 # Copyright: the runbook.ops authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Roles of PostgreSQL: what is kept of a password, and the SQL. Nothing here runs anything. Private to this collection."""
+"""Roles of PostgreSQL: what is kept of a password, the SQL, and whether a server is there for good. Nothing here runs anything. Private to this collection."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import binascii
 import hashlib
 import hmac
 import re
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible_collections.runbook.ops.plugins.module_utils._pg import quote_identifier, quote_literal
+from ansible_collections.runbook.ops.plugins.module_utils._pg import PgError, quote_identifier, quote_literal
 
 ROUNDS = 4096
 VERIFIER = re.compile(r"SCRAM-SHA-256\$(\d+):([^$]+)\$([^:]+):(.+)")
@@ -46,6 +47,34 @@ def asking(name: str) -> str:
     """Return the SQL that tells of a role, as one JSON document; null where there is none."""
     told = "json_build_object('login', rolcanlogin, 'kept', rolpassword)"
     return f"SELECT coalesce((SELECT {told} FROM pg_authid WHERE rolname = {quote_literal(name)}), 'null'::json);"  # noqa: S608  # quoted
+
+
+# The official image starts a server for its own first steps, ends it, and starts the one that stays. The first hears on no address, by
+# its command line; one that is meant to be so has that from its configuration.
+STAYS = """
+SELECT to_json(NOT EXISTS (SELECT FROM pg_settings WHERE name = 'listen_addresses' AND setting = '' AND source = 'command line'));
+"""
+
+
+def await_server(ask: Callable[[str], Any], seconds: float, *, sleep: Callable[[float], Any] = time.sleep) -> None:
+    """Wait until the server answers, and is the one that stays.
+
+    :param ask: returns the one JSON document that an SQL statement prints
+    :raises PgError: it did not within ``seconds``.
+    """
+    end = time.monotonic() + seconds
+    while True:
+        trouble = PgError(
+            f"PostgreSQL was still busy with its first start after {seconds:g} s: see the log of its container"
+        )
+        try:
+            if ask(STAYS):
+                return
+        except PgError as exc:
+            trouble = exc
+        if time.monotonic() >= end:
+            raise trouble
+        sleep(1)
 
 
 def plan(name: str, password: str | None, found: Mapping[str, Any] | None, salt: bytes) -> tuple[str, str] | None:

@@ -35,6 +35,12 @@ options:
   password:
     description: Its password. Without it, that of a role which is there stays, and a new one has none.
     type: str
+  wait_seconds:
+    description:
+      - Seconds to wait for the server, where it has just been started. In a container the one is awaited that stays, the official
+        image starts another one before on an empty volume.
+    type: int
+    default: 0
 seealso:
   - module: runbook.ops.pg_restore
 """
@@ -65,13 +71,14 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.runbook.ops.plugins.module_utils._checks import make_change
 from ansible_collections.runbook.ops.plugins.module_utils._pg import PgError
-from ansible_collections.runbook.ops.plugins.module_utils._pg_role import asking, plan
+from ansible_collections.runbook.ops.plugins.module_utils._pg_role import asking, await_server, plan
 from ansible_collections.runbook.ops.plugins.module_utils._pg_target import ARGUMENTS as SERVER
 from ansible_collections.runbook.ops.plugins.module_utils._pg_target import RULES, PgTarget
 
 ARGUMENTS: dict[str, Any] = {
     "name": {"type": "str", "required": True},
     "password": {"type": "str", "no_log": True},
+    "wait_seconds": {"type": "int", "default": 0},
     **SERVER,
 }
 
@@ -102,6 +109,8 @@ def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True, **RULES)
     try:
         target = PgTarget.from_params(module.params)
+        if module.params["wait_seconds"]:
+            await_server(lambda sql: target.json("postgres", sql), module.params["wait_seconds"])
         result = run(module.params["name"], module.params["password"], target=target, check_mode=module.check_mode)
     except (PgError, ValueError) as exc:
         module.fail_json(msg=str(exc))

@@ -7,7 +7,15 @@ from __future__ import annotations
 import base64
 
 import pytest
-from ansible_collections.runbook.ops.plugins.module_utils._pg_role import asking, fits, plan, verifier
+from ansible_collections.runbook.ops.plugins.module_utils._pg import PgError
+from ansible_collections.runbook.ops.plugins.module_utils._pg_role import (
+    STAYS,
+    asking,
+    await_server,
+    fits,
+    plan,
+    verifier,
+)
 
 SALT = b"0123456789abcdef"
 KEPT = verifier("pencil", SALT)
@@ -56,3 +64,33 @@ def test_only_what_differs_is_changed(password, found, word):
 def test_a_name_is_quoted():
     assert "rolname = 'o''hara'" in asking("o'hara")
     assert plan('a"b', None, None, SALT) == ("create", 'CREATE ROLE "a""b" LOGIN;')
+
+
+def answering(answers):
+    def ask(sql):
+        assert sql == STAYS
+        answer = answers.pop(0) if len(answers) > 1 else answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    return ask
+
+
+def test_the_server_is_awaited_that_stays_not_the_one_of_an_images_first_steps():
+    starts = PgError("the database system is starting up")
+    answers, waited = [starts, False, starts, True], []
+    await_server(answering(answers), 300, sleep=waited.append)
+    assert waited == [1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        pytest.param(False, "still busy with its first start", id="first steps that do not end"),
+        pytest.param(PgError("no such container"), "no such container", id="no server at all"),
+    ],
+)
+def test_who_waits_for_a_server_that_does_not_come_is_told_why(answer, words):
+    with pytest.raises(PgError, match=words):
+        await_server(answering([answer]), 0.01, sleep=lambda _seconds: None)
