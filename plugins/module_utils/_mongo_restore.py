@@ -7,7 +7,7 @@ What is restored gets names beside the live ones in the same database: only with
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils._backup_set import Backup
@@ -16,6 +16,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._mongo_archive import 
 from ansible_collections.runbook.ops.plugins.module_utils._mongo_backup import consistency
 from ansible_collections.runbook.ops.plugins.module_utils._mongo_names import Names
 from ansible_collections.runbook.ops.plugins.module_utils._mongo_server import (
+    Collection,
     collections,
     count,
     estimate,
@@ -66,13 +67,8 @@ class MongoRestore:
             there = collections(server, self.name)
             live = [one.name for one in there if one.kind == PLAIN]
             counts = {name: estimate(server, self.name, name) for name in live}
-            in_the_way = [one for one in there if one.kind != PLAIN and one.name in saved]
             self._refuse_full(statistics(server, self.name), content["data_bytes"])
-        for one in in_the_way:
-            raise StoreError(
-                f"{self.name}.{one.name} was a collection when it was saved and is a {one.kind} now, which a server cannot rename: drop it, "
-                "then restore"
-            )
+        self._refuse_others([one for one in there if one.kind != PLAIN and one.name in saved])
         items = [make_item(f"{self.name}.{name}", stamp) for name in sorted({*saved, *live})]
         longest = max((item["new"] for item in items), key=lambda name: len(name.encode()), default="")
         if len(longest.encode()) > LONGEST:
@@ -107,6 +103,14 @@ class MongoRestore:
                 f"{series[0]} is a time series, which a server cannot rename: restore this backup with mongorestore into an empty database"
             )
         return sorted(name for name, one in content["collections"].items() if one["type"] != PLAIN)
+
+    def _refuse_others(self, in_the_way: Sequence[Collection]) -> None:
+        if in_the_way:
+            one = in_the_way[0]
+            raise StoreError(
+                f"{self.name}.{one.name} was a collection when it was saved and is a {one.kind} now, which a server cannot rename: drop it, "
+                "then restore"
+            )
 
     def _refuse_full(self, disk: Mapping[str, Any], size: int) -> None:
         total = int(disk.get("fsTotalSize") or 0)
