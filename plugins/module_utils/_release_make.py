@@ -7,16 +7,21 @@ Killed anywhere, it leaves a directory without facts, which is no release, and w
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING
 
 from ansible_collections.runbook.ops.plugins.module_utils import _release_image as images
 from ansible_collections.runbook.ops.plugins.module_utils import _release_place as place
 from ansible_collections.runbook.ops.plugins.module_utils._account import run
-from ansible_collections.runbook.ops.plugins.module_utils._change_lock import keeping
+from ansible_collections.runbook.ops.plugins.module_utils._change_lock import held, keeping
 from ansible_collections.runbook.ops.plugins.module_utils._release import Release, ReleaseError, listed, release_id
+from ansible_collections.runbook.ops.plugins.module_utils._release_clean import begun
 from ansible_collections.runbook.ops.plugins.module_utils._release_files import make_directory, repository_of
 from ansible_collections.runbook.ops.plugins.module_utils._release_source import artefact_of, moved_tags
 from ansible_collections.runbook.ops.plugins.module_utils._release_wish import Source, Wish, keep, now
+
+if TYPE_CHECKING:
+    from ansible_collections.runbook.ops.plugins.module_utils._slot import Standing
 
 
 def resolve(wish: Wish) -> Source:
@@ -43,11 +48,11 @@ def warnings(wish: Wish, source: Source) -> list[str]:
     ]
 
 
-def existing(wish: Wish, source: Source) -> Release | None:
+def existing(wish: Wish, source: Source, standing: Standing | None = None) -> Release | None:
     """Return the whole release that was made from the same, in the same way."""
     if source.commit is None:
         return None
-    mark = wish.fingerprint(source.commit)
+    mark = wish.fingerprint(source.commit, standing)
     return next((one for one in reversed(listed(wish.place.paths)) if one.fingerprint == mark), None)
 
 
@@ -79,11 +84,17 @@ def make(wish: Wish, source: Source) -> Release:
 
 def _make_image(wish: Wish) -> Release:
     found = images.take(wish.deploy["image"], wish.version, lambda wanted: _pull(wish, wanted))
-    known = existing(wish, Source(found.digest, image=found))
+    standing = wish.place.standing(None)
+    known = existing(wish, Source(found.digest, image=found), standing)
     if known:
         return known
+    paths, at = wish.place.paths, datetime.now(timezone.utc)
+    while paths.release(name := release_id(at, found.digest)).exists():
+        at += timedelta(seconds=1)
+    with held(wish.place.fence):
+        begun(paths, name)  # what a killed run has written is found by that
     release = Release(
-        id=release_id(datetime.now(timezone.utc), found.digest),
+        id=name,
         service=wish.place.service["name"],
         kind=wish.kind,
         path=None,
@@ -97,10 +108,10 @@ def _make_image(wish: Wish) -> Release:
         migrations=[],
         built_at=now(),
         tools={},
-        fingerprint=wish.fingerprint(found.digest),
+        fingerprint=wish.fingerprint(found.digest, standing),
         size_bytes=found.size_bytes,
     )
-    return keep(wish, release, wish.place.standing(None))
+    return keep(wish, release, standing)
 
 
 def _pull(wish: Wish, wanted: str) -> None:

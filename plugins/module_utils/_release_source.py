@@ -115,11 +115,14 @@ def artefact_of(version: str) -> tuple[str, str]:
     return place, met[1]
 
 
-def fingerprint(service: Mapping[str, Any], source: str, environment: str | None) -> str:
+def fingerprint(
+    service: Mapping[str, Any], source: str, environment: str | None, process: Mapping[str, Any] | None = None
+) -> str:
     """Return what two releases have in common that need not be built twice.
 
     :param source: the commit, the SHA-256 or the digest
     :param environment: SHA-256 of the variables
+    :param process: how it is run, where that does not come with the source
     """
     deploy, origin = service["deploy"], service.get("source") or {}
     made_of = {
@@ -130,6 +133,8 @@ def fingerprint(service: Mapping[str, Any], source: str, environment: str | None
         "environment": environment,
         "entry_point": service.get("entry_point"),
         "mode": deploy.get("mode"),
+        "replicas": service.get("replicas"),
+        "process": process,
     }
     return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
 

@@ -59,9 +59,18 @@ class Wish(NamedTuple):
     def kind(self) -> str:
         return str(self.deploy["kind"])
 
-    def fingerprint(self, source: str) -> str:
-        """Return what it has in common with a release that was made from the same in the same way."""
-        return fingerprint(self.place.service, source, sha256_of(self.variables))
+    def fingerprint(self, source: str, standing: Standing | None = None) -> str:
+        """Return what it has in common with a release that was made from the same in the same way.
+
+        :param standing: how an image is run, where that is known: it lies on the host, and changes without the image
+        :raises SlotError: the Compose file does not say how it is run.
+        """
+        service = self.place.service
+        if self.kind != "image":
+            return fingerprint(service, source, sha256_of(self.variables))
+        standing = standing or self.place.standing(None)
+        environment = sha256_of({**standing.environment, **self.variables})
+        return fingerprint(service, source, environment, standing.process)
 
 
 def deploy_of(service: Mapping[str, Any]) -> Mapping[str, Any]:

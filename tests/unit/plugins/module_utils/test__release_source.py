@@ -170,6 +170,7 @@ SERVICE = {
         pytest.param({**SERVICE, "source": {"subdirectory": "api"}}, A, "x", id="another directory"),
         pytest.param({**SERVICE, "deploy": {**SERVICE["deploy"], "build": []}}, A, "x", id="another build"),
         pytest.param({**SERVICE, "deploy": {**SERVICE["deploy"], "mode": "cluster"}}, A, "x", id="another mode"),
+        pytest.param({**SERVICE, "replicas": 2}, A, "x", id="another number of instances"),
     ],
 )
 def test_what_is_made_from_something_else_is_made_again(service, commit, environment):

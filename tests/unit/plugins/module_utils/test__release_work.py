@@ -11,7 +11,9 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from ansible_collections.runbook.ops.plugins.module_utils import _release_image as images
 from ansible_collections.runbook.ops.plugins.module_utils import _release_ledger as ledger
+from ansible_collections.runbook.ops.plugins.module_utils import _release_wish
 from ansible_collections.runbook.ops.plugins.module_utils import _release_work as work
 from ansible_collections.runbook.ops.plugins.module_utils._change_lock import Fence, LockError, take
 from ansible_collections.runbook.ops.plugins.module_utils._deploy_paths import DeployPaths
@@ -27,6 +29,7 @@ class Host:
 
     def __init__(self, root: Path) -> None:
         self.root, self.fence = root, FREE
+        self.standing = Standing({"script": "x"}, {"A": "b"})
         self.paths = DeployPaths("shop", str(root / "state" / "deploy"), str(root / "run"))
         self.service = {
             "name": "shop",
@@ -58,7 +61,7 @@ class Host:
 
     @property
     def place(self) -> Place:
-        return Place(self.service, self.paths, self.fence, "run", lambda _: Standing({"script": "x"}, {"A": "b"}))
+        return Place(self.service, self.paths, self.fence, "run", lambda _: self.standing)
 
     def make(self, version: str, *, check_mode: bool = False):
         return work.make(self.place, version, check_mode=check_mode)
@@ -164,3 +167,47 @@ def test_what_compose_runs_is_released_as_an_image(host):
     host.service["manager"] = "compose"
     with pytest.raises(ReleaseError, match=r"set deploy\.kind to image"):
         host.make(host.pack("1"))
+
+
+@pytest.fixture
+def composed(host, monkeypatch):
+    """A host whose Compose file runs an image that is here."""
+    found = images.Found("shop@sha256:" + "a" * 64, "sha256:" + "a" * 64, None, None, 1)
+    monkeypatch.setattr(images, "look", lambda *_: found)
+    monkeypatch.setattr(images, "take", lambda *_: found)
+    host.service.update(manager="compose")
+    host.service["deploy"].update(kind="image", image="shop")
+    host.standing = Standing({"service": {"mem_limit": "1g"}}, {"DB_PASSWORD": "old"})
+    return host
+
+
+@pytest.mark.parametrize(
+    "standing",
+    [
+        pytest.param(Standing({"service": {"mem_limit": "2g"}}, {"DB_PASSWORD": "old"}), id="its definition"),
+        pytest.param(Standing({"service": {"mem_limit": "1g"}}, {"DB_PASSWORD": "new"}), id="its variables"),
+    ],
+)
+def test_a_compose_file_that_was_edited_makes_another_release_of_the_same_image(composed, standing):
+    first = composed.make("v1")["release"]
+    for check_mode in (True, False):
+        assert not composed.make("v1", check_mode=check_mode)["changed"]
+    composed.standing = standing
+    assert composed.make("v1", check_mode=True)["changed"]
+    second = composed.make("v1")["release"]
+    assert second["id"] != first["id"] and second["process"] == standing.process
+    assert json.loads(composed.paths.environment(second["id"]).read_text()) == standing.environment
+    assert not composed.make("v1")["changed"] and len(listed(composed.paths)) == 2
+
+
+def test_the_secrets_of_an_image_whose_run_was_killed_are_taken_away(composed, monkeypatch):
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(_release_wish, "save", killed)
+        with pytest.raises(KeyboardInterrupt):
+            composed.make("v1")
+    assert list(composed.paths.releases.glob("*.env"))
+    work.remove(composed.place, None, check_mode=False)
+    assert not list(composed.paths.releases.iterdir())
