@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -26,6 +27,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._release import BUILD,
 from ansible_collections.runbook.ops.plugins.module_utils._release_keep import Kept, choose
 from ansible_collections.runbook.ops.plugins.module_utils._release_ledger import events, note
 
+ENDING_SECONDS = 10.0  # how long a killed build may take to be gone
 MENTION = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{7,12}|adopted(?:-[0-9a-f]{7,12})?")
 
 
@@ -102,7 +104,9 @@ def remove_partial(paths: DeployPaths, service: Mapping[str, Any], fence: Fence)
 
 def forget(paths: DeployPaths, account: Account, releases: str, name: str) -> None:
     """Delete the directory and the variables of something that is no release, or is none any more."""
-    end_marked(name, variable=BUILD)
+    deadline = time.monotonic() + ENDING_SECONDS
+    while end_marked(name, variable=BUILD) and time.monotonic() < deadline:
+        time.sleep(0.02)  # until it is gone it may still write
     place.remove(account, releases, name)
     remove(paths.environment(name))
     remove(begun_path(paths, name))

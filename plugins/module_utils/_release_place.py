@@ -5,9 +5,11 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import re
 import shutil
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +19,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._account import Accoun
 from ansible_collections.runbook.ops.plugins.module_utils._release import BUILD, ID, ReleaseError
 
 LEAST_BYTES, LEAST_FILES, LEAST_MEMORY = 100 << 20, 5_000, 128 << 20
+TRIES, PAUSE_SECONDS = 50, 0.1  # for what was killed to be gone
 LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -145,13 +148,25 @@ def remove(account: Account, releases: str, name: str) -> None:
 
     def delete() -> None:
         for one in (place, place.with_name(f"{name}.artefact")):
-            with suppress(FileNotFoundError):
-                _delete(one)
+            _delete_whole(one)
 
     try:
         acting_as(account, delete)
     except AccountError as exc:
         raise ReleaseError(f"cannot delete {place} ({exc}): delete it by hand") from exc
+
+
+def _delete_whole(place: Path) -> None:
+    """Delete ``place`` to its end, also while what is being ended still writes to it, or takes away from it."""
+    for left in reversed(range(TRIES)):
+        if not os.path.lexists(place):
+            return
+        try:
+            _delete(place)
+        except OSError as exc:
+            if not left or exc.errno not in (errno.ENOENT, errno.ENOTEMPTY):
+                raise
+            time.sleep(PAUSE_SECONDS)
 
 
 def _delete(place: Path) -> None:

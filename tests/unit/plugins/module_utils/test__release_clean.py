@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.runbook.ops.plugins.module_utils import _release_clean as clean
 from ansible_collections.runbook.ops.plugins.module_utils import _release_ledger as ledger
-from ansible_collections.runbook.ops.plugins.module_utils._account import Ended
+from ansible_collections.runbook.ops.plugins.module_utils._account import Ended, account_of
 from ansible_collections.runbook.ops.plugins.module_utils._change_lock import Fence
 from ansible_collections.runbook.ops.plugins.module_utils._deploy_paths import DeployPaths
 from ansible_collections.runbook.ops.plugins.module_utils._release import Release, ReleaseError, listed, save
@@ -73,6 +73,14 @@ def test_what_a_killed_run_has_left_is_taken_away_and_nothing_else(host):
     assert clean.remove_partial(host.paths, host.service, FREE) == [B]
     assert sorted(one.name for one in host.releases.iterdir()) == [A, C]
     assert clean.remove_partial(host.paths, host.service, FREE) == []
+
+
+def test_what_made_a_release_is_gone_before_that_is_deleted(host, monkeypatch):
+    told = []
+    monkeypatch.setattr(clean, "end_marked", lambda *_, **__: told.append("kill") or ([1] if len(told) < 3 else []))
+    monkeypatch.setattr(clean.place, "remove", lambda *_: told.append("delete"))
+    clean.forget(host.paths, account_of(None), str(host.releases), B)
+    assert told == ["kill", "kill", "kill", "delete"]
 
 
 @pytest.mark.parametrize("file", ["live.json", "journal.json", "slots/blue/definition.json"])

@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -65,6 +67,32 @@ def test_only_a_release_is_deleted_also_what_a_build_made_read_only(tmp_path):
     place.remove(account_of(None), str(tmp_path), NAME)
     assert not (tmp_path / NAME).exists()
     place.remove(account_of(None), str(tmp_path), NAME)
+
+
+@pytest.mark.parametrize("number", [errno.ENOENT, errno.ENOTEMPTY])
+def test_what_is_changed_while_it_is_deleted_is_deleted_all_the_same(tmp_path, monkeypatch, number):
+    delete, times = shutil.rmtree, iter(range(2))
+
+    def disturbed(directory):
+        if next(times, None) is not None:
+            raise OSError(number, os.strerror(number), str(directory))
+        delete(directory)
+
+    (tmp_path / NAME / "node_modules").mkdir(parents=True)
+    monkeypatch.setattr(place.shutil, "rmtree", disturbed)
+    place.remove(account_of(None), str(tmp_path), NAME)
+    assert not (tmp_path / NAME).exists()
+
+
+def test_what_cannot_be_deleted_is_not_forgotten(tmp_path, monkeypatch):
+    def lost(directory):
+        raise FileNotFoundError(errno.ENOENT, "lost", str(directory))
+
+    (tmp_path / NAME).mkdir()
+    monkeypatch.setattr(place.shutil, "rmtree", lost)
+    monkeypatch.setattr(place, "TRIES", 2)
+    with pytest.raises(ReleaseError, match="delete it by hand"):
+        place.remove(account_of(None), str(tmp_path), NAME)
 
 
 def test_a_link_in_place_of_a_release_is_deleted_and_what_it_leads_to_is_not(tmp_path):
