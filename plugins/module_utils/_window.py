@@ -45,7 +45,9 @@ class Keeper:
         """
         there = self.journal.read()
         if there is not None and there["run"] != run:
-            self.close(by=run)
+            left = self.close(by=run)
+            if left:
+                raise WindowError(left)
             there = None
         window = there or opened(name, run, this_moment(), seconds=seconds)
         with held(self.fence):
@@ -109,14 +111,22 @@ class Keeper:
                     return left
                 time.sleep(POLL_SECONDS)
 
-    def close(self, *, by: str) -> None:
+    def close(self, *, by: str, is_over: bool = False) -> str:
         """Undo everything, from the last to the first, and end the window. Nothing is done where none is open.
 
+        Another run may be at work in its window: who does not hold the lock leaves it, and why is returned.
+
+        :param is_over: the window has lasted longer than it was to, so that it is nobody's any more
         :raises WindowError: something could not be undone; all the rest is, and the journal holds what is left.
         """
         window = self.journal.read()
         if window is None:
-            return
+            return ""
+        if window["run"] != by and self.fence.number == 0 and not is_over:
+            return (
+                f"the maintenance window of run {window['run']} is left open: this run does not hold the lock of changes. "
+                f"Its own run closes it, or the host when its time is over"
+            )
         wrong = []
         for step in reversed(window["steps"]):
             began = time.monotonic()
@@ -134,6 +144,7 @@ class Keeper:
             raise WindowError(f"not everything was undone: {'; '.join(wrong)}. The host tries again by itself")
         with held(self.fence):
             self.journal.end(window, by=by, at=this_moment().at)
+        return ""
 
     def _tell(self, step: Mapping[str, Any], words: Mapping[str, str], reason: str, seconds: float) -> None:
         change = make_change(

@@ -30,7 +30,8 @@ options:
     description:
       - V(opened) silences alerts and watches over O(flag). A window that a killed run left open is closed before.
       - V(still) pauses O(queues), waits until nothing is worked on in them, and stops O(services).
-      - V(closed) undoes all of it. Nothing is done where no window is open.
+      - V(closed) undoes all of it. Nothing is done where no window is open. That of another run is closed only with the lock that O(fence)
+        proves; without it a warning says that it is left open.
     type: str
     choices: [opened, still, closed]
     required: true
@@ -203,7 +204,9 @@ def run(keeper: Keeper, options: dict[str, Any], guard: Callable[[], None], warn
                 f"the window was closed by {last['closed_by']}: it had lasted longer than {last['seconds']:g} s. "
                 f"Look whether the work has ended; next time give it longer: -e maintenance_window_seconds=…"
             )
-        keeper.close(by=options["run"])
+        left = keeper.close(by=options["run"])
+        if left:
+            warn(left)
 
 
 def predict(keeper: Keeper, options: dict[str, Any]) -> None:

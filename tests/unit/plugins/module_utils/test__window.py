@@ -67,8 +67,14 @@ def keeper(directory: Path, world: World, *, number: int = 0, owner: str = "") -
     return Keeper(Window(str(directory / "window")), world, Fence(str(directory / "change"), number, owner))
 
 
+def locked(directory: Path, world: World, run: str) -> Keeper:
+    """Return the keeper of a run that has the lock, and whose lease is over as soon as another one asks."""
+    state, _ = take(str(directory / "change"), {**RUN, "id": run}, place={}, lease_seconds=0)
+    return keeper(directory, world, number=state["number"], owner=run)
+
+
 def work(directory: Path, world: World, run: str) -> None:
-    one = keeper(directory, world)
+    one = locked(directory, world, run)
     one.open("shop", run, seconds=60, secrets={"redis": "word"})
     one.do(STEPS)
     one.close(by=run)
@@ -101,7 +107,7 @@ def test_wherever_runs_are_killed_the_next_one_that_closes_leaves_the_world_as_i
             with contextlib.suppress(Killed):
                 work(place, world, f"run-{attempt if chance.random() < 0.5 else 0}")
         world.moments = 10**6
-        keeper(place, world).close(by="last")
+        locked(place, world, "last").close(by="last")
         assert world.changed == already, f"case {case}"
         assert Window(str(place / "window")).read() is None
 
@@ -111,10 +117,27 @@ def test_a_run_opens_no_window_over_that_of_a_dead_one(tmp_path):
     with pytest.raises(Killed):
         work(tmp_path, world, "aaa")
     world.moments = 10**6
-    one = keeper(tmp_path, world)
+    one = locked(tmp_path, world, "bbb")
     one.open("shop", "bbb", seconds=60, secrets={})
     assert world.changed == set()
     assert one.opened()["run"] == "bbb"
+
+
+def test_a_run_that_was_refused_the_lock_leaves_the_window_of_another_that_works_in_it(tmp_path):
+    world = World(set())
+    state, _ = take(str(tmp_path / "change"), {**RUN, "id": "aaa"}, place={}, lease_seconds=9999)
+    one = keeper(tmp_path, world, number=state["number"], owner="aaa")
+    one.open("shop", "aaa", seconds=60, secrets={})
+    one.do(STEPS)
+    with pytest.raises(LockError):
+        take(str(tmp_path / "change"), {**RUN, "id": "bbb"}, place={}, lease_seconds=9999)
+    refused = keeper(tmp_path, world)
+    assert "window of run aaa is left open" in refused.close(by="bbb")
+    with pytest.raises(WindowError, match="window of run aaa is left open"):
+        refused.open("shop", "bbb", seconds=60, secrets={})
+    assert world.changed == {step["name"] for step in STEPS}
+    one.close(by="aaa")
+    assert (world.changed, one.journal.read()) == (set(), None)
 
 
 def test_what_cannot_be_undone_stays_in_the_journal_and_all_the_rest_is_undone(tmp_path):

@@ -87,9 +87,17 @@ def test_the_host_is_on_guard_before_anything_is_done(keeper: Keeper) -> None:
 
 def test_a_window_that_the_host_has_closed_meanwhile_fails_the_run(keeper: Keeper) -> None:
     maintenance_window.run(keeper, options("opened", flag="/x"), lambda: None, print)
-    keeper.close(by="the host itself")
+    keeper.close(by="the host itself", is_over=True)
     with pytest.raises(WindowError, match="closed by the host itself: it had lasted longer than 3600 s"):
         maintenance_window.run(keeper, options("closed"), lambda: None, print)
+
+
+def test_the_window_of_another_run_is_left_with_a_warning_by_who_has_no_lock(keeper: Keeper) -> None:
+    maintenance_window.run(keeper, options("opened", flag="/x"), lambda: None, print)
+    said: list[str] = []
+    maintenance_window.run(keeper, options("closed", run="bbb"), lambda: None, said.append)
+    assert "run aaa is left open" in said[0]
+    assert keeper.hands.did == ["maintenance page"]
 
 
 def test_work_is_not_brought_to_rest_without_a_window(keeper: Keeper) -> None:
