@@ -201,7 +201,7 @@ class Deployment:
                 entry = self._write(entry, "gated")
                 self._parts.note("staged", name, slot=entry.slot)
         except (TroubleError, StateError) as exc:
-            self._refuse(entry, exc)
+            self._refuse(entry, exc, blames=isinstance(exc, TroubleError))
         return entry
 
     def _prepare(self, seen: Seen, name: str) -> Entry:
@@ -211,13 +211,18 @@ class Deployment:
         entry = Entry(self._run, kind, name, slot, release, at, "prepared", self._now(), parked=self._wish.parked)
         return self._write(entry, "prepared", reason=self._reason)
 
-    def _refuse(self, entry: Entry, why: Exception) -> None:
-        """Take away what was staged, and raise ``why``."""
+    def _refuse(self, entry: Entry, why: Exception, *, blames: bool) -> None:
+        """Take away what was staged, and raise ``why``.
+
+        :param blames: the release is what is wrong, and not the host
+        """
         details = getattr(why, "details", {})
-        if entry.phase != "switching":  # otherwise it is the proxy that could not
+        if blames:
             with suppress(StateError):
                 self._parts.note("bad", entry.release, slot=entry.slot, reason=str(why))
         try:
+            if entry.phase == "switching" and self._parts.look()[0] == Live(entry.slot, entry.release):
+                self._fail_back(entry, str(why))  # it could not, and yet it serves
             self._undo(entry)
         except (TroubleError, StateError) as exc:
             raise DeploymentError(f"{why}; {_serves(entry)}, but {exc}", "not_rolled_back", **details) from why
@@ -242,7 +247,7 @@ class Deployment:
         except StrandedError as exc:  # the journal stays: the next run tries once more
             raise DeploymentError(str(exc), "not_rolled_back", **exc.details) from exc
         except (TroubleError, StateError) as exc:
-            self._refuse(entry, exc)
+            self._refuse(entry, exc, blames=False)  # it is the proxy, or the disk, that could not
         try:
             entry = self._write(entry, "switched", switched_at=self._now())
         except StateError as exc:

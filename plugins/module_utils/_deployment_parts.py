@@ -246,11 +246,11 @@ class HostParts:
                     self._end_in_place(live.slot)
                 self.start(slot, release, fresh=release not in good(self._events()))
                 checks = self.gate(slot, release, standing=False)
+                with _troubles():
+                    _live.adopt(self._task.paths, self._task.fence, place, wanted.id)
             except TroubleError as exc:
                 self._put_back(live, exc)
                 raise
-            with _troubles():
-                _live.adopt(self._task.paths, self._task.fence, place, wanted.id)
         self.outage_seconds = outage.seconds()
         return [*checks, outage.check()]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -52,6 +52,7 @@ __all__ = ["Live", "ProxyWishes", "read_live", "wishes_of"]
 
 SECTION = "Proxy"
 LOOK_SECONDS = 0.05
+FAILURES = (NginxError, CommandError, StateError, ValueError, OSError)
 
 
 class SwitchError(Exception):
@@ -205,17 +206,21 @@ def _by_socket(proxy: Proxy, before: Live | None, live: Live, proof: Proof) -> S
         if not _live_socket.leads(link, live.slot):
             raise NginxError(f"nobody listens behind {link}")
         prove(Nginx(lambda: None, proof.renewed(), proxy.wishes.proof_seconds))
-    except NginxError as exc:
+        reached("live:proven")
+        with proxy.guard():
+            # Until live.json is settled the link decides: so what makes the link at a boot is written before it.
+            _live_socket.survive(paths.service, live.slot, link, proxy.wishes.places)
+            reached("live:survives")
+            write_json(paths.live, encode(State(live, None, proxy.file)))
+    except FAILURES as exc:  # whatever it is: what serves unwatched is never left to serve
         with proxy.guard():
             if before is not None:
                 _live_socket.lead(link, before.slot)
-            write_json(paths.live, encode(State(before, None, proxy.file)))
-        raise SwitchError(f"{exc}; {_stands(before)}") from exc
-    reached("live:proven")
-    with proxy.guard():
-        write_json(paths.live, encode(State(live, None, proxy.file)))
-        reached("live:settled")
-        _live_socket.survive(paths.service, live.slot, link, proxy.wishes.places)
+                with suppress(OSError):
+                    _live_socket.survive(paths.service, before.slot, link, proxy.wishes.places)
+            _settle_back(proxy, before)
+        raise SwitchError(f"{_line(exc)}; {_stands(before)}") from exc
+    reached("live:settled")
     actions.append(f"requests go to {live.label} on port {live.port}")
     return _report(proxy, before, live, proof.seconds_since(began), actions)
 
@@ -234,9 +239,22 @@ def _by_reload(proxy: Proxy, before: Live | None, live: Live, proof: Proof) -> S
             write_json(paths.live, encode(State(before, None, proxy.file)))
         raise SwitchError(f"{exc}; {_stands(before)}") from exc
     reached("live:proven")
-    with proxy.guard():
-        write_json(paths.live, encode(State(live, None, proxy.file)))
+    try:
+        with proxy.guard():
+            write_json(paths.live, encode(State(live, None, proxy.file)))
+    except FAILURES as exc:
+        if before is not None:
+            run_upstream(task_of(proxy, f"127.0.0.1:{before.port}", None), check_mode=False)
+        with proxy.guard():
+            _settle_back(proxy, before)
+        raise SwitchError(f"{_line(exc)}; {_stands(before)}") from exc
     return _report(proxy, before, live, proof.seconds_since(began), list(done["actions"]))
+
+
+def _settle_back(proxy: Proxy, before: Live | None) -> None:
+    """Write that ``before`` is live, as nginx is led to it again: where it cannot be written, that decides."""
+    with suppress(OSError, StateError):
+        write_json(proxy.paths.live, encode(State(before, None, proxy.file)))
 
 
 def _stay(proxy: Proxy, before: Live, live: Live, proof: Proof) -> SwitchReport:
@@ -295,7 +313,9 @@ def _errors(doing: str) -> Iterator[None]:
     """Say in one line what went wrong below, as a :class:`SwitchError`."""
     try:
         yield
-    except (NginxError, CommandError, StateError, ValueError) as exc:
-        raise SwitchError(f"cannot {doing}: {exc}") from exc
-    except OSError as exc:
-        raise SwitchError(f"cannot {doing}: {exc.filename or exc}: {exc.strerror or exc}") from exc
+    except FAILURES as exc:
+        raise SwitchError(f"cannot {doing}: {_line(exc)}") from exc
+
+
+def _line(exc: Exception) -> str:
+    return f"{exc.filename or exc}: {exc.strerror or exc}" if isinstance(exc, OSError) else str(exc)

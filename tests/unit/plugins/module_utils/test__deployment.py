@@ -56,6 +56,9 @@ class World:
         self.journal = MemoryJournal(self)
         self.ticks = None
         self.broken_proxy = False
+        self.fails_after_the_switch = self.unmeasurable = False
+        self.spoilt = set()  # releases that start no more
+        self.saved = dict(self.slots)  # what a boot brings back
         self.drained = []
         self.served_by_none = 0
 
@@ -96,6 +99,8 @@ class World:
 
     def before(self):
         self.tick()
+        if self.unmeasurable:
+            raise TroubleError("/var is full")
 
     def switch(self, slot, release):
         return self._switch(slot, release) if self.beside else self._swap(slot, release)
@@ -107,6 +112,9 @@ class World:
         self.tick()
         self.live = Live(slot, release)  # the rename
         self.tick()
+        if self.fails_after_the_switch:
+            self.fails_after_the_switch = False
+            raise TroubleError("/etc is full")
         return []
 
     def _swap(self, slot, release):
@@ -232,6 +240,15 @@ def test_a_proxy_that_cannot_be_changed_leaves_the_old_one_and_blames_no_release
         world.call("promoted", "r1")
     assert (world.serves(), world.slots["green"]) == ("r0", None)
     assert not [event for event in world.events if event["event"] == "bad"]
+
+
+def test_a_switch_that_fails_after_its_effect_is_gone_back_from():
+    world = World()
+    world.fails_after_the_switch = True
+    with pytest.raises(DeploymentError, match="/etc is full; back on r0, which serves as before") as told:
+        world.call("promoted", "r1")
+    assert told.value.outcome == "rolled_back"
+    assert (world.serves(), world.live, world.journal.read()) == ("r0", Live("blue", "r0"), None)
 
 
 def test_what_is_parked_stays_until_it_is_promoted_or_another_comes():

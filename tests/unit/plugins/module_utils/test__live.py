@@ -154,6 +154,43 @@ def test_what_cannot_be_proven_is_taken_back(host, first):
     assert read_state(host.paths.live).next is None
 
 
+@pytest.mark.parametrize("fails", ["survive", "write_json"])
+def test_what_fails_after_the_proof_is_taken_back_too(host, monkeypatch, fails):
+    _live.adopt(host.paths, FREE, BLUE, "adopted")
+    host.switch(GREEN)
+    host.switch(BLUE)
+    place, name = (_live_socket, "survive") if fails == "survive" else (_live, "write_json")
+    real = getattr(place, name)
+
+    def full(*arguments):
+        wanted = arguments[1] == "green" if fails == "survive" else (arguments[1]["now"] or {}).get("slot") == "green"
+        if wanted:
+            raise OSError(28, "No space left on device", "/var")
+        return real(*arguments)
+
+    monkeypatch.setattr(place, name, full)
+    with pytest.raises(SwitchError, match="No space left on device; api on port 3000 is live as before"):
+        host.switch(GREEN)
+    assert host.live() == ("blue", "blue")
+    assert "blue.sock" in next(Path(host.wishes.tmpfiles).iterdir()).read_text()
+
+
+def test_what_makes_the_link_at_a_boot_is_never_behind_what_is_written(host, monkeypatch):
+    _live.adopt(host.paths, FREE, BLUE, "adopted")
+
+    def cut(*arguments):
+        if arguments[1]["next"] is None:
+            raise KeyboardInterrupt  # the power goes
+        return write(*arguments)
+
+    write = _live.write_json
+    monkeypatch.setattr(_live, "write_json", cut)
+    with pytest.raises(KeyboardInterrupt):
+        host.switch(GREEN)
+    assert "green.sock" in next(Path(host.wishes.tmpfiles).iterdir()).read_text()
+    assert read_state(host.paths.live).next.slot == "green", "the link that a boot makes tells which of the two it is"
+
+
 def test_a_slot_in_which_nobody_listens_is_not_switched_to(host):
     host.switch(BLUE)
     host.ends[1].close()
