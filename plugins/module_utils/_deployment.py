@@ -103,6 +103,7 @@ class Deployment:
         self.done: list[Done] = []
         self.checks: list[dict[str, Any]] = []
         self.notes: list[str] = []  # what was found and ended
+        self._came_back = False  # what was cut off did not stay
 
     def observe(self) -> Seen:
         """Return what there is.
@@ -145,23 +146,54 @@ class Deployment:
         way = settles(entry, self._wish)
         if entry is None or way is None:
             return
+        try:
+            self._end(entry, way)
+        except (TroubleError, DeploymentError) as exc:
+            entry = self._parts.journal.read()
+            if entry is None or entry.phase not in ("switching", "returning"):
+                raise
+            if self._wish.release in (None, entry.release, entry.back_release):
+                hint = f"{exc}; if {entry.back_release} cannot serve any more, name another release"
+                raise DeploymentError(hint, getattr(exc, "outcome", "refused"), **exc.details) from exc
+            self._give_up(entry, exc)
+
+    def _end(self, entry: Entry, way: str) -> None:
+        why = f"{entry.kind} of {entry.release} was cut off ({entry.phase}, run {entry.run})"
         if entry.phase == "switching":
             live = self._parts.settle()
             if live == Live(entry.slot, entry.release):
                 entry = self._write(entry, "switched", switched_at=self._now())
             else:
                 way = "undo"
-                if entry.back_slot and entry.back_release:  # nginx may have read what is not written yet
-                    self._parts.switch(entry.back_slot, entry.back_release)
-        why = f"{entry.kind} of {entry.release} was cut off ({entry.phase}, run {entry.run})"
+                self._stay_back(entry)
         if way == "undo":
             self._undo(entry)
             self.notes.append(f"{why}: what it had staged was taken away")
+            self._came_back = entry.kind == "deploy"
         elif way == "return":
             self._go_back(entry, entry.reason or "it was on its way back")
             self.notes.append(f"{why}: {entry.back_release} serves again")
+            self._came_back = True
         else:
             self._finish_or_tell(entry, why)
+
+    def _stay_back(self, entry: Entry) -> None:
+        """Have what served before a switch that was not made have the requests: nginx may have read what is not written yet."""
+        if not entry.back_slot or not entry.back_release:
+            return
+        try:
+            self._parts.switch(entry.back_slot, entry.back_release)
+        except TroubleError as exc:
+            if not self._wish.beside:
+                raise
+            # The requests go there, that is settled. It may be ill: that is no reason to refuse the release that mends it.
+            self.notes.append(f"{entry.back_release} serves, but {exc}")
+
+    def _give_up(self, entry: Entry, why: Exception) -> None:
+        """Let what cannot be ended be: another release is wished, and what is live now is what that one replaces."""
+        self._parts.note("bad", entry.release, slot=entry.slot, reason=str(why))
+        self.notes.append(f"{entry.kind} of {entry.release} (run {entry.run}) could not be ended: {why}")
+        self._parts.journal.clear()
 
     def _finish_or_tell(self, entry: Entry, why: str) -> None:
         try:
@@ -171,6 +203,7 @@ class Deployment:
             if exc.outcome != "rolled_back":
                 raise
             self.notes.append(f"{why}: {exc}")
+            self._came_back = True
 
     # Stage
 

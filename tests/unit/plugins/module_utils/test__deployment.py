@@ -11,6 +11,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._deploy_paths import D
 from ansible_collections.runbook.ops.plugins.module_utils._deployment import (
     Deployment,
     DeploymentError,
+    StrandedError,
     TroubleError,
 )
 from ansible_collections.runbook.ops.plugins.module_utils._deployment_plan import Live, Wish
@@ -69,6 +70,8 @@ class World:
             self.ticks -= 1
 
     def like(self, release, part):
+        if part == "start" and release in self.spoilt:
+            raise TroubleError(f"{release} does not start any more")
         if BAD.get(release.rstrip("0123456789")) == part:
             raise TroubleError(f"{release} fails at {part}")
 
@@ -123,8 +126,11 @@ class World:
         try:
             self.start(slot, release, fresh=True)
             self.gate(slot, release, standing=False)
-        except TroubleError:
-            self.start(slot, self.live.release, fresh=False)
+        except TroubleError as exc:
+            try:
+                self.start(slot, self.live.release, fresh=False)
+            except TroubleError as worse:
+                raise StrandedError(f"{exc}; and {worse}") from exc
             raise
         self.live = Live(slot, release)
         self.tick()
@@ -249,6 +255,53 @@ def test_a_switch_that_fails_after_its_effect_is_gone_back_from():
         world.call("promoted", "r1")
     assert told.value.outcome == "rolled_back"
     assert (world.serves(), world.live, world.journal.read()) == ("r0", Live("blue", "r0"), None)
+
+
+def stranded(*, beside, release="slow2"):
+    """Return a world in which r1 served, ``release`` is bad, and r1 starts no more."""
+    world = World(beside=beside)
+    world.call("promoted", "r1", keep_standing=False)
+    world.spoilt = {"r1"}
+    watch = world.watch
+
+    def and_ends(slot, switched_at):
+        for other in world.slots:
+            if other != world.live.slot:
+                world.slots[other] = None  # what stood there has ended
+        return watch(slot, switched_at)
+
+    world.watch = and_ends
+    with pytest.raises(DeploymentError) as told:
+        world.call("promoted", release)
+    world.watch = watch
+    assert told.value.outcome == "not_rolled_back"
+    return world
+
+
+@pytest.mark.parametrize(("beside", "release"), [(True, "slow2"), (False, "sick2"), (False, "slow2")])
+@pytest.mark.parametrize(("state", "name"), [("promoted", "r3"), ("rolled_back", "r0")])
+def test_a_way_back_that_fails_bars_no_other_release(beside, release, state, name):
+    world = stranded(beside=beside, release=release)
+    for again in (None, "r1", release):
+        with pytest.raises(DeploymentError, match="name another release") as told:
+            world.call("rolled_back", again)
+        assert told.value.outcome == "refused"
+    assert world.call(state, name) == state
+    assert (world.serves(), world.live.release, world.journal.read()) == (name, name, None)
+    assert release not in good(world.events)
+
+
+def test_a_switch_that_was_not_made_is_undone_though_what_serves_is_ill():
+    world = World()
+    world.call("staged", "r1")
+    world.journal.entry = world.journal.entry._replace(phase="switching")
+    world.broken_proxy = True  # the proof fails
+    with pytest.raises(DeploymentError) as told:
+        world.call("promoted", "r2")
+    assert told.value.outcome == "rolled_back", "it was tried, and not refused"
+    world.journal.entry = None
+    world.broken_proxy = False
+    assert world.call("promoted", "r2") == "promoted"
 
 
 def test_what_is_parked_stays_until_it_is_promoted_or_another_comes():
