@@ -78,7 +78,7 @@ class Pm2Slot:
         variables = {**environment, "PORT": str(self.port), RELEASE_VARIABLE: release.id}
         wanted = document(release.process, path=release.path, label=self.label, environment=variables)
         mark, mine = digest(wanted), self._processes()
-        if mine and self._record().get("digest") == mark and all(_up(process) for process in mine):
+        if mine and self._record().get("digest") == mark and all(_up(one) and _runs(one, release) for one in mine):
             return
         if mine:
             self._pm2("delete", self.label)
@@ -287,6 +287,11 @@ def _host(service: Mapping[str, Any], module: Any) -> Any:
 
 def _up(process: Mapping[str, Any]) -> bool:
     return str((process.get("pm2_env") or {}).get("status")) in UP
+
+
+def _runs(process: Mapping[str, Any], release: Release) -> bool:
+    """Return whether a process is of ``release``: after a boot PM2 may have brought back an older one."""
+    return ((process.get("pm2_env") or {}).get("env") or {}).get(RELEASE_VARIABLE) == release.id
 
 
 def _pids(mine: Iterable[Mapping[str, Any]]) -> list[int]:
