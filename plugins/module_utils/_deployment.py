@@ -197,6 +197,7 @@ class Deployment:
 
     def _finish_or_tell(self, entry: Entry, why: str) -> None:
         try:
+            self._have_it_run(entry)
             self._finish(entry)
             self.notes.append(f"{why}: it was finished")
         except DeploymentError as exc:
@@ -204,6 +205,21 @@ class Deployment:
                 raise
             self.notes.append(f"{why}: {exc}")
             self._came_back = True
+
+    def _have_it_run(self, entry: Entry) -> None:
+        """See to it that the live slot runs the release that is to be watched: a boot may have brought back another, or none."""
+        slots = self._parts.look()[2]
+        if entry.phase not in ("switched", "watched") or slots.get(entry.slot) == entry.release:
+            return
+        why = f"slot {entry.slot} runs {slots.get(entry.slot) or 'nothing'} instead of {entry.release}"
+        if entry.kind == "deploy" and self._wish.beside and slots.get(entry.back_slot or "") == entry.back_release:
+            self._fail_back(entry, why)  # that takes a moment, a start takes longer
+        try:
+            with self._timed("start", entry.release, entry.slot):
+                self._parts.start(entry.slot, entry.release, fresh=False)
+                self.checks += self._parts.gate(entry.slot, entry.release, standing=False)
+        except TroubleError as exc:
+            self._fail_back(entry, f"{why}, and {exc}")
 
     # Stage
 
@@ -267,6 +283,8 @@ class Deployment:
         if self._wish.beside and (live is None or live.slot != entry.slot) and slots.get(entry.slot) is not None:
             with self._timed("undo", entry.release, entry.slot):
                 self._parts.stop(entry.slot)
+            with suppress(TroubleError):  # a boot would bring it back into the idle slot: that harms nobody
+                self._parts.save()
         self._parts.journal.clear()
 
     # Promote
@@ -274,9 +292,13 @@ class Deployment:
     def _promote(self, entry: Entry) -> None:
         try:
             self._parts.before()
+            if self._wish.beside:
+                self._parts.save()  # a boot in the midst of the watch brings back what the requests go to
             entry = self._write(entry, "switching")
             with self._timed("switch", entry.release, entry.slot):
                 self.checks += self._parts.switch(entry.slot, entry.release)
+            if not self._wish.beside:
+                self._parts.save()
         except StrandedError as exc:  # the journal stays: the next run tries once more
             raise DeploymentError(str(exc), "not_rolled_back", **exc.details) from exc
         except (TroubleError, StateError) as exc:

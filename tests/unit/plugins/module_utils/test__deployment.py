@@ -6,7 +6,7 @@ import random
 from contextlib import nullcontext, suppress
 
 import pytest
-from ansible_collections.runbook.ops.plugins.module_utils._deploy_journal import Journal
+from ansible_collections.runbook.ops.plugins.module_utils._deploy_journal import Entry, Journal
 from ansible_collections.runbook.ops.plugins.module_utils._deploy_paths import DeployPaths
 from ansible_collections.runbook.ops.plugins.module_utils._deployment import (
     Deployment,
@@ -86,7 +86,8 @@ class World:
 
     def start(self, slot, release, *, fresh):
         del fresh
-        assert slot != self.live.slot or not self.beside, "a slot that is live is never started anew"
+        runs = self.slots[self.live.slot] == self.live.release
+        assert slot != self.live.slot or not self.beside or not runs, "a slot that is live is never started anew"
         self.tick()
         self.slots[slot] = None
         self.tick()
@@ -162,6 +163,11 @@ class World:
 
     def save(self):
         self.tick()
+        self.saved = dict(self.slots)
+        self.tick()
+
+    def reboot(self):
+        self.slots = dict(self.saved)
 
     def call(self, state, release=None, **more):
         wish = Wish(state, release, beside=self.beside, **more)
@@ -302,6 +308,37 @@ def test_a_switch_that_was_not_made_is_undone_though_what_serves_is_ill():
     world.journal.entry = None
     world.broken_proxy = False
     assert world.call("promoted", "r2") == "promoted"
+
+
+@pytest.mark.parametrize("beside", [True, False], ids=["beside", "in place"])
+@pytest.mark.parametrize("release", ["r2", "slow2"])
+@pytest.mark.parametrize("after", range(40))
+def test_a_host_that_boots_at_any_instant_serves_what_the_requests_go_to(after, release, beside):
+    world = World(beside=beside)
+    world.call("promoted", "r1")
+    world.ticks = after
+    with suppress(KilledError, DeploymentError):
+        world.call("promoted", release)
+    world.ticks = None
+    world.reboot()
+    if beside:
+        assert world.serves() == world.live.release
+    world.call("recovered")
+    assert world.serves() == world.live.release
+    assert good(world.events)[-1] == world.serves()
+
+
+@pytest.mark.parametrize("runs", ["r0", None])
+@pytest.mark.parametrize(("stands", "serves"), [("r1", "r1"), (None, "r2")])
+def test_what_is_finished_is_what_runs(runs, stands, serves):
+    world = World()
+    for name in ("r1", "r2"):
+        world.call("promoted", name)
+    deploy = Entry("old", "deploy", "r2", world.live.slot, "r1", "green", "switched", 0.0, switched_at=0.0)
+    world.journal.entry = deploy
+    world.slots = {world.live.slot: runs, "green": stands}
+    world.call("recovered")
+    assert (world.live.release, world.serves()) == (serves, serves)
 
 
 def test_what_is_parked_stays_until_it_is_promoted_or_another_comes():
