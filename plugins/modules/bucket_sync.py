@@ -24,6 +24,7 @@ description:
   - A run that is broken off, or killed, is gone on with by the next one.
 extends_documentation_fragment:
   - runbook.ops.attributes
+  - runbook.ops.change.fence
 attributes:
   check_mode:
     support: full
@@ -235,6 +236,8 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.runbook.ops.plugins.module_utils._bucket_ends import SyncError
 from ansible_collections.runbook.ops.plugins.module_utils._bucket_sync import run
+from ansible_collections.runbook.ops.plugins.module_utils._change_fence import FENCE, fenced
+from ansible_collections.runbook.ops.plugins.module_utils._change_lock import LockError
 from ansible_collections.runbook.ops.plugins.module_utils._s3_storage import S3Error
 
 PLACE: dict[str, Any] = {
@@ -277,12 +280,13 @@ ARGUMENTS: dict[str, Any] = {
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    module = AnsibleModule(argument_spec={**ARGUMENTS, **FENCE}, supports_check_mode=True)
     try:
-        result = run(module.params, now=lambda: datetime.now(timezone.utc), check_mode=module.check_mode)
+        with fenced(module.params, check_mode=module.check_mode):
+            result = run(module.params, now=lambda: datetime.now(timezone.utc), check_mode=module.check_mode)
     except SyncError as exc:
         module.fail_json(msg=str(exc), **exc.details)
-    except (S3Error, ValueError) as exc:
+    except (LockError, S3Error, ValueError) as exc:
         module.fail_json(msg=str(exc))
     except OSError as exc:
         module.fail_json(

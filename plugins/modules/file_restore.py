@@ -21,6 +21,7 @@ description:
 extends_documentation_fragment:
   - runbook.ops.path_restore
   - runbook.ops.restore.writers
+  - runbook.ops.change.fence
 options:
   name:
     description: What the restore is called in its journal. There is one restore of a name at a time.
@@ -119,6 +120,8 @@ changes:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.runbook.ops.plugins.module_utils._change_fence import FENCE, fenced
+from ansible_collections.runbook.ops.plugins.module_utils._change_lock import LockError
 from ansible_collections.runbook.ops.plugins.module_utils._file_restore import FileRestore
 from ansible_collections.runbook.ops.plugins.module_utils._path_restore import FAILED_RESTORE, Restore
 from ansible_collections.runbook.ops.plugins.module_utils._path_restore_terms import ARGUMENTS as RESTORE
@@ -131,6 +134,7 @@ ARGUMENTS: dict[str, Any] = {
     "from_host": {"type": "str", "default": ""},
     "carry_excluded": {"type": "bool", "default": True},
     **RESTORE,
+    **FENCE,
 }
 
 
@@ -142,8 +146,9 @@ def main() -> None:
         restore = Restore(
             FileRestore(module.params), module.params, check_mode=module.check_mode, writers=Writers(module)
         )
-        result = restore.run()
-    except FAILED_RESTORE as exc:
+        with fenced(module.params, check_mode=module.check_mode):
+            result = restore.run()
+    except (LockError, *FAILED_RESTORE) as exc:
         module.fail_json(msg=one_line(exc))
     module.exit_json(**result)
 

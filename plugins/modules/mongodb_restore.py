@@ -23,6 +23,7 @@ extends_documentation_fragment:
   - runbook.ops.mongodb
   - runbook.ops.path_restore
   - runbook.ops.restore.writers
+  - runbook.ops.change.fence
 options:
   from_database:
     description: The database that the backup is of, where it is not O(database). A backup of another one is refused otherwise.
@@ -112,6 +113,8 @@ changes:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.runbook.ops.plugins.module_utils._change_fence import FENCE, fenced
+from ansible_collections.runbook.ops.plugins.module_utils._change_lock import LockError
 from ansible_collections.runbook.ops.plugins.module_utils._mongo_restore import MongoRestore
 from ansible_collections.runbook.ops.plugins.module_utils._mongo_server import ARGUMENTS as SERVER
 from ansible_collections.runbook.ops.plugins.module_utils._path_restore import FAILED_RESTORE, Restore
@@ -119,7 +122,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._path_restore_terms im
 from ansible_collections.runbook.ops.plugins.module_utils._store_backup import one_line
 from ansible_collections.runbook.ops.plugins.module_utils._writers import Writers
 
-ARGUMENTS: dict[str, Any] = {"from_database": {"type": "str", "default": ""}, **SERVER, **RESTORE}
+ARGUMENTS: dict[str, Any] = {"from_database": {"type": "str", "default": ""}, **SERVER, **RESTORE, **FENCE}
 
 
 def main() -> None:
@@ -131,8 +134,10 @@ def main() -> None:
     )
     try:
         kind = MongoRestore(module.params)
-        result = Restore(kind, module.params, check_mode=module.check_mode, writers=Writers(module)).run()
-    except FAILED_RESTORE as exc:
+        restore = Restore(kind, module.params, check_mode=module.check_mode, writers=Writers(module))
+        with fenced(module.params, check_mode=module.check_mode):
+            result = restore.run()
+    except (LockError, *FAILED_RESTORE) as exc:
         module.fail_json(msg=one_line(exc))
     module.exit_json(**result)
 

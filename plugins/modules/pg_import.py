@@ -30,6 +30,7 @@ extends_documentation_fragment:
   - runbook.ops.postgresql.server
   - runbook.ops.postgresql.connection
   - runbook.ops.restore.source
+  - runbook.ops.change.fence
 attributes:
   check_mode:
     support: full
@@ -197,6 +198,8 @@ changes:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.runbook.ops.plugins.module_utils._change_fence import FENCE, fenced
+from ansible_collections.runbook.ops.plugins.module_utils._change_lock import LockError
 from ansible_collections.runbook.ops.plugins.module_utils._pg_import import ARGUMENTS, run
 from ansible_collections.runbook.ops.plugins.module_utils._pg_target import RULES
 from ansible_collections.runbook.ops.plugins.module_utils._rows_catalog import RowsError
@@ -204,12 +207,14 @@ from ansible_collections.runbook.ops.plugins.module_utils._rows_result import Re
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True, **RULES)
+    module = AnsibleModule(argument_spec={**ARGUMENTS, **FENCE}, supports_check_mode=True, **RULES)
     try:
-        result: dict[str, Any] = run(module.params, check_mode=module.check_mode)
+        look = module.check_mode or module.params["plan_only"]
+        with fenced(module.params, check_mode=look):
+            result: dict[str, Any] = run(module.params, check_mode=module.check_mode)
     except RefusedError as exc:
         module.fail_json(msg=str(exc), changed=False, actions=[], tables=told(exc.found))
-    except RowsError as exc:
+    except (LockError, RowsError) as exc:
         module.fail_json(msg=str(exc), changed=False, actions=[])
     module.exit_json(**result)
 

@@ -27,6 +27,7 @@ extends_documentation_fragment:
   - runbook.ops.restore.source
   - runbook.ops.restore.beside
   - runbook.ops.restore.writers
+  - runbook.ops.change.fence
 attributes:
   check_mode:
     support: full
@@ -188,6 +189,8 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.runbook.ops.plugins.module_utils._backup_set import SetError
+from ansible_collections.runbook.ops.plugins.module_utils._change_fence import FENCE, fenced
+from ansible_collections.runbook.ops.plugins.module_utils._change_lock import LockError
 from ansible_collections.runbook.ops.plugins.module_utils._codec import CodecError
 from ansible_collections.runbook.ops.plugins.module_utils._pg import PgError
 from ansible_collections.runbook.ops.plugins.module_utils._pg_restore import Options, Restore
@@ -212,6 +215,7 @@ OPTIONS: dict[str, Any] = {
     **ARGUMENTS,
     **SOURCE,
     **BESIDE,
+    **FENCE,
     "database": {"type": "str", "required": True},
     "state": {"type": "str", "required": True, "choices": ["prepared", "swapped", "reverted", "pruned"]},
     "backup": {"type": "str"},
@@ -228,7 +232,18 @@ ASKED = (
     *("database", "state", "accept_unproven", "from_database", "canaries", "keep_days", "purpose", "taken_before"),
     *("min_free_percent", "jobs", "identity", "timeout_seconds", "services"),
 )
-ERRORS = (RestoreError, JournalError, WritersError, PgError, PipelineError, CodecError, SetError, ValueError, OSError)
+ERRORS = (
+    LockError,
+    RestoreError,
+    JournalError,
+    WritersError,
+    PgError,
+    PipelineError,
+    CodecError,
+    SetError,
+    ValueError,
+    OSError,
+)
 
 
 def run(restore: Restore, params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
@@ -287,7 +302,9 @@ def main() -> None:
         )
         target = PgTarget.from_params(params, application=application(params["database"]))
         restore = Restore(target, options, writers=Writers(module))
-        result = run(restore, params, check_mode=module.check_mode or params["plan_only"])
+        look = module.check_mode or params["plan_only"]
+        with fenced(params, check_mode=look):
+            result = run(restore, params, check_mode=look)
         for trouble in restore.troubles:
             module.warn(trouble)
     except ERRORS as exc:

@@ -22,6 +22,7 @@ extends_documentation_fragment:
   - runbook.ops.attributes
   - runbook.ops.pgbackrest
   - runbook.ops.restore.beside
+  - runbook.ops.change.fence
 attributes:
   check_mode:
     support: full
@@ -146,6 +147,8 @@ from contextlib import nullcontext
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.runbook.ops.plugins.module_utils._change_fence import FENCE, fenced
+from ansible_collections.runbook.ops.plugins.module_utils._change_lock import LockError
 from ansible_collections.runbook.ops.plugins.module_utils._checks import make_change
 from ansible_collections.runbook.ops.plugins.module_utils._pg import PgError
 from ansible_collections.runbook.ops.plugins.module_utils._pg_restore_journal import JournalError
@@ -161,6 +164,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._store_backup import S
 OPTIONS: dict[str, Any] = {
     **ARGUMENTS,
     **BESIDE,
+    **FENCE,
     "state": {"type": "str", "required": True, "choices": ["prepared", "swapped", "reverted", "dropped", "pruned"]},
     "target_time": {"type": "str"},
     "timeline": {"type": "int"},
@@ -215,8 +219,10 @@ def main() -> None:
     )
     params = module.params
     try:
-        result = run(Restore(PgBackRest(params), params), params, check_mode=module.check_mode or params["plan_only"])
-    except (PgBackRestError, PgError, JournalError, StoreError) as exc:
+        look = module.check_mode or params["plan_only"]
+        with fenced(params, check_mode=look):
+            result = run(Restore(PgBackRest(params), params), params, check_mode=look)
+    except (LockError, PgBackRestError, PgError, JournalError, StoreError) as exc:
         module.fail_json(msg=str(exc), changed=False, actions=[])
     except OSError as exc:
         module.fail_json(

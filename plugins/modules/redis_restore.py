@@ -22,6 +22,7 @@ extends_documentation_fragment:
   - runbook.ops.redis
   - runbook.ops.path_restore
   - runbook.ops.restore.writers
+  - runbook.ops.change.fence
 options:
   from_name:
     description: The server that the backup is of, where it is not O(name). A backup of another one is refused otherwise.
@@ -119,6 +120,8 @@ changes:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.runbook.ops.plugins.module_utils._change_fence import FENCE, fenced
+from ansible_collections.runbook.ops.plugins.module_utils._change_lock import LockError
 from ansible_collections.runbook.ops.plugins.module_utils._path_restore import FAILED_RESTORE, Restore
 from ansible_collections.runbook.ops.plugins.module_utils._path_restore_terms import ARGUMENTS as RESTORE
 from ansible_collections.runbook.ops.plugins.module_utils._redis_restore import RedisRestore
@@ -134,6 +137,7 @@ ARGUMENTS: dict[str, Any] = {
     "try_it": {"type": "bool", "default": True},
     **SERVER_ARGUMENTS,
     **RESTORE,
+    **FENCE,
 }
 
 
@@ -145,8 +149,9 @@ def main() -> None:
         restore = Restore(
             RedisRestore(module.params), module.params, check_mode=module.check_mode, writers=Writers(module)
         )
-        result = restore.run()
-    except FAILED_RESTORE as exc:
+        with fenced(module.params, check_mode=module.check_mode):
+            result = restore.run()
+    except (LockError, *FAILED_RESTORE) as exc:
         module.fail_json(msg=one_line(exc))
     module.exit_json(**result)
 
