@@ -99,6 +99,25 @@ def active(queue: Mapping[str, Any], password: str | None, *, timeout_seconds: f
     return int(_ask(queue, password, ("LLEN", f"{_prefix(queue)}:active"), timeout_seconds))
 
 
+def label(queue: Mapping[str, Any]) -> str:
+    """Return what tells ``queue`` from every other one: its name, and its prefix, server and database unless they are the usual ones."""
+    usual = {key: option.default for key, option in SERVER_OPTIONS.items()}
+    said = {**usual, **{key: value for key, value in queue.items() if value is not None}}
+    where = f"{said['host']}:{said['port']}"
+    if said["socket"]:
+        where = said["socket"]
+    elif said["container"] or said["service"]:
+        names = [said[key] for key in ("project", "service", "container") if said[key]]
+        where = f"{'/'.join(names)}:{said['port']}" if said["port"] != usual["port"] else "/".join(names)
+    parts = [
+        f"prefix {said['prefix']}" if (said.get("prefix") or "bull") != "bull" else "",
+        where if where != f"{usual['host']}:{usual['port']}" else "",
+        f"database {said['database']}" if said["database"] else "",
+    ]
+    told = ", ".join(part for part in parts if part)
+    return f"{queue['queue']} ({told})" if told else str(queue["queue"])
+
+
 def _prefix(queue: Mapping[str, Any]) -> str:
     return f"{queue.get('prefix') or 'bull'}:{queue['queue']}"
 

@@ -12,7 +12,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._change_lock import Fe
 from ansible_collections.runbook.ops.plugins.module_utils._change_lock import now as this_moment
 from ansible_collections.runbook.ops.plugins.module_utils._checks import make_change
 from ansible_collections.runbook.ops.plugins.module_utils._failpoint import reached
-from ansible_collections.runbook.ops.plugins.module_utils._queue_pause import QueueError, active
+from ansible_collections.runbook.ops.plugins.module_utils._queue_pause import QueueError, active, label
 from ansible_collections.runbook.ops.plugins.module_utils._window_journal import (
     Window,
     WindowError,
@@ -103,7 +103,7 @@ class Keeper:
         with keeping(self.fence):
             while True:
                 try:
-                    counts = {one["queue"]: active(one, secrets.get(one.get("password") or "")) for one in queues}
+                    counts = {label(one): active(one, secrets.get(one.get("password") or "")) for one in queues}
                 except QueueError as exc:
                     raise WindowError(str(exc)) from exc
                 left = ", ".join(f"{count} of {name}" for name, count in counts.items() if count)

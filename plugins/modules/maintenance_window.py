@@ -137,6 +137,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._change_lock import DI
 from ansible_collections.runbook.ops.plugins.module_utils._change_lock import Fence, LockError
 from ansible_collections.runbook.ops.plugins.module_utils._checks import make_change
 from ansible_collections.runbook.ops.plugins.module_utils._command import Command, CommandError
+from ansible_collections.runbook.ops.plugins.module_utils._queue_pause import label
 from ansible_collections.runbook.ops.plugins.module_utils._window import DONE, SECTION, Keeper
 from ansible_collections.runbook.ops.plugins.module_utils._window_guard import install, uninstall
 from ansible_collections.runbook.ops.plugins.module_utils._window_journal import DIRECTORY, Window, WindowError
@@ -172,7 +173,7 @@ def steps_of(options: dict[str, Any]) -> list[dict[str, Any]]:
         if options["flag"]:
             steps.append({"kind": "page", "name": "maintenance page", "flag": options["flag"]})
     if options["state"] == "still":
-        steps += [{"kind": "queue", "name": f"queue {one['queue']}", "queue": one} for one in options["queues"]]
+        steps += [{"kind": "queue", "name": f"queue {label(one)}", "queue": one} for one in options["queues"]]
         names = ", ".join(one["name"] for one in options["services"])
         steps += [{"kind": "services", "name": names, "services": options["services"]}] if names else []
     return steps

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.runbook.ops.plugins.module_utils import _window
 from ansible_collections.runbook.ops.plugins.module_utils._change_lock import Fence
 from ansible_collections.runbook.ops.plugins.module_utils._window import Keeper
 from ansible_collections.runbook.ops.plugins.module_utils._window_journal import Window, WindowError
@@ -98,6 +99,30 @@ def test_the_window_of_another_run_is_left_with_a_warning_by_who_has_no_lock(kee
     maintenance_window.run(keeper, options("closed", run="bbb"), lambda: None, said.append)
     assert "run aaa is left open" in said[0]
     assert keeper.hands.did == ["maintenance page"]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param({"prefix": "second"}, id="prefix"),
+        pytest.param({"port": 6380}, id="port"),
+        pytest.param({"host": "10.0.0.2"}, id="host"),
+        pytest.param({"socket": "/run/redis.sock"}, id="socket"),
+        pytest.param({"container": "redis"}, id="container"),
+        pytest.param({"project": "shop", "service": "redis"}, id="service of a project"),
+        pytest.param({"database": 2}, id="database"),
+    ],
+)
+def test_queues_of_one_name_are_each_paused_and_each_waited_for(
+    keeper: Keeper, other: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_window, "active", lambda queue, _password: 1 if queue == QUEUE else 0)
+    queues = [QUEUE, {**QUEUE, **other}]
+    maintenance_window.run(keeper, options("opened"), lambda: None, print)
+    with pytest.raises(WindowError, match="still worked on after 0 s: 1 of emails[.]"):
+        maintenance_window.run(keeper, options("still", queues=queues, drain_seconds=0), lambda: None, print)
+    assert len(keeper.hands.did) == 2
+    assert len(keeper.opened()["steps"]) == 2
 
 
 def test_work_is_not_brought_to_rest_without_a_window(keeper: Keeper) -> None:
