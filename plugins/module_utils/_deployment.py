@@ -21,10 +21,12 @@ from typing import Any, NamedTuple, Protocol
 from ansible_collections.runbook.ops.plugins.module_utils._deploy_journal import BEFORE, Entry, Journal
 from ansible_collections.runbook.ops.plugins.module_utils._deploy_paths import StateError
 from ansible_collections.runbook.ops.plugins.module_utils._deployment_plan import (
+    CUT_OFF,
     Live,
     PlanError,
     Seen,
     Wish,
+    is_fulfilled,
     place,
     plan,
     settles,
@@ -62,6 +64,7 @@ class Parts(Protocol):
         """Return who is live, the slot of what could be adopted, what runs in the slots, and their ports."""
 
     def last_good(self, but: str | None) -> str | None: ...
+    def came_back(self, live: str) -> str | None: ...
     def adopt(self) -> Live: ...
     def settle(self) -> Live | None:
         """Have what a killed switch came to written down, and return who is live."""
@@ -103,7 +106,7 @@ class Deployment:
         self.done: list[Done] = []
         self.checks: list[dict[str, Any]] = []
         self.notes: list[str] = []  # what was found and ended
-        self._came_back = False  # what was cut off did not stay
+        self._came_back: str | None = None  # the release of what was cut off did not stay
 
     def observe(self) -> Seen:
         """Return what there is.
@@ -112,7 +115,8 @@ class Deployment:
         """
         live, adoptable, slots, ports = self._parts.look()
         good = self._parts.last_good(live.release if live else None)
-        return Seen(self._parts.journal.read(), live, adoptable, slots, ports, good)
+        back = self._came_back or (self._parts.came_back(live.release) if live else None)
+        return Seen(self._parts.journal.read(), live, adoptable, slots, ports, good, back)
 
     def run(self) -> str:
         """Bring about what is wished, and return the outcome: unchanged, staged, promoted, rolled_back, recovered, retired.
@@ -129,6 +133,9 @@ class Deployment:
         if self._wish.state == "recovered":
             return "recovered" if self.notes else "unchanged"
         if not steps:
+            if seen.live and is_fulfilled(seen, self._wish):
+                told = f"{seen.live.release} serves, {seen.came_back} was gone back from already"
+                self.notes.append(f"{told}: name a release to go further")
             return "unchanged"
         if self._wish.state == "retired":
             self._retire_idle(seen)
@@ -167,13 +174,15 @@ class Deployment:
                 way = "undo"
                 self._stay_back(entry)
         if way == "undo":
+            if entry.kind == "deploy" and not entry.parked:
+                self._parts.note("retired", entry.release, slot=entry.slot, reason=CUT_OFF)
+                self._came_back = entry.release
             self._undo(entry)
             self.notes.append(f"{why}: what it had staged was taken away")
-            self._came_back = entry.kind == "deploy"
         elif way == "return":
             self._go_back(entry, entry.reason or "it was on its way back")
             self.notes.append(f"{why}: {entry.back_release} serves again")
-            self._came_back = True
+            self._came_back = entry.release
         else:
             self._finish_or_tell(entry, why)
 
@@ -204,7 +213,7 @@ class Deployment:
             if exc.outcome != "rolled_back":
                 raise
             self.notes.append(f"{why}: {exc}")
-            self._came_back = True
+            self._came_back = entry.release
 
     def _have_it_run(self, entry: Entry) -> None:
         """See to it that the live slot runs the release that is to be watched: a boot may have brought back another, or none."""

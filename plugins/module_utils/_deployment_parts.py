@@ -23,7 +23,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._deployment import Str
 from ansible_collections.runbook.ops.plugins.module_utils._deployment_adopt import adopted_release
 from ansible_collections.runbook.ops.plugins.module_utils._deployment_environment import environment_of
 from ansible_collections.runbook.ops.plugins.module_utils._deployment_outage import Outage
-from ansible_collections.runbook.ops.plugins.module_utils._deployment_plan import BASE, Live
+from ansible_collections.runbook.ops.plugins.module_utils._deployment_plan import BASE, Live, came_back
 from ansible_collections.runbook.ops.plugins.module_utils._deployment_save import save
 from ansible_collections.runbook.ops.plugins.module_utils._pm2 import Pm2Error
 from ansible_collections.runbook.ops.plugins.module_utils._release import Release, ReleaseError, listed, load
@@ -84,6 +84,9 @@ class HostParts:
 
     def last_good(self, but: str | None) -> str | None:
         return last_good([event for event in self._events() if self._whole(event["release"])], but=but)
+
+    def came_back(self, live: str) -> str | None:
+        return came_back(self._events(), live, run=self._task.run, now=time.time())
 
     def release(self, name: str) -> Release:
         found = load(self._task.paths, name)

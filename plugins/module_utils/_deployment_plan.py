@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
 
 from ansible_collections.runbook.ops.plugins.module_utils._deploy_journal import BEFORE, Entry
 
@@ -23,6 +25,8 @@ STEPS = {
     "retire": "stop what served before",
 }
 ADOPTED = "what runs"  # until it has a name
+CUT_OFF = "it was cut off"
+MOMENT_SECONDS = 15 * 60
 BASE = "base"  # the slot of Compose in which only a person starts something
 QUIET = ("gate", "watch", "prepare")  # these alone change nothing
 NEW = ("prepare", "start", "gate")
@@ -56,6 +60,7 @@ class Seen(NamedTuple):
     ]  # the release that runs in each, by its name; "" for something unknown, None for nothing
     ports: dict[str, int]  # of the slots: those that share one cannot run side by side
     last_good: str | None  # other than the live one
+    came_back: str | None = None  # the release that was gone back from to the live one a moment ago, not by a rollback
 
 
 class PlanError(Exception):
@@ -81,6 +86,29 @@ def settles(entry: Entry | None, wish: Wish) -> str | None:
     if goes_on and wish.state in ("staged", "promoted") and wish.release in (None, entry.release):
         return None
     return None if goes_on and entry.parked and wish.state in ("recovered", "retired") else "undo"
+
+
+def came_back(events: Iterable[Mapping[str, Any]], live: str, *, run: str, now: float) -> str | None:
+    """Return the release that was gone back from to ``live`` a moment ago, or by this run; None where that is long ago, or was none.
+
+    Who asks for a rollback then means the bad release: it is done already, and one more would take the good one away.
+    """
+    for event in reversed([*events]):
+        if event["event"] == "good" and event["release"] == live:
+            return None
+        mine = bool(run) and event.get("run") == run
+        if event["event"] == "rolled_back" and event["release"] != live and (mine or _is_recent(event.get("at"), now)):
+            return str(event["release"])
+        if event["event"] == "retired" and event.get("reason") == CUT_OFF and mine:
+            return str(event["release"])
+    return None
+
+
+def _is_recent(at: Any, now: float) -> bool:
+    try:
+        return now - datetime.fromisoformat(str(at)).timestamp() <= MOMENT_SECONDS
+    except ValueError:
+        return False
 
 
 def target(seen: Seen, wish: Wish) -> str:
@@ -129,6 +157,8 @@ def plan(seen: Seen, wish: Wish) -> list[str]:
         busy = seen.entry.slot if seen.entry else None
         used = {seen.live.slot if seen.live else None, busy}
         return ["retire"] if any(runs is not None and name not in used for name, runs in seen.slots.items()) else []
+    if is_fulfilled(seen, wish):
+        return []
     name = target(seen, wish)
     if seen.live is not None and seen.live.release == name:
         return []
@@ -150,6 +180,11 @@ def _begin(seen: Seen, wish: Wish, name: str, slot: str, *, staged: bool) -> lis
     if staged:
         return ["gate"] if stands else ["start", "gate"]
     return ["prepare", "gate"] if stands and wish.state == "rolled_back" else list(NEW)
+
+
+def is_fulfilled(seen: Seen, wish: Wish) -> bool:
+    """Return whether a rollback that names no release was made a moment ago by the deploy itself, or by what ended it."""
+    return wish.state == "rolled_back" and wish.release is None and seen.live is not None and bool(seen.came_back)
 
 
 def changes(steps: list[str]) -> bool:

@@ -218,6 +218,9 @@ def run(deployment: Deployment, parts: HostParts, wish: Wish, *, check_mode: boo
     before = deployment.observe()
     if check_mode:
         settled = settles(before.entry, wish)
+        entry = before.entry
+        if entry and entry.kind == "deploy" and not entry.parked and settled in ("undo", "return"):
+            before = before._replace(came_back=entry.release)
         steps = plan(before._replace(entry=None if settled else before.entry), wish)
         about = target(before, wish) if steps and wish.state != "retired" else None
         then = assumed(before)

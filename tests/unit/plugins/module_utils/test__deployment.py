@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from contextlib import nullcontext, suppress
+from datetime import datetime, timezone
 
 import pytest
 from ansible_collections.runbook.ops.plugins.module_utils._deploy_journal import Entry, Journal
@@ -14,7 +15,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._deployment import (
     StrandedError,
     TroubleError,
 )
-from ansible_collections.runbook.ops.plugins.module_utils._deployment_plan import Live, Wish
+from ansible_collections.runbook.ops.plugins.module_utils._deployment_plan import Live, Wish, came_back
 from ansible_collections.runbook.ops.plugins.module_utils._release_ledger import good, last_good
 
 BAD = {"exits": "start", "sick": "gate", "slow": "watch"}  # what a version is like, and which part finds it
@@ -58,6 +59,7 @@ class World:
         self.ticks = None
         self.broken_proxy = False
         self.fails_after_the_switch = self.unmeasurable = False
+        self.run, self.now = "run", 1e9
         self.spoilt = set()  # releases that start no more
         self.saved = dict(self.slots)  # what a boot brings back
         self.drained = []
@@ -80,6 +82,9 @@ class World:
 
     def last_good(self, but):
         return last_good(self.events, but=but)
+
+    def came_back(self, live):
+        return came_back(self.events, live, run=self.run, now=self.now)
 
     def settle(self):
         return self.live
@@ -158,7 +163,8 @@ class World:
 
     def note(self, event, release, **more):
         self.tick()
-        self.events.append({"event": event, "release": release, **more})
+        at = datetime.fromtimestamp(self.now, timezone.utc).isoformat()
+        self.events.append({"event": event, "release": release, "at": at, "run": self.run, **more})
         self.tick()
 
     def save(self):
@@ -171,7 +177,7 @@ class World:
 
     def call(self, state, release=None, **more):
         wish = Wish(state, release, beside=self.beside, **more)
-        deployment = Deployment(self, wish, run="run")
+        deployment = Deployment(self, wish, run=self.run)
         return deployment.run()
 
     def serves(self):
@@ -235,6 +241,41 @@ def test_a_second_rollback_goes_on_to_the_one_before():
         world.call("promoted", name)
     world.call("rolled_back")
     world.call("rolled_back")
+    assert world.serves() == "r0"
+
+
+@pytest.mark.parametrize("recovered", [True, False], ids=["ended first", "ended by the rollback"])
+@pytest.mark.parametrize("after", range(1, 40))
+def test_a_rollback_after_a_deploy_that_was_cut_off_leaves_the_release_before_it(after, recovered):
+    world = World()
+    world.call("promoted", "r1")
+    world.run, world.ticks = "cut off", after
+    with suppress(KilledError, DeploymentError):
+        world.call("promoted", "slow2")
+    world.run, world.ticks = "next", None
+    begun = world.journal.read() is not None or world.events[-1].get("run") == "cut off"
+    if recovered:
+        world.call("recovered")
+    outcome = world.call("rolled_back")
+    assert (outcome, world.serves()) == (("unchanged", "r1") if begun else ("rolled_back", "r0"))
+    assert world.call("rolled_back", "r0") == ("rolled_back" if begun else "unchanged"), "named, it goes further"
+
+
+def test_a_rollback_long_after_a_deploy_went_back_by_itself_goes_to_the_one_before():
+    world = World()
+    world.call("promoted", "r1")
+    with pytest.raises(DeploymentError):
+        world.call("promoted", "slow2")
+    world.run, world.now = "next", world.now + 3600
+    assert world.call("rolled_back") == "rolled_back"
+    assert world.serves() == "r0"
+
+
+def test_a_release_that_was_parked_keeps_nobody_from_a_rollback():
+    world = World()
+    world.call("promoted", "r1")
+    world.call("staged", "r2", parked=True)
+    assert world.call("rolled_back") == "rolled_back"
     assert world.serves() == "r0"
 
 

@@ -33,6 +33,9 @@ class OnlyLooked:
     def last_good(self, but: str | None) -> str | None:
         return "r0" if but == "r1" else None
 
+    def came_back(self, live: str) -> str | None:
+        return None
+
 
 def predict(parts: OnlyLooked, state: str, release: str | None = None) -> dict[str, Any]:
     wish = Wish(state, release)
@@ -64,6 +67,11 @@ def test_what_a_person_started_would_be_taken_first_and_the_new_one_goes_beside_
 
 def test_a_rollback_says_where_it_would_go() -> None:
     assert predict(OnlyLooked(live=Live("blue", "r1")), "rolled_back")["release"] == "r0"
+
+
+def test_a_rollback_goes_no_further_than_what_was_cut_off() -> None:
+    cut = Entry("old", "deploy", "r2", "green", "r1", "blue", "returning", 0.0)
+    assert predict(OnlyLooked(cut, Live("blue", "r1")), "rolled_back")["release"] is None
 
 
 def test_a_rollback_to_nowhere_is_refused() -> None:
