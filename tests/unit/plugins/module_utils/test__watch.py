@@ -49,6 +49,13 @@ QUIET = Window(60, 20, 0, 0.02, 400, 2, 0.05, 0.01, 0.02)
             id="most are slow: at once",
         ),
         pytest.param(
+            QUIET._replace(asked=7, asked_p95=0.8, asked_median=0.7),
+            True,
+            "of 7 own requests",
+            id="few, for most are slow",
+        ),
+        pytest.param(QUIET._replace(asked=7, asked_p95=0.8), True, None, id="few, and one of them is slow"),
+        pytest.param(
             QUIET._replace(logged_p95=0.5), True, "of 400 requests of users is 0.50 s", id="users wait longer"
         ),
         pytest.param(QUIET._replace(logged_p95=None), True, None, id="the log tells no times"),
