@@ -16,6 +16,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._queue_pause import Qu
 from ansible_collections.runbook.ops.plugins.module_utils._window_journal import (
     Window,
     WindowError,
+    is_over,
     opened,
     until,
     with_step,
@@ -111,18 +112,18 @@ class Keeper:
                     return left
                 time.sleep(POLL_SECONDS)
 
-    def close(self, *, by: str, is_over: bool = False) -> str:
+    def close(self, *, by: str, ended: bool = False) -> str:
         """Undo everything, from the last to the first, and end the window. Nothing is done where none is open.
 
         Another run may be at work in its window: who does not hold the lock leaves it, and why is returned.
 
-        :param is_over: the window has lasted longer than it was to, so that it is nobody's any more
+        :param ended: the window has lasted longer than it was to, so that it is nobody's any more
         :raises WindowError: something could not be undone; all the rest is, and the journal holds what is left.
         """
         window = self.journal.read()
         if window is None:
             return ""
-        if window["run"] != by and self.fence.number == 0 and not is_over:
+        if window["run"] != by and self.fence.number == 0 and not ended:
             return (
                 f"the maintenance window of run {window['run']} is left open: this run does not hold the lock of changes. "
                 f"Its own run closes it, or the host when its time is over"
@@ -141,10 +142,22 @@ class Keeper:
                 continue
             self._tell(step, UNDONE, "the maintenance window ends", time.monotonic() - began)
         if wrong:
+            self._leave_to_the_host(window, wrong)
             raise WindowError(f"not everything was undone: {'; '.join(wrong)}. The host tries again by itself")
         with held(self.fence):
             self.journal.end(window, by=by, at=this_moment().at)
         return ""
+
+    def _leave_to_the_host(self, window: Mapping[str, Any], wrong: list[str]) -> None:
+        """Let the window be over from now on, so that the host's next look ends it."""
+        try:
+            with held(self.fence):
+                ends = until(this_moment(), 0)["ends"]
+                self.journal.write(
+                    {**window, "phase": "closing", "ends": window["ends"] if is_over(window, this_moment()) else ends}
+                )
+        except WindowError as exc:
+            wrong.append(str(exc))
 
     def _tell(self, step: Mapping[str, Any], words: Mapping[str, str], reason: str, seconds: float) -> None:
         change = make_change(

@@ -118,7 +118,7 @@ def look_after(directory: str, lock: str, hands: Any, *, say: Callable[[str], No
     except LockError as exc:
         say(f"closing without a lock: {exc}")
     try:
-        Keeper(journal, hands, fence, say=say).close(by="the host itself", is_over=True)
+        Keeper(journal, hands, fence, say=say).close(by="the host itself", ended=True)
     finally:
         if fence.number:
             release(lock, fence.owner)

@@ -61,7 +61,7 @@ class Window:
 
         :raises WindowError: it cannot be written.
         """
-        kept = {key: window[key] for key in ("name", "run", "opened_at", "seconds")}
+        kept = {key: window[key] for key in ("name", "run", "phase", "opened_at", "seconds")}
         try:
             write_json(self.last, {**kept, "closed_by": by, "closed_at": at})
             remove(self.path)

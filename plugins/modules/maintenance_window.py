@@ -200,7 +200,8 @@ def run(keeper: Keeper, options: dict[str, Any], guard: Callable[[], None], warn
         keeper.do([step for step in steps if step["kind"] == "services"])
     else:
         last = keeper.journal.ended(options["run"])
-        if last and last["closed_by"] != options["run"]:
+        # What this run began to undo, and could not, the host may have ended since.
+        if last and last["closed_by"] != options["run"] and last.get("phase") != "closing":
             raise WindowError(
                 f"the window was closed by {last['closed_by']}: it had lasted longer than {last['seconds']:g} s. "
                 f"Look whether the work has ended; next time give it longer: -e maintenance_window_seconds=…"

@@ -154,6 +154,21 @@ def test_what_cannot_be_undone_stays_in_the_journal_and_all_the_rest_is_undone(t
     assert world.changed == set()
 
 
+def test_what_a_run_could_not_undo_the_host_undoes_at_its_next_look(tmp_path):
+    world, lock = World(set()), str(tmp_path / "change")
+    one = locked(tmp_path, world, "aaa")
+    one.open("shop", "aaa", seconds=3600, secrets={})
+    one.do(STEPS)
+    world.broken = {"services"}
+    with pytest.raises(WindowError, match="The host tries again by itself"):
+        one.close(by="aaa")
+    with pytest.raises(WindowError, match="The host tries again by itself"):
+        look_after(one.journal.directory, lock, world, say=print)
+    world.broken = set()
+    assert look_after(one.journal.directory, lock, world, say=print) == "closed"
+    assert (world.changed, one.journal.read()) == (set(), None)
+
+
 def test_who_was_taken_over_does_nothing_more(tmp_path):
     world, directory = World(set()), str(tmp_path / "change")
     state, _ = take(directory, {**RUN, "id": "aaa"}, place={}, lease_seconds=0)

@@ -22,6 +22,7 @@ class Hands:
 
     def __init__(self) -> None:
         self.did: list[str] = []
+        self.broken = False
 
     def look(self, step: dict[str, Any], _secrets: Any) -> dict[str, Any]:
         return {**step, "ours": True}
@@ -31,6 +32,8 @@ class Hands:
         return step
 
     def undo(self, step: dict[str, Any], _secrets: Any) -> None:
+        if self.broken:
+            raise WindowError("it does not answer")
         self.did.append(f"-{step['name']}")
 
 
@@ -88,7 +91,7 @@ def test_the_host_is_on_guard_before_anything_is_done(keeper: Keeper) -> None:
 
 def test_a_window_that_the_host_has_closed_meanwhile_fails_the_run(keeper: Keeper) -> None:
     maintenance_window.run(keeper, options("opened", flag="/x"), lambda: None, print)
-    keeper.close(by="the host itself", is_over=True)
+    keeper.close(by="the host itself", ended=True)
     with pytest.raises(WindowError, match="closed by the host itself: it had lasted longer than 3600 s"):
         maintenance_window.run(keeper, options("closed"), lambda: None, print)
 
@@ -99,6 +102,16 @@ def test_the_window_of_another_run_is_left_with_a_warning_by_who_has_no_lock(kee
     maintenance_window.run(keeper, options("closed", run="bbb"), lambda: None, said.append)
     assert "run aaa is left open" in said[0]
     assert keeper.hands.did == ["maintenance page"]
+
+
+def test_a_run_that_could_not_undo_everything_is_not_told_that_it_lasted_too_long(keeper: Keeper) -> None:
+    maintenance_window.run(keeper, options("opened", flag="/x"), lambda: None, print)
+    keeper.hands.broken = True
+    with pytest.raises(WindowError, match="maintenance page: it does not answer"):
+        maintenance_window.run(keeper, options("closed"), lambda: None, print)
+    keeper.hands.broken = False
+    keeper.close(by="the host itself", ended=True)
+    maintenance_window.run(keeper, options("closed"), lambda: None, print)
 
 
 @pytest.mark.parametrize(
@@ -119,7 +132,7 @@ def test_queues_of_one_name_are_each_paused_and_each_waited_for(
     monkeypatch.setattr(_window, "active", lambda queue, _password: 1 if queue == QUEUE else 0)
     queues = [QUEUE, {**QUEUE, **other}]
     maintenance_window.run(keeper, options("opened"), lambda: None, print)
-    with pytest.raises(WindowError, match="still worked on after 0 s: 1 of emails[.]"):
+    with pytest.raises(WindowError, match=r"still worked on after 0 s: 1 of emails\."):
         maintenance_window.run(keeper, options("still", queues=queues, drain_seconds=0), lambda: None, print)
     assert len(keeper.hands.did) == 2
     assert len(keeper.opened()["steps"]) == 2
