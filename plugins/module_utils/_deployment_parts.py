@@ -69,7 +69,12 @@ class HostParts:
         seen = self.seen()
         ports = {name: slot.port for name, slot in self.slots.items()}
         running = [name for name in sorted(seen, key=lambda name: name != BASE) if seen[name] is not None]
-        adoptable = running[0] if live is None and running else None
+        adoptable = None
+        if live is None and running:
+            try:
+                adoptable = self._served_from(running)
+            except TroubleError:  # adopt() refuses it
+                adoptable = running[0]
         return live, adoptable, seen, ports
 
     def live(self) -> Live | None:
@@ -98,7 +103,9 @@ class HostParts:
 
     def adopt(self) -> Live:
         """Take what a person has started for the first release: a way back leads to it."""
-        slot = self.slots[str(self.look()[1])]
+        seen = self.seen()
+        running = [name for name in sorted(seen, key=lambda name: name != BASE) if seen[name] is not None]
+        slot = self.slots[self._served_from(running)]
         with _troubles():
             release, environment = adopted_release(self._task.service, slot, self._task.module)
             with self._commit():
@@ -193,6 +200,19 @@ class HostParts:
 
     def _events(self) -> list[dict[str, Any]]:
         return events(self._task.paths)
+
+    def _served_from(self, running: list[str]) -> str:
+        """Return which of the slots, in which a person has started something, serves."""
+        ports = {self.slots[name].port for name in running}
+        if self._proxy is None or len(ports) == 1:
+            return running[0]
+        with _troubles():
+            led = _live.led_to(self._proxy, ports)
+        if len(led) != 1:
+            told = " and ".join(f"{self.slots[name].label} (port {self.slots[name].port})" for name in running)
+            named = "both" if led else "none of them"
+            raise TroubleError(f"{told} run, and nginx sends requests to {named}: stop the one that is not to serve")
+        return next(name for name in running if self.slots[name].port in led)
 
     def _whole(self, release: str) -> bool:
         return load(self._task.paths, release) is not None

@@ -8,7 +8,7 @@ Which slot is live decides what nginx reads, not a file of ours: see :mod:`_live
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -25,6 +25,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._live_proxy import (
     ProxyWishes,
     on_the_way,
     open_ways,
+    ports_passed_to,
     proxy_of,
     take_over,
     task_of,
@@ -131,6 +132,15 @@ def settle(paths: Any, fence: Fence, wishes: ProxyWishes | None) -> Live | None:
             with held(fence):
                 write_json(paths.live, encode(state._replace(now=live, next=None)))
         return live
+
+
+def led_to(wishes: ProxyWishes, ports: Iterable[int]) -> set[int]:
+    """Return those of ``ports`` that nginx sends requests to, by its files.
+
+    :raises SwitchError: they cannot be understood.
+    """
+    with _errors("see where nginx leads to"):
+        return ports_passed_to(wishes, ports)
 
 
 def predict(paths: Any, to: Slot, wishes: ProxyWishes) -> list[str]:

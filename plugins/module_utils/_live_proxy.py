@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,7 +17,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._failpoint import reac
 from ansible_collections.runbook.ops.plugins.module_utils._live_proof import Proof, make_proof
 from ansible_collections.runbook.ops.plugins.module_utils._live_state import RELOAD, SOCKET, Live
 from ansible_collections.runbook.ops.plugins.module_utils._nginx_change import Nginx
-from ansible_collections.runbook.ops.plugins.module_utils._nginx_conf import NginxError
+from ansible_collections.runbook.ops.plugins.module_utils._nginx_conf import NginxError, walk
 from ansible_collections.runbook.ops.plugins.module_utils._nginx_files import read_conf
 from ansible_collections.runbook.ops.plugins.module_utils._nginx_plan import Wish, named_upstream
 from ansible_collections.runbook.ops.plugins.module_utils._nginx_upstream import Task, run
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from ansible_collections.runbook.ops.plugins.module_utils._slot import Slot
 
 CACHES = ("keepalive", "keepalive_timeout", "keepalive_requests", "keepalive_time")  # connections that stay with a slot
+
+
+NAMES = ("localhost", "127.0.0.1", "[::1]")  # of this host, in nginx's configuration
 
 
 class ProxyWishes(NamedTuple):
@@ -56,7 +59,6 @@ def wishes_of(service: Mapping[str, Any], module: Any) -> ProxyWishes:
     """
     deploy = service["deploy"]
     ports = [port for port in (service["port"], service.get("standby_port")) if port]
-    names = ("localhost", "127.0.0.1", "[::1]")
     asked = {"address": deploy["address"], "verify": True, "timeout_seconds": 5}
     parts = urlsplit(deploy["url"])
     base = f"{parts.scheme}://{parts.netloc}"
@@ -70,7 +72,7 @@ def wishes_of(service: Mapping[str, Any], module: Any) -> ProxyWishes:
         version = {**version, "url": base + tail.path + (f"?{tail.query}" if tail.query else ""), **asked}
     return ProxyWishes(
         upstream=service["name"].replace("@", "_"),
-        replaces=tuple(f"{name}:{port}" for port in ports for name in names),
+        replaces=tuple(f"{name}:{port}" for port in ports for name in NAMES),
         way=deploy["switch"] if deploy["switch"] in (SOCKET, RELOAD) else SOCKET,
         requests=({"url": deploy["url"], **asked}, *smoke),
         version=version,
@@ -123,6 +125,25 @@ def task_of(proxy: Proxy, address: str, proof: Proof | None, *, present: bool = 
         nginx=Nginx(test, proof, wishes.proof_seconds, proxy.guard),
         drain_seconds=0,  # drain() waits for them, before their slot is stopped
     )
+
+
+def ports_passed_to(wishes: ProxyWishes, ports: Iterable[int]) -> set[int]:
+    """Return those of ``ports`` of this host that nginx's configuration passes requests to, itself or by an upstream.
+
+    :raises NginxError: it cannot be understood.
+    """
+    directives = read_conf(wishes.config).directives
+    servers: dict[str, list[str]] = {}
+    passed: set[str] = set()
+    for directive, _above in walk(directives):
+        words = directive.texts()
+        if directive.name.text == "upstream" and words:
+            inner = [one.texts() for one in directive.block if one.name.text == "server"]
+            servers[words[0]] = [one[0] for one in inner if one and not {"down", "backup"} & {*one[1:]}]
+        elif directive.name.text in ("proxy_pass", "grpc_pass") and words:
+            passed.add(urlsplit(words[0]).netloc)
+    led = {server for name in passed for server in servers.get(name, [name])}
+    return {port for port in ports if led & {f"{host}:{port}" for host in NAMES}}
 
 
 def open_ways(proxy: Proxy, live: Live | None, other: Live | None) -> list[str]:

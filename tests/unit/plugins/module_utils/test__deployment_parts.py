@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 from ansible_collections.runbook.ops.plugins.module_utils import _deployment_parts, _gate
 from ansible_collections.runbook.ops.plugins.module_utils._change_lock import Fence
@@ -135,6 +137,30 @@ def test_in_place_it_is_said_where_neither_starts_and_the_next_call_tries_again(
     slot.broken = ()
     assert Deployment(parts, Wish("recovered", None, beside=False), run="next").run() == "recovered"
     assert slot.runs == old
+
+
+@pytest.mark.parametrize(
+    ("servers", "adopted"),
+    [
+        ("server 127.0.0.1:3000;", "blue"),
+        ("server 127.0.0.1:3001;", "green"),
+        ("server localhost:3001; server 127.0.0.1:3000 down;", "green"),
+        ("server 127.0.0.1:3000; server 127.0.0.1:3001;", None),
+        ("server 127.0.0.1:9000;", None),
+    ],
+)
+def test_of_two_that_a_person_has_started_the_one_that_nginx_leads_to_is_taken(host, tmp_path, servers, adopted):
+    parts = host(FakeSlot("blue", 3000, "adopted"), FakeSlot("green", 3001, "adopted"))
+    conf = tmp_path / "nginx.conf"
+    conf.write_text(f"http {{ upstream app {{ {servers} }} server {{ location / {{ proxy_pass http://app; }} }} }}\n")
+    parts._proxy = SimpleNamespace(config=str(conf))
+    if adopted is None:
+        with pytest.raises(TroubleError, match="stop the one that is not to serve"):
+            parts.adopt()
+        assert parts.live() is None
+    else:
+        assert parts.look()[1] == adopted
+        assert parts.adopt().slot == adopted
 
 
 def test_a_stranded_service_is_a_trouble_of_its_own():
