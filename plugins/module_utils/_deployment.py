@@ -106,6 +106,7 @@ class Deployment:
         self.done: list[Done] = []
         self.checks: list[dict[str, Any]] = []
         self.notes: list[str] = []  # what was found and ended
+        self._parked = False  # what is promoted stood staged on purpose
         self._came_back: str | None = None  # the release of what was cut off did not stay
 
     def observe(self) -> Seen:
@@ -140,6 +141,7 @@ class Deployment:
         if self._wish.state == "retired":
             self._retire_idle(seen)
             return "retired"
+        self._parked = seen.entry is not None and seen.entry.parked
         entry = self._stage(seen, steps)
         if self._wish.state == "staged":
             return "staged"
@@ -286,6 +288,15 @@ class Deployment:
             raise DeploymentError(f"{why}; {_serves(entry)}, but {exc}", "not_rolled_back", **details) from why
         raise DeploymentError(f"{why}; {_serves(entry)}", "rolled_back", **details) from why
 
+    def _leave_staged(self, entry: Entry, why: Exception) -> None:
+        """Leave a release as it was found where nothing is known against it, and raise ``why``."""
+        if not self._parked:
+            self._refuse(entry, why, blames=False)
+        with suppress(StateError):
+            self._write(entry, "gated", parked=True)
+        told = f"{why}; {_serves(entry)}, and {entry.release} stays staged"
+        raise DeploymentError(told, "refused", **getattr(why, "details", {})) from why
+
     def _undo(self, entry: Entry) -> None:
         """Take away what was staged. What is live is never stopped."""
         live, _, slots, _ = self._parts.look()
@@ -301,6 +312,9 @@ class Deployment:
     def _promote(self, entry: Entry) -> None:
         try:
             self._parts.before()
+        except (TroubleError, StateError) as exc:
+            self._leave_staged(entry, exc)
+        try:
             if self._wish.beside:
                 self._parts.save()  # a boot in the midst of the watch brings back what the requests go to
             entry = self._write(entry, "switching")

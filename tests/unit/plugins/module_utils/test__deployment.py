@@ -382,6 +382,21 @@ def test_what_is_finished_is_what_runs(runs, stands, serves):
     assert (world.live.release, world.serves()) == (serves, serves)
 
 
+@pytest.mark.parametrize(("parked", "outcome", "stands"), [(True, "refused", "r1"), (False, "rolled_back", None)])
+def test_a_host_that_cannot_be_measured_is_no_fault_of_the_release(parked, outcome, stands):
+    world = World()
+    world.call("staged", "r1", parked=parked)
+    world.unmeasurable = True
+    with pytest.raises(DeploymentError, match="/var is full; r0 serves as before") as told:
+        world.call("promoted")
+    assert told.value.outcome == outcome
+    assert not [event for event in world.events if event["event"] == "bad"]
+    assert world.call("recovered") == "unchanged"
+    assert (world.serves(), world.slots["green"]) == ("r0", stands)
+    world.unmeasurable = False
+    assert world.call("promoted", "r1") == "promoted"
+
+
 def test_what_is_parked_stays_until_it_is_promoted_or_another_comes():
     world = World()
     world.call("staged", "r1", parked=True)
