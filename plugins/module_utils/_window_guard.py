@@ -24,6 +24,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._change_lock import (
     release,
     take,
 )
+from ansible_collections.runbook.ops.plugins.module_utils._change_step import STEP_SECONDS, StepTakenError, step
 from ansible_collections.runbook.ops.plugins.module_utils._command import Command
 from ansible_collections.runbook.ops.plugins.module_utils._engine_file import (
     HOME,
@@ -95,6 +96,22 @@ def uninstall(systemctl: Callable[..., str], *, root: str = "/") -> None:
     systemctl("daemon-reload")
 
 
+def dismiss(systemctl: Callable[..., str], journal: Window, lock: str, *, root: str = "/") -> None:
+    """Leave nothing of the guard on this host, unless a window is open: a run opens its own within a step of the lock too.
+
+    :raises WindowError: the journal cannot be read.
+    """
+    try:
+        with step(lock, STEP_SECONDS):
+            if journal.read() is None:
+                uninstall(systemctl, root=root)
+    except StepTakenError:
+        return  # somebody is at work: the next look, or the next run, sees to it
+    except LockError:  # there is no lock on this host, so nobody opens a window under it
+        if journal.read() is None:
+            uninstall(systemctl, root=root)
+
+
 def look_after(directory: str, lock: str, hands: Any, *, say: Callable[[str], None]) -> str:
     """Close the window where it has lasted too long; return ``none``, ``open``, ``busy`` or ``closed``.
 
@@ -132,7 +149,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         state = look_after(directory, lock, Hands(module), say=lambda line: print(line, flush=True))
         if state in ("none", "closed"):
-            uninstall(Command(module, "systemctl"))
+            dismiss(Command(module, "systemctl"), Window(directory), lock)
     except (WindowError, LockError) as exc:
         print(exc, file=sys.stderr)
         return 1

@@ -139,7 +139,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._checks import make_ch
 from ansible_collections.runbook.ops.plugins.module_utils._command import Command, CommandError
 from ansible_collections.runbook.ops.plugins.module_utils._queue_pause import label
 from ansible_collections.runbook.ops.plugins.module_utils._window import DONE, SECTION, Keeper
-from ansible_collections.runbook.ops.plugins.module_utils._window_guard import install, uninstall
+from ansible_collections.runbook.ops.plugins.module_utils._window_guard import dismiss, install
 from ansible_collections.runbook.ops.plugins.module_utils._window_journal import DIRECTORY, Window, WindowError
 from ansible_collections.runbook.ops.plugins.module_utils._window_steps import Hands
 
@@ -188,6 +188,7 @@ def run(keeper: Keeper, options: dict[str, Any], guard: Callable[[], None], warn
         keeper.do(steps)
     elif options["state"] == "still":
         keeper.prolong(seconds)
+        guard()
         keeper.do([step for step in steps if step["kind"] == "queue"])
         left = keeper.drain(options["queues"], options["secrets"], seconds=options["drain_seconds"])
         if left and options["drain_required"]:
@@ -239,7 +240,7 @@ def main() -> None:
         else:
             run(keeper, options, guard, module.warn)
             if journal.read() is None and options["guard_seconds"]:
-                uninstall(Command(module, "systemctl"))
+                dismiss(Command(module, "systemctl"), journal, fence.directory)
         window = journal.read()
     except OSError as exc:
         module.fail_json(msg=f"cannot write {exc.filename}: {exc.strerror}", changes=keeper.changes)

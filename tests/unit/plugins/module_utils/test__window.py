@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from ansible_collections.runbook.ops.plugins.module_utils import _window, _window_guard
 from ansible_collections.runbook.ops.plugins.module_utils._change_lock import Fence, LockError, take
+from ansible_collections.runbook.ops.plugins.module_utils._change_step import step
 from ansible_collections.runbook.ops.plugins.module_utils._window import Keeper
 from ansible_collections.runbook.ops.plugins.module_utils._window_guard import look_after
 from ansible_collections.runbook.ops.plugins.module_utils._window_journal import Window, WindowError
@@ -194,6 +195,27 @@ def test_the_host_closes_a_window_that_has_lasted_too_long_and_says_so(tmp_path)
     assert world.changed == set()
     assert Window(directory).ended("aaa")["closed_by"] == "the host itself"
     assert _window_guard.take(lock, {**RUN, "id": "ccc"}, place={}, lease_seconds=1)[1] == "free"
+
+
+def test_the_guard_of_a_dead_window_leaves_that_of_the_next_one_in_place(tmp_path):
+    lock, asked = str(tmp_path / "change"), []
+    one = locked(tmp_path, World(set()), "bbb")  # opened after the guard had closed the one before
+    one.open("shop", "bbb", seconds=60, secrets={})
+
+    def systemctl(*words: str, **_more: Any) -> str:
+        with pytest.raises(LockError), step(lock, 0):
+            pass  # nobody opens one meanwhile
+        asked.append(words[0])
+        return ""
+
+    engine = tmp_path / _window_guard.ENGINE
+    engine.parent.mkdir(parents=True)
+    engine.touch()
+    _window_guard.dismiss(systemctl, one.journal, lock, root=str(tmp_path))
+    assert (asked, engine.exists()) == ([], True)
+    one.close(by="bbb")
+    _window_guard.dismiss(systemctl, one.journal, lock, root=str(tmp_path))
+    assert (asked, engine.exists()) == (["daemon-reload"], False)
 
 
 def test_the_host_leaves_a_window_to_the_run_that_has_taken_over(tmp_path):

@@ -89,6 +89,15 @@ def test_the_host_is_on_guard_before_anything_is_done(keeper: Keeper) -> None:
     assert (seen, keeper.hands.did) == ([0], ["all alerts", "maintenance page"])
 
 
+def test_the_host_is_on_guard_again_before_the_work_is_brought_to_rest(keeper: Keeper) -> None:
+    maintenance_window.run(keeper, options("opened"), lambda: None, print)
+    seen: list[int] = []
+    maintenance_window.run(
+        keeper, options("still", services=[WORKER]), lambda: seen.append(len(keeper.hands.did)), print
+    )
+    assert (seen, keeper.hands.did) == ([0], ["worker"])
+
+
 def test_a_window_that_the_host_has_closed_meanwhile_fails_the_run(keeper: Keeper) -> None:
     maintenance_window.run(keeper, options("opened", flag="/x"), lambda: None, print)
     keeper.close(by="the host itself", ended=True)
