@@ -22,7 +22,7 @@ from urllib.parse import quote
 from ansible_collections.runbook.ops.plugins.module_utils._command import Command, CommandError
 from ansible_collections.runbook.ops.plugins.module_utils._compose import LABEL, ComposeError
 from ansible_collections.runbook.ops.plugins.module_utils._compose_host import Docker
-from ansible_collections.runbook.ops.plugins.module_utils._deploy_paths import StateError, write_json
+from ansible_collections.runbook.ops.plugins.module_utils._deploy_paths import StateError, read_json, write_json
 from ansible_collections.runbook.ops.plugins.module_utils._docker import DockerError, ask, memory_bytes, parse
 from ansible_collections.runbook.ops.plugins.module_utils._listeners import Holder, listeners
 from ansible_collections.runbook.ops.plugins.module_utils._redact import Redactor, secrets_in
@@ -70,6 +70,7 @@ class ComposeSlot:
             compose_service,
             directory / "compose.json",
         )
+        self._policies = directory / "restart.json"
         self._clock, self._sleep = clock, sleep
 
     def look(self) -> SlotSeen:
@@ -101,8 +102,11 @@ class ComposeSlot:
         self._act("compose", "--project-name", self.label, "--file", str(self._file), *arguments)
 
     def stop(self, *, seconds: float) -> None:
-        alive = [one["Id"] for one in self._containers() if one["State"]["Status"] in ALIVE]
+        found = self._containers()
+        alive = [one["Id"] for one in found if one["State"]["Status"] in ALIVE]
         if alive:
+            if self.name == BASE:
+                self._keep_down(found)
             limit = max(1, math.ceil(seconds))
             self._act("stop", "--time", str(limit), *alive, limit=limit + CALL_SECONDS)
 
@@ -177,6 +181,34 @@ class ComposeSlot:
         if down:
             wait_for_port(self, clock=self._clock, sleep=self._sleep)
             self._act("start", *down)
+        for identity, policy in self._kept_down().items():
+            if identity in {one["Id"] for one in found}:
+                self._act("update", "--restart", policy, identity)
+        with suppress(FileNotFoundError):
+            self._policies.unlink()
+
+    def _keep_down(self, found: list[dict[str, Any]]) -> None:
+        """Have Docker not start again at a boot what is stopped: it would take the port of what serves then."""
+        policies = self._kept_down()
+        for one in found:
+            policy = one["HostConfig"].get("RestartPolicy") or {}
+            if policy.get("Name") in ("always", "on-failure"):
+                most = policy.get("MaximumRetryCount")
+                policies[one["Id"]] = policy["Name"] + (f":{most}" if most else "")
+        if policies:
+            try:
+                self._policies.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                write_json(self._policies, policies)  # what a person wished, for the way back
+            except (OSError, StateError) as exc:
+                raise SlotError(str(exc)) from exc
+            there = {one["Id"] for one in found}
+            self._act("update", "--restart", "unless-stopped", *[one for one in policies if one in there])
+
+    def _kept_down(self) -> dict[str, str]:
+        try:
+            return dict(read_json(self._policies) or {})
+        except StateError:
+            return {}
 
     def _named(self, holder: Holder) -> str:
         address = _proxied(holder)
