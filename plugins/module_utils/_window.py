@@ -133,7 +133,10 @@ class Keeper:
             began = time.monotonic()
             try:
                 with held(self.fence):
-                    self.hands.undo(step, window["secrets"])
+                    if self._is_open(window):
+                        self.hands.undo(step, window["secrets"])
+                    if not self._is_open(window):
+                        return ""
                     reached(f"window:undid-{step['kind']}")
                     window = without_step(window, step)
                     self.journal.write(window)
@@ -145,13 +148,21 @@ class Keeper:
             self._leave_to_the_host(window, wrong)
             raise WindowError(f"not everything was undone: {'; '.join(wrong)}. The host tries again by itself")
         with held(self.fence):
-            self.journal.end(window, by=by, at=this_moment().at)
+            if self._is_open(window):
+                self.journal.end(window, by=by, at=this_moment().at)
         return ""
+
+    def _is_open(self, window: Mapping[str, Any]) -> bool:
+        """Return whether nobody has closed the window meanwhile: the host may work beside a run that has long been silent."""
+        there = self.journal.read()
+        return there is not None and there["run"] == window["run"]
 
     def _leave_to_the_host(self, window: Mapping[str, Any], wrong: list[str]) -> None:
         """Let the window be over from now on, so that the host's next look ends it."""
         try:
             with held(self.fence):
+                if not self._is_open(window):
+                    return
                 ends = until(this_moment(), 0)["ends"]
                 self.journal.write(
                     {**window, "phase": "closing", "ends": window["ends"] if is_over(window, this_moment()) else ends}

@@ -10,16 +10,19 @@ from __future__ import annotations
 import os
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils._bare_module import BareModule
+from ansible_collections.runbook.ops.plugins.module_utils._change_lease import Clock
 from ansible_collections.runbook.ops.plugins.module_utils._change_lock import (
     DIRECTORY,
     Fence,
     LockError,
     LockHeldError,
+    look,
     now,
     release,
     take,
@@ -37,10 +40,16 @@ from ansible_collections.runbook.ops.plugins.module_utils._engine_file import (
 )
 from ansible_collections.runbook.ops.plugins.module_utils._engine_host import python_of_host, read_source, write
 from ansible_collections.runbook.ops.plugins.module_utils._window import Keeper
-from ansible_collections.runbook.ops.plugins.module_utils._window_journal import Window, WindowError, is_over
+from ansible_collections.runbook.ops.plugins.module_utils._window_journal import (
+    Window,
+    WindowError,
+    is_over,
+    over_seconds,
+)
 from ansible_collections.runbook.ops.plugins.module_utils._window_steps import Hands
 
 UNIT = "runbook-ops-maintenance-window"
+GRACE_SECONDS = 600  # in which a run that has taken the lock closes what it found
 ENGINE = f"{LIB}/maintenance_window.pyz"
 SERVICE = """# Written by runbook.ops (role maintenance_window), which removes it when the window is closed.
 [Unit]
@@ -130,8 +139,10 @@ def look_after(directory: str, lock: str, hands: Any, *, say: Callable[[str], No
         state, _before = take(lock, run, place={}, lease_seconds=900, gone=window["run"])
         fence = Fence(lock, state["number"], run["id"])
     except LockHeldError as exc:
-        say(f"left to another run: {exc}")  # which closes it before it does anything else
-        return "busy"
+        if not _is_left_behind(window, look(lock), now()):
+            say(f"left to another run: {exc}")  # which closes it before it does anything else
+            return "busy"
+        say(f"closing beside another run, which did not: {exc}")
     except LockError as exc:
         say(f"closing without a lock: {exc}")
     try:
@@ -140,6 +151,12 @@ def look_after(directory: str, lock: str, hands: Any, *, say: Callable[[str], No
         if fence.number:
             release(lock, fence.owner)
     return "closed"
+
+
+def _is_left_behind(window: Mapping[str, Any], holder: Mapping[str, Any], moment: Clock) -> bool:
+    """Return whether the run that took the lock over had time enough to close the window, and did not: it is dead too, or cannot."""
+    taken_at = datetime.strptime(holder["taken_at"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
+    return min(over_seconds(window, moment), moment.at - taken_at.timestamp()) >= GRACE_SECONDS
 
 
 def main(arguments: Sequence[str]) -> int:

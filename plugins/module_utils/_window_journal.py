@@ -97,8 +97,13 @@ def until(now: Clock, seconds: float) -> dict[str, Any]:
 
 def is_over(window: Mapping[str, Any], now: Clock) -> bool:
     """Return whether the window has lasted longer than it was to."""
+    return over_seconds(window, now) >= 0
+
+
+def over_seconds(window: Mapping[str, Any], now: Clock) -> float:
+    """Return for how long the window has been over; below 0 where it is not."""
     ends = window["ends"]
-    return now.ticks >= ends["ticks"] if ends["boot"] == now.boot else now.at >= ends["at"]
+    return float(now.ticks - ends["ticks"] if ends["boot"] == now.boot else now.at - ends["at"])
 
 
 def with_step(window: Mapping[str, Any], step: Mapping[str, Any]) -> dict[str, Any]:

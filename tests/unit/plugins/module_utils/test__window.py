@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 from ansible_collections.runbook.ops.plugins.module_utils import _window, _window_guard
-from ansible_collections.runbook.ops.plugins.module_utils._change_lock import Fence, LockError, take
+from ansible_collections.runbook.ops.plugins.module_utils._change_lease import Clock
+from ansible_collections.runbook.ops.plugins.module_utils._change_lock import Fence, LockError, look, now, take
 from ansible_collections.runbook.ops.plugins.module_utils._change_step import step
 from ansible_collections.runbook.ops.plugins.module_utils._window import Keeper
 from ansible_collections.runbook.ops.plugins.module_utils._window_guard import look_after
@@ -195,6 +196,48 @@ def test_the_host_closes_a_window_that_has_lasted_too_long_and_says_so(tmp_path)
     assert world.changed == set()
     assert Window(directory).ended("aaa")["closed_by"] == "the host itself"
     assert _window_guard.take(lock, {**RUN, "id": "ccc"}, place={}, lease_seconds=1)[1] == "free"
+
+
+@pytest.mark.parametrize(
+    ("over", "later", "expected"),
+    [
+        pytest.param(3600, 0, "busy", id="it has just taken the lock"),
+        pytest.param(0, 300, "busy", id="it may be closing the window"),
+        pytest.param(0, 900, "closed", id="it did not close the window"),
+    ],
+)
+def test_the_host_closes_a_window_beside_a_run_that_took_over_and_died_too(
+    tmp_path, monkeypatch, over, later, expected
+):
+    world, lock = World(set()), str(tmp_path / "change")
+    one = keeper(tmp_path, world)
+    one.open("shop", "aaa", seconds=-over, secrets={})
+    one.do(STEPS)
+    state, _ = take(lock, {**RUN, "id": "bbb"}, place={}, lease_seconds=21600)
+    boot, ticks, at = now()
+    monkeypatch.setattr(_window_guard, "now", lambda: Clock(boot, ticks + later, at + later))
+    assert look_after(one.journal.directory, lock, world, say=print) == expected
+    assert world.changed == (set() if expected == "closed" else {step["name"] for step in STEPS})
+    assert look(lock) == state, "the lock is no matter of the window"
+
+
+def test_who_closes_a_window_beside_another_leaves_the_one_that_is_opened_next(tmp_path):
+    world = World(set())
+    slow = keeper(tmp_path, world)
+    slow.open("shop", "aaa", seconds=0, secrets={})
+    slow.do(STEPS)
+    undo = world.undo
+
+    def meanwhile(step: dict[str, Any], secrets: Any) -> None:
+        world.undo = undo
+        undo(step, secrets)
+        work_on = locked(tmp_path, world, "bbb")
+        work_on.open("shop", "bbb", seconds=60, secrets={})
+        work_on.do(STEPS)
+
+    world.undo = meanwhile
+    slow.close(by="the host itself", ended=True)
+    assert (slow.opened()["run"], world.changed) == ("bbb", {step["name"] for step in STEPS})
 
 
 def test_the_guard_of_a_dead_window_leaves_that_of_the_next_one_in_place(tmp_path):
