@@ -170,7 +170,7 @@ class HostParts:
             before = _watch.Window(**(read_json(self._before) or {}))
             wishes = self._watch_wishes(late=time.time() - switched_at)
             verdict = _watch.watch(wishes, before, look=lambda: self._ill(place, first))
-            checks = _watch.verdict_checks(self._task.service["name"], verdict)
+            checks = _watch.verdict_checks(self._task.service["name"], verdict, wishes.shared)
         return (None if verdict.good else verdict.why), checks
 
     def drain(self, slot: str) -> None:

@@ -38,6 +38,7 @@ class WatchWishes(NamedTuple):
     slowdown_percent: float = 50.0  # of the 95th percentile before
     logs: tuple[str, ...] = ()  # access logs of nginx
     pause_seconds: float = 0.2  # between own requests
+    shared: tuple[str, ...] = ()  # access logs that are not looked at: other sites write there too
 
 
 class Window(NamedTuple):
@@ -82,9 +83,9 @@ def wishes_of(
     try:
         conf = read_conf(config)
         link = f"unix:{DeployPaths(service['name']).live_socket}"
-        logs = logs_of(conf.directives, (proxy.upstream, link, *proxy.replaces))
+        logs, shared = logs_of(conf.directives, (proxy.upstream, link, *proxy.replaces))
     except NginxError:
-        logs = ()
+        logs, shared = (), ()
     return WatchWishes(
         requests=tuple({**one, "timeout_seconds": REQUEST_SECONDS} for one in proxy.requests),
         seconds=deployment["hotfix_watch_seconds" if hotfix else "watch_seconds"],
@@ -92,6 +93,7 @@ def wishes_of(
         error_percent=deployment["rollback_error_percent"],
         slowdown_percent=deployment["rollback_slowdown_percent"],
         logs=logs,
+        shared=shared,
     )
 
 
@@ -172,8 +174,12 @@ def judge(before: Window, after: Window, wishes: WatchWishes, *, is_over: bool =
     return None
 
 
-def verdict_checks(service: str, verdict: Verdict) -> list[dict[str, Any]]:
-    """Return what the watch saw as checks."""
+def verdict_checks(service: str, verdict: Verdict, shared: tuple[str, ...] = ()) -> list[dict[str, Any]]:
+    """Return what the watch saw as checks.
+
+    :param shared: of the wishes
+    """
+    left_out = f"; {', '.join(shared)} is not looked at: other sites write there too" if shared else ""
     before, after = verdict.before, verdict.after
     many = after.asked + after.logged
     failed = after.asked_failed + after.logged_failed
@@ -186,7 +192,7 @@ def verdict_checks(service: str, verdict: Verdict) -> list[dict[str, Any]]:
             status="ok" if verdict.good else "critical",
             value=round(100 * failed / many, 2) if many else None,
             unit="%",
-            detail=f"{_told(after)}{was}" if verdict.good else verdict.why,
+            detail=(f"{_told(after)}{was}" if verdict.good else verdict.why) + left_out,
             remedy="see what the release changed, and its log",
         )
     ]

@@ -79,21 +79,34 @@ class Log:
                 seen.add(line)
 
 
-def logs_of(directives: list[Directive], servers: Iterable[str]) -> tuple[str, ...]:
-    """Return the access logs of the blocks that pass requests to one of ``servers``, upstreams or addresses."""
+def logs_of(directives: list[Directive], servers: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the access logs of the blocks that pass requests to one of ``servers``, upstreams or addresses.
+
+    Apart from them come those in which other sites write as well: whose a line is cannot be seen there.
+    """
     wanted = {*servers}
     for block, _above in walk(directives):  # the upstream may bear another name
         if block.name.text == "upstream" and any(
             inner.name.text == "server" and inner.texts() and inner.texts()[0] in wanted for inner in block.block
         ):
             wanted.update(block.texts())
-    found: dict[str, None] = {}
+    ours: dict[str, None] = {}
+    others: dict[int, set[str]] = {}  # by site
+    sites: set[int] = set()  # that pass something to this service
     for directive, above in walk(directives):
-        if directive.name.text == "proxy_pass" and directive.arguments:
-            passed = directive.texts()[0]
-            if urlsplit(passed).netloc in wanted:
-                found.update(dict.fromkeys(_applies(above)))
-    return tuple(found)
+        if not directive.name.text.endswith("_pass") or not directive.arguments:
+            continue
+        if any(block.name.text == "stream" for block in above):  # that has no access log unless it names one
+            continue
+        passed, logs = directive.texts()[0], _applies(above)
+        site = next((id(block) for block in above if block.name.text == "server"), 0)
+        if directive.name.text == "proxy_pass" and urlsplit(passed).netloc in wanted:
+            sites.add(site)
+            ours.update(dict.fromkeys(logs))
+        else:
+            others.setdefault(site, set()).update(logs)
+    foreign = {log for site, logs in others.items() if site not in sites for log in logs}
+    return tuple(log for log in ours if log not in foreign), tuple(log for log in ours if log in foreign)
 
 
 def _applies(above: tuple[Directive, ...]) -> list[str]:

@@ -134,3 +134,4 @@ def test_a_version_that_does_well_is_good_after_the_time(application, tmp_path):
     assert verdict.good
     assert verdict.why.startswith("0 of ")
     assert verdict_checks("api", verdict)[0]["status"] == "ok"
+    assert "/var/log/all.log is not looked at" in verdict_checks("api", verdict, ("/var/log/all.log",))[0]["detail"]

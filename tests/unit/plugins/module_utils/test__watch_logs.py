@@ -73,4 +73,21 @@ SITES = """http {
 
 def test_the_logs_are_those_of_the_sites_that_pass_requests_to_it():
     directives = load("nginx.conf", read=lambda _path: SITES, expand=lambda pattern: [pattern])
-    assert logs_of(directives, ("127.0.0.1:3000",)) == ("/var/log/shop.log", "/var/log/all.log")
+    assert logs_of(directives, ("127.0.0.1:3000",)) == (("/var/log/shop.log", "/var/log/all.log"), ())
+
+
+@pytest.mark.parametrize(
+    ("site", "used"),
+    [
+        pytest.param("location / { proxy_pass http://127.0.0.1:4000; }", False, id="of another application"),
+        pytest.param("location / { fastcgi_pass unix:/run/php.sock; }", False, id="of PHP"),
+        pytest.param("access_log /var/log/b.log; location / { proxy_pass http://b; }", True, id="with its own log"),
+        pytest.param("return 301 https://shop.example/;", True, id="that passes nothing on"),
+    ],
+)
+def test_a_log_in_which_another_site_writes_too_tells_nothing_of_this_service(site, used):
+    ours = "server { location /api { proxy_pass http://127.0.0.1:3000; } location / { proxy_pass http://front; } }"
+    text = f"http {{ {ours} server {{ {site} }} }}"
+    directives = load("nginx.conf", read=lambda _path: text, expand=lambda pattern: [pattern])
+    default = ("/var/log/nginx/access.log",)
+    assert logs_of(directives, ("127.0.0.1:3000",)) == ((default, ()) if used else ((), default))
