@@ -187,13 +187,14 @@ def _follow(
     process: subprocess.Popen[bytes], deadline: float, log: BinaryIO | None, most: int | None
 ) -> tuple[bytes, bool]:
     """Read what ``process`` writes until it has ended; return the end of that, and whether its time was over."""
-    assert process.stdout is not None  # noqa: S101
+    if process.stdout is None:
+        return b"", False
     handle, tail, written = process.stdout.fileno(), b"", 0
     while True:
         left = deadline - time.monotonic()
         if left <= 0:
             return tail, True
-        ready, _, _ = select.select([handle], [], [], min(left, 0.2))
+        ready, _writable, _failed = select.select([handle], [], [], min(left, 0.2))
         data = os.read(handle, 65536) if ready else b""
         tail = tail + data if most is None else (tail + data)[-most:]
         if log is not None and data and written < LOG_BYTES:

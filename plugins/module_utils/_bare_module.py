@@ -42,4 +42,4 @@ class BareModule:
 
     def warn(self, message: str) -> None:
         """Say something that is not as it should be."""
-        print(f"warning: {message}", file=sys.stderr)
+        sys.stderr.write(f"warning: {message}\n")

@@ -24,7 +24,7 @@ class StepTakenError(LockError):
 
     def __init__(self, directory: str, words: str) -> None:
         self.pid, self.began = 0, ""
-        pid, _, began = words.partition(" ")
+        pid, _blank, began = words.partition(" ")
         if pid.isdigit() and began and _began(int(pid)) == began:
             self.pid, self.began = int(pid), began
         by = f"process {self.pid}" if self.pid else "another process"

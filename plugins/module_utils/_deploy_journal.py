@@ -26,7 +26,7 @@ FORMAT = 1
 PHASES = ("prepared", "started", "gated", "switching", "switched", "watched", "good", "returning")
 BEFORE = PHASES[:3]  # nothing that is asked for by users has changed yet
 
-Commit = Callable[[], "AbstractContextManager[None]"]  # nobody has taken the lock over, for as long as it is open
+Commit = Callable[[], AbstractContextManager[None]]  # nobody has taken the lock over, for as long as it is open
 
 
 class Entry(NamedTuple):

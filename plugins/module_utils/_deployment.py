@@ -66,11 +66,13 @@ class Parts(Protocol):
     def last_good(self, but: str | None) -> str | None: ...
     def came_back(self, live: str) -> str | None: ...
     def adopt(self) -> Live: ...
+
     def settle(self) -> Live | None:
         """Have what a killed switch came to written down, and return who is live."""
 
     def start(self, slot: str, release: str, *, fresh: bool) -> None: ...
     def gate(self, slot: str, release: str, *, standing: bool) -> list[dict[str, Any]]: ...
+
     def before(self) -> None:
         """Measure how it is before the switch."""
 
@@ -79,6 +81,7 @@ class Parts(Protocol):
     def drain(self, slot: str) -> None: ...
     def stop(self, slot: str) -> None: ...
     def note(self, event: str, release: str, **more: Any) -> None: ...
+
     def save(self) -> None:
         """Have the managers bring back after a boot what runs now."""
 
@@ -299,7 +302,7 @@ class Deployment:
 
     def _undo(self, entry: Entry) -> None:
         """Take away what was staged. What is live is never stopped."""
-        live, _, slots, _ = self._parts.look()
+        live, _adoptable, slots, _ports = self._parts.look()
         if self._wish.beside and (live is None or live.slot != entry.slot) and slots.get(entry.slot) is not None:
             with self._timed("undo", entry.release, entry.slot):
                 self._parts.stop(entry.slot)
@@ -339,7 +342,7 @@ class Deployment:
         """
         try:
             entry = self._judge(entry)
-            live, _, slots, _ = self._parts.look()
+            live, _adoptable, slots, _ports = self._parts.look()
             left = entry.back_slot
             leaves = entry.kind == "rollback" or not self._wish.keep_standing
             if left and live and left != live.slot and leaves and slots.get(left) is not None:
@@ -388,7 +391,7 @@ class Deployment:
         with suppress(StateError):  # a full disk must not keep it from the way back: killed now, it is watched again
             entry = self._write(entry, "returning", reason=why)
         with self._timed("back", release, slot):
-            _, _, slots, _ = self._parts.look()
+            _live, _adoptable, slots, _ports = self._parts.look()
             if self._wish.beside and slots.get(slot) != release:
                 self._parts.start(slot, release, fresh=False)
                 self._parts.gate(slot, release, standing=False)

@@ -104,7 +104,7 @@ def artefact_of(version: str) -> tuple[str, str]:
 
     :raises ReleaseError: nothing says what must be in it.
     """
-    place, _, given = version.partition("#")
+    place, _mark, given = version.partition("#")
     met = SHA256.match(given.replace("sha256=", "").strip().lower())
     if not met:
         raise ReleaseError(

@@ -159,15 +159,20 @@ def _is_left_behind(window: Mapping[str, Any], holder: Mapping[str, Any], moment
     return min(over_seconds(window, moment), moment.at - taken_at.timestamp()) >= GRACE_SECONDS
 
 
+def say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
 def main(arguments: Sequence[str]) -> int:
     """Look once."""
     directory, lock = [*arguments, DIRECTORY][:2]
     module = BareModule()
     try:
-        state = look_after(directory, lock, Hands(module), say=lambda line: print(line, flush=True))
+        state = look_after(directory, lock, Hands(module), say=say)
         if state in ("none", "closed"):
             dismiss(Command(module, "systemctl"), Window(directory), lock)
     except (WindowError, LockError) as exc:
-        print(exc, file=sys.stderr)
+        sys.stderr.write(f"{exc}\n")
         return 1
     return 0

@@ -100,6 +100,10 @@ fence:
   returned: success
   type: dict
   sample: {directory: /var/lib/runbook-ops/change, number: 12, owner: 5f2b8c9d0e1a}
+  contains:
+    directory: {description: Absolute directory of the lock., type: str}
+    number: {description: What grows with each change of hands., type: int}
+    owner: {description: The run whose lock it is., type: str}
 before:
   description:
     - How the lock stood. V(free), V(mine), V(held) by another run, V(over) when another run's lease was, V(gone) when another run was,
