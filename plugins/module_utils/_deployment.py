@@ -33,6 +33,8 @@ from ansible_collections.runbook.ops.plugins.module_utils._deployment_plan impor
     target,
 )
 
+BACK_AGAIN = "run rollback, or deploy another release"
+
 
 class TroubleError(Exception):
     """A part could not do what it was asked for; the message is one line."""
@@ -380,7 +382,7 @@ class Deployment:
         try:
             self._go_back(entry, why)
         except (TroubleError, StateError) as exc:
-            raise DeploymentError(f"{why}; the way back failed too: {exc}; run rollback", "not_rolled_back") from exc
+            raise DeploymentError(f"{why}; the way back failed too: {exc}; {BACK_AGAIN}", "not_rolled_back") from exc
         raise DeploymentError(f"{why}; back on {entry.back_release}, which serves as before", "rolled_back")
 
     def _go_back(self, entry: Entry, why: str) -> None:
