@@ -158,7 +158,7 @@ docs: ## renew the generated pages
 	@python tools/fault_table.py
 
 benchmark: setup ## measure against what is replaced; nothing is judged
-	@for one in maintenance rotation checklist backup verification; do one="tests/benchmark/$$one.py"; \
+	@for one in maintenance rotation checklist backup verification restore_downtime deploy; do one="tests/benchmark/$$one.py"; \
 		printf '\n== %s\n' "$$one"; python "$$one"; done
 
 campaign: setup ## long campaigns of kills and damages
@@ -168,7 +168,8 @@ campaign: setup ## long campaigns of kills and damages
 	@python tests/campaign/store_kills.py --kills 60
 	@python tests/campaign/offsite_faults.py --kills 60
 	@python tests/campaign/backup_damages.py
-	@python tests/campaign/restore_kills.py
+	@python tests/campaign/restore_kills.py --kills 130
+	@python tests/campaign/deploy_versions.py
 
 clean: ## throw hosts, images and the cache away
 	@$(HOST) clean
