@@ -12,8 +12,9 @@ class ModuleDocFragment:
 options:
   fence:
     description:
-      - What proves that this run holds the lock of the host, as M(runbook.ops.change_lock) returns it. It is asked for once, before
-        anything is begun, and the lease of the lock is renewed until the module has ended. Without it no lock is demanded.
+      - What proves that this run holds the lock of the host, as M(runbook.ops.change_lock) returns it. It is asked for before
+        anything is begun, by what deploys at each step that counts too, and the lease of the lock is renewed until the module has ended.
+        Without it no lock is demanded.
     type: dict
     suboptions:
       directory:

@@ -22,6 +22,11 @@ FENCE: dict[str, Any] = {
 }
 
 
+def fence_of(params: Mapping[str, Any]) -> Fence:
+    """Return what a module was given to prove itself by; where it was given nothing, no lock is demanded."""
+    return Fence(**params["fence"]) if params["fence"] else Fence("", 0, "")
+
+
 @contextmanager
 def fenced(params: Mapping[str, Any], *, check_mode: bool) -> Iterator[None]:
     """Do all of a module's work with the lock of changes in hand: its lease is renewed until that has ended.
@@ -31,5 +36,5 @@ def fenced(params: Mapping[str, Any], *, check_mode: bool) -> Iterator[None]:
     if check_mode or not params["fence"]:
         yield
         return
-    with keeping(Fence(**params["fence"])):
+    with keeping(fence_of(params)):
         yield

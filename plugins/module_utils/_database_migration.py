@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils._backup_set import list_backups
-from ansible_collections.runbook.ops.plugins.module_utils._change_lock import Fence, held, keeping
+from ansible_collections.runbook.ops.plugins.module_utils._change_fence import fence_of
+from ansible_collections.runbook.ops.plugins.module_utils._change_lock import held, keeping
 from ansible_collections.runbook.ops.plugins.module_utils._checks import make_change, make_check
 from ansible_collections.runbook.ops.plugins.module_utils._migration import Terms, Way
 from ansible_collections.runbook.ops.plugins.module_utils._migration_files import SqlFiles
@@ -95,7 +96,7 @@ def _change(params: Mapping[str, Any], name: str, seconds: float | None = None) 
 
 
 def _apply(way: Way, before: Status, params: Mapping[str, Any]) -> None:
-    fence = Fence(**params["fence"]) if params["fence"] else Fence("", 0, "")
+    fence = fence_of(params)
     with held(fence):
         pass  # whoever took over meanwhile migrates by itself
     with keeping(fence):

@@ -23,6 +23,7 @@ description:
   - In check mode nothing is applied; what would be refused is refused.
 extends_documentation_fragment:
   - runbook.ops.attributes
+  - runbook.ops.change.fence
   - runbook.ops.postgresql.server
   - runbook.ops.postgresql.connection
 attributes:
@@ -112,22 +113,6 @@ options:
     description: Why there need not be a proven backup. The reason goes into the record.
     type: str
     default: ""
-  fence:
-    description: What proves that this run may change the host, as M(runbook.ops.change_lock) returns it. Without it no lock is demanded.
-    type: dict
-    suboptions:
-      directory:
-        description: Absolute directory of the lock.
-        type: path
-        required: true
-      number:
-        description: Number of the fence.
-        type: int
-        required: true
-      owner:
-        description: Whose lock it is.
-        type: str
-        required: true
 seealso:
   - module: runbook.ops.prisma_migrations_info
   - module: runbook.ops.pg_backup
@@ -210,6 +195,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.runbook.ops.plugins.module_utils import _database_migration
 from ansible_collections.runbook.ops.plugins.module_utils._backup_set import SetError
+from ansible_collections.runbook.ops.plugins.module_utils._change_fence import FENCE
 from ansible_collections.runbook.ops.plugins.module_utils._change_lock import LockError
 from ansible_collections.runbook.ops.plugins.module_utils._migration_plan import MigrationError
 from ansible_collections.runbook.ops.plugins.module_utils._pg import PgError
@@ -217,6 +203,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._pg_target import ARGU
 
 OPTIONS: dict[str, Any] = {
     **ARGUMENTS,
+    **FENCE,
     "database": {"type": "str", "required": True},
     "kind": {"type": "str", "choices": ["sql", "prisma", "command"], "required": True},
     "directory": {"type": "path"},
@@ -237,14 +224,6 @@ OPTIONS: dict[str, Any] = {
     "backup_set": {"type": "str"},
     "backup_age_seconds": {"type": "float", "default": 86400},
     "accept_no_backup": {"type": "str", "default": ""},
-    "fence": {
-        "type": "dict",
-        "options": {
-            "directory": {"type": "path", "required": True},
-            "number": {"type": "int", "required": True},
-            "owner": {"type": "str", "required": True},
-        },
-    },
 }
 
 

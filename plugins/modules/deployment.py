@@ -20,6 +20,7 @@ description:
   - Where the service has no proxy, or the strategy C(in_place), the release takes the place of the old one, and the outage is measured.
 extends_documentation_fragment:
   - runbook.ops.attributes
+  - runbook.ops.change.fence
 attributes:
   check_mode:
     support: full
@@ -67,22 +68,6 @@ options:
     description: The run that does it, for journal and ledger.
     type: str
     default: ''
-  fence:
-    description: What proves that this run holds the lock of the host, as M(runbook.ops.change_lock) returns it. Without it no lock is demanded.
-    type: dict
-    suboptions:
-      directory:
-        description: Directory of the lock.
-        type: path
-        required: true
-      number:
-        description: Number of the fence.
-        type: int
-        required: true
-      owner:
-        description: The run that holds it.
-        type: str
-        required: true
   wait_seconds:
     description: Seconds to wait for a call that is at work on this service. One whose controller is gone goes on to its end.
     type: float
@@ -162,7 +147,8 @@ import os
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.runbook.ops.plugins.module_utils._change_lock import Fence, LockError, keeping
+from ansible_collections.runbook.ops.plugins.module_utils._change_fence import FENCE, fence_of
+from ansible_collections.runbook.ops.plugins.module_utils._change_lock import LockError, keeping
 from ansible_collections.runbook.ops.plugins.module_utils._deploy_paths import DeployPaths, StateError
 from ansible_collections.runbook.ops.plugins.module_utils._deploy_work import working
 from ansible_collections.runbook.ops.plugins.module_utils._deployment import (
@@ -192,11 +178,6 @@ from ansible_collections.runbook.ops.plugins.module_utils._deployment_report imp
     words,
 )
 
-FENCE: dict[str, Any] = {
-    "directory": {"type": "path", "required": True},
-    "number": {"type": "int", "required": True},
-    "owner": {"type": "str", "required": True},
-}
 ARGUMENTS: dict[str, Any] = {
     "state": {"type": "str", "required": True, "choices": list(STATES)},
     "service": {"type": "dict", "required": True},
@@ -206,7 +187,7 @@ ARGUMENTS: dict[str, Any] = {
     "hotfix": {"type": "bool", "default": False},
     "reason": {"type": "str", "default": ""},
     "run": {"type": "str", "default": ""},
-    "fence": {"type": "dict", "options": FENCE},
+    **FENCE,
     "wait_seconds": {"type": "float", "default": 180},
     "directory": {"type": "path", "default": "/var/lib/runbook-ops/deploy"},
 }
@@ -273,7 +254,7 @@ def main() -> None:
     params = module.params
     told_so_far: dict[str, Any] = {"actions": [], "release": params["release"], "changes": [], "log": [], **nothing()}
     try:
-        fence = Fence(**params["fence"]) if params["fence"] else Fence("", 0, "")
+        fence = fence_of(params)
         paths = DeployPaths(params["service"]["name"], params["directory"])
         task = Task(params["service"], params["deployment"], paths, fence, params["run"], params["hotfix"], module)
         parts = HostParts(task)

@@ -22,6 +22,7 @@ description:
   - Nothing is started here. M(runbook.ops.deployment) does that.
 extends_documentation_fragment:
   - runbook.ops.attributes
+  - runbook.ops.change.fence
 attributes:
   check_mode:
     support: full
@@ -57,22 +58,6 @@ options:
     description: The run that does it, for the ledger.
     type: str
     default: ''
-  fence:
-    description: What proves that this run holds the lock of the host, as M(runbook.ops.change_lock) returns it. Without it no lock is demanded.
-    type: dict
-    suboptions:
-      directory:
-        description: Directory of the lock.
-        type: path
-        required: true
-      number:
-        description: Number of the fence.
-        type: int
-        required: true
-      owner:
-        description: The run that holds it.
-        type: str
-        required: true
   directory:
     description: Where the state of all deployments is kept.
     type: path
@@ -140,24 +125,20 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.runbook.ops.plugins.module_utils import _release_work as work
 from ansible_collections.runbook.ops.plugins.module_utils._account import AccountError
-from ansible_collections.runbook.ops.plugins.module_utils._change_lock import Fence, LockError
+from ansible_collections.runbook.ops.plugins.module_utils._change_fence import FENCE, fence_of
+from ansible_collections.runbook.ops.plugins.module_utils._change_lock import LockError
 from ansible_collections.runbook.ops.plugins.module_utils._deploy_paths import DeployPaths, StateError
 from ansible_collections.runbook.ops.plugins.module_utils._release import ReleaseError
 from ansible_collections.runbook.ops.plugins.module_utils._release_wish import Place
 from ansible_collections.runbook.ops.plugins.module_utils._slot import SlotError, standing_of
 
-FENCE: dict[str, Any] = {
-    "directory": {"type": "path", "required": True},
-    "number": {"type": "int", "required": True},
-    "owner": {"type": "str", "required": True},
-}
 ARGUMENTS: dict[str, Any] = {
     "state": {"type": "str", "choices": ["present", "absent", "pruned"], "default": "present"},
     "service": {"type": "dict", "required": True},
     "version": {"type": "str"},
     "name": {"type": "str"},
     "run": {"type": "str", "default": ""},
-    "fence": {"type": "dict", "options": FENCE},
+    **FENCE,
     "directory": {"type": "path", "default": "/var/lib/runbook-ops/deploy"},
 }
 RULES: dict[str, Any] = {"required_if": [("state", "present", ["version"]), ("state", "absent", ["name"])]}
@@ -171,7 +152,7 @@ def main() -> None:
         place = Place(
             service=service,
             paths=DeployPaths(service["name"], params["directory"]),
-            fence=Fence(**params["fence"]) if params["fence"] else Fence("", 0, ""),
+            fence=fence_of(params),
             run=params["run"] or None,
             standing=lambda directory: standing_of(service, directory, module),
         )
