@@ -17,7 +17,7 @@ import json
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,7 +30,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._deploy_paths import (
 
 FORMAT = 1
 REVISION = "REVISION"  # Capistrano's name of the file that holds the commit
-BUILD = "RUNBOOK_OPS_BUILD"  # in the environment of all that works on making a release: its name
+BUILD = "RUNBOOK_OPS_BUILD"  # in the environment of all that works on making a release: its directory
 STAMP = "%Y%m%dT%H%M%SZ"
 KINDS = ("git", "artefact", "image", "adopted")
 ID = re.compile(r"(?:(?P<stamp>\d{8}T\d{6}Z)-[0-9a-f]{7,12}|adopted(?:-[0-9a-f]{7,12})?)\Z")
@@ -73,6 +73,20 @@ def release_id(at: datetime, source: str) -> str:
     if not ID.match(name):
         raise ValueError(f"{source!r} cannot name a release: it needs a commit or a SHA-256")
     return name
+
+
+def next_moment(paths: DeployPaths) -> datetime:
+    """Return the moment that the next release is named after: now, but later than all that were begun before.
+
+    So names are in the order of their making, also of two within one second, and after the clock was set back.
+    """
+    names = [entry.stem for entry in paths.releases.glob("*")]
+    stamps = [name.partition("-")[0] for name in names if ID.match(name) and name[0].isdigit()]
+    now = datetime.now(timezone.utc)
+    if not stamps:
+        return now
+    last = datetime.strptime(max(stamps), STAMP).replace(tzinfo=timezone.utc)
+    return max(now, last + timedelta(seconds=1))
 
 
 def decode(content: Mapping[str, Any]) -> Release | None:

@@ -91,7 +91,7 @@ def environment_for(account: Account, releases: str, variables: Mapping[str, str
         "npm_config_update_notifier": "false",
         "npm_config_userconfig": f"{account.home}/.npmrc",  # where it has the key of a private registry
         "COREPACK_ENABLE_DOWNLOAD_PROMPT": "0",
-        BUILD: build,
+        BUILD: f"{releases}/{build}",
     }
     if variables.get("NODE_ENV") == "production":
         known["npm_config_include"] = "dev"  # what a build needs is mostly there

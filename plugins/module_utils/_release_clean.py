@@ -105,7 +105,7 @@ def remove_partial(paths: DeployPaths, service: Mapping[str, Any], fence: Fence)
 def forget(paths: DeployPaths, account: Account, releases: str, name: str) -> None:
     """Delete the directory and the variables of something that is no release, or is none any more."""
     deadline = time.monotonic() + ENDING_SECONDS
-    while end_marked(name, variable=BUILD) and time.monotonic() < deadline:
+    while end_marked(f"{releases}/{name}", variable=BUILD) and time.monotonic() < deadline:
         time.sleep(0.02)  # until it is gone it may still write
     place.remove(account, releases, name)
     remove(paths.environment(name))

@@ -9,7 +9,7 @@ import json
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 from pathlib import Path
 
 from ansible_collections.runbook.ops.plugins.module_utils import _release_artefact as artefact
@@ -22,6 +22,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._release import (
     REVISION,
     Release,
     ReleaseError,
+    next_moment,
     package_version,
     release_id,
 )
@@ -48,7 +49,7 @@ def make_directory(wish: Wish, source: Source) -> Release:
 
     :raises ReleaseError: it cannot be made; nothing is left of it.
     """
-    paths, at = wish.place.paths, datetime.now(timezone.utc)
+    paths, at = wish.place.paths, next_moment(wish.place.paths)
     while _is_taken(wish, name := release_id(at, source.commit or "")):
         at += timedelta(seconds=1)
     root = Path(wish.releases, name)

@@ -90,7 +90,7 @@ class Repository:
             raise ReleaseError(
                 f"{module} is a submodule, which is not fetched: make it a package, or deploy an artefact"
             )
-        index = {"GIT_INDEX_FILE": f"{directory}/.index.partial", BUILD: Path(directory).name}
+        index = {"GIT_INDEX_FILE": f"{directory}/.index.partial", BUILD: directory}
         self._git("read-tree", commit, more=index)
         reached("release:read")
         self._git("checkout-index", "--all", "--force", tree=directory, more=index)

@@ -7,14 +7,20 @@ Killed anywhere, it leaves a directory without facts, which is no release, and w
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from ansible_collections.runbook.ops.plugins.module_utils import _release_image as images
 from ansible_collections.runbook.ops.plugins.module_utils import _release_place as place
 from ansible_collections.runbook.ops.plugins.module_utils._account import run
 from ansible_collections.runbook.ops.plugins.module_utils._change_lock import held, keeping
-from ansible_collections.runbook.ops.plugins.module_utils._release import Release, ReleaseError, listed, release_id
+from ansible_collections.runbook.ops.plugins.module_utils._release import (
+    Release,
+    ReleaseError,
+    listed,
+    next_moment,
+    release_id,
+)
 from ansible_collections.runbook.ops.plugins.module_utils._release_clean import begun
 from ansible_collections.runbook.ops.plugins.module_utils._release_files import make_directory, repository_of
 from ansible_collections.runbook.ops.plugins.module_utils._release_source import artefact_of, moved_tags
@@ -88,7 +94,7 @@ def _make_image(wish: Wish) -> Release:
     known = existing(wish, Source(found.digest, image=found), standing)
     if known:
         return known
-    paths, at = wish.place.paths, datetime.now(timezone.utc)
+    paths, at = wish.place.paths, next_moment(wish.place.paths)
     while paths.release(name := release_id(at, found.digest)).exists():
         at += timedelta(seconds=1)
     with held(wish.place.fence):

@@ -100,7 +100,7 @@ def worked_in(releases: str, names: Iterable[str]) -> dict[str, list[int]]:
         with suppress(OSError):
             told = (entry / "cmdline").read_bytes() + b"\0" + os.fsencode(os.readlink(entry / "cwd"))  # noqa: PTH115
             for name in {one.decode() for one in pattern.findall(told)} & wanted:
-                if f"{BUILD}={name}".encode() not in (entry / "environ").read_bytes().split(b"\0"):
+                if f"{BUILD}={releases}/{name}".encode() not in (entry / "environ").read_bytes().split(b"\0"):
                     found.setdefault(name, []).append(int(entry.name))
     return found
 

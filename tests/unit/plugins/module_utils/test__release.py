@@ -12,6 +12,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._release import (
     encode,
     listed,
     load,
+    next_moment,
     package_version,
     release_id,
     save,
@@ -135,3 +136,14 @@ def test_releases_come_oldest_first(paths, built):
 )
 def test_the_version_of_a_package_is_read_where_it_is_one(text, version):
     assert package_version(text) == version
+
+
+def test_the_next_release_is_named_after_a_later_moment_than_all_before(tmp_path):
+    paths = DeployPaths("shop", str(tmp_path))
+    paths.releases.mkdir(parents=True)
+    now = datetime.now(timezone.utc)
+    assert abs((next_moment(paths) - now).total_seconds()) < 60
+    ahead = (now + timedelta(days=1)).replace(microsecond=0)
+    (paths.releases / f"{release_id(ahead, 'a' * 40)}.begun").touch()
+    (paths.releases / "adopted-0123456789ab.json").touch()
+    assert next_moment(paths) == ahead + timedelta(seconds=1)

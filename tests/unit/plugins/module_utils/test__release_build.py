@@ -57,4 +57,4 @@ def test_a_build_has_a_home_of_its_own_and_the_variables_of_the_application():
     found = build.environment_for(account, "/srv/releases", {"NODE_ENV": "production", "HOME": "/root"}, "id1")
     assert found["HOME"] == "/srv/releases/.build-home" and found["npm_config_cache"].startswith("/srv/releases/")
     assert found["NODE_ENV"] == "production" and found["npm_config_include"] == "dev"
-    assert found["npm_config_userconfig"] == "/home/deploy/.npmrc" and found["RUNBOOK_OPS_BUILD"] == "id1"
+    assert found["npm_config_userconfig"] == "/home/deploy/.npmrc" and found["RUNBOOK_OPS_BUILD"] == "/srv/releases/id1"
