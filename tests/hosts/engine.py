@@ -161,6 +161,8 @@ class Engine:
         argv += ["--privileged", "--volume", "/var/lib/docker"] if docker else ["--cap-add", "NET_ADMIN,NET_RAW"]
         # As root of a real host: it may see which libraries the processes of others have loaded.
         argv += [] if docker else ["--cap-add", "SYS_PTRACE"]
+        # Clients within get other ports than those that tests listen on: one that a client had is refused to them for a minute.
+        argv += ["--sysctl", "net.ipv4.ip_local_port_range=41000 53999"]
         argv += ["--tmpfs", "/srv/small:size=64m,mode=1777"]
         argv += [f"--add-host={host}" for host in hosts]
         if self.is_podman:
