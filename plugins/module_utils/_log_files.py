@@ -56,12 +56,14 @@ def scan(
         with open(path, "rb") as file:
             end = file.seek(0, os.SEEK_END)
             start = find_start(file, end, since, now)
+            undated, before = start is None, found.count
             if start is None:
-                found.undated, start = True, max(0, end - UNDATED_BYTES)
+                start = max(0, end - UNDATED_BYTES)
             if end - start > most_bytes:
                 found.cut, start = True, end - most_bytes
             for line in matching_lines(file, start, end, pattern):
                 found.add(line, keep)
+            found.undated |= undated and found.count > before  # a stack trace of another instance says nothing of the rest
     return found
 
 

@@ -33,7 +33,8 @@ AS_BEFORE = """
 rm -f /root/user.asks
 rm -rf /etc/nginx && mv /root/nginx.before /etc/nginx && systemctl reload nginx
 runuser -u owlivion -- bash -c 'cd; pm2 delete -s owlivion-sync-server-new; pm2 save -s --force
-  rm -rf versions.git owlivion-mail/owlivion-sync-server.releases; rm -f .gitconfig'
+  rm -rf versions.git owlivion-mail/owlivion-sync-server.releases; rm -f .gitconfig
+  cd .pm2/logs; rm -f owlivion-sync-server-new-*.log owlivion-sync-server-*-[0-9].log'
 systemctl stop 'runbook-ops-live-*' 2>/dev/null
 rm -rf /var/lib/runbook-ops/deploy /run/runbook-ops/deploy /etc/tmpfiles.d/runbook-ops-live* /etc/systemd/system/runbook-ops-live*
 rm -rf /etc/systemd/system/*.wants/runbook-ops-live*

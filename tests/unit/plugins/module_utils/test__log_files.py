@@ -89,6 +89,14 @@ def test_lines_without_a_time_are_counted_near_the_end_and_said_to_be_undated(tm
     assert (found.count, found.undated) == (5, True)
 
 
+def test_a_file_without_times_in_which_nothing_is_met_leaves_the_others_dated(tmp_path):
+    path, trace = tmp_path / "app.log", tmp_path / "app-2.log"
+    path.write_bytes(stamp(1) + b" error of today\n")
+    trace.write_bytes(b"    at listOnTimeout (node:internal/timers:581:17)\n")
+    found = search([path, trace], at(0))
+    assert (found.count, found.undated) == (1, False)
+
+
 def test_a_file_that_was_not_written_since_is_not_opened(tmp_path):
     path = tmp_path / "app.log"
     path.write_bytes(b"error\n")
