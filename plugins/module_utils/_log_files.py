@@ -63,7 +63,8 @@ def scan(
                 found.cut, start = True, end - most_bytes
             for line in matching_lines(file, start, end, pattern):
                 found.add(line, keep)
-            found.undated |= undated and found.count > before  # a stack trace of another instance says nothing of the rest
+            # A stack trace of another instance says nothing of the rest.
+            found.undated |= undated and found.count > before
     return found
 
 

@@ -45,7 +45,9 @@ def test_a_process_that_works_in_a_release_is_seen_and_one_that_builds_it_is_not
     for name in (NAME, "x"):
         (tmp_path / name / "src").mkdir(parents=True)
     worker = subprocess.Popen(["sleep", "60"], cwd=tmp_path / NAME / "src")
-    builder = subprocess.Popen(["sleep", "60"], cwd=tmp_path / NAME, env={**os.environ, "RUNBOOK_OPS_BUILD": f"{tmp_path}/{NAME}"})
+    builder = subprocess.Popen(
+        ["sleep", "60"], cwd=tmp_path / NAME, env={**os.environ, "RUNBOOK_OPS_BUILD": f"{tmp_path}/{NAME}"}
+    )
     try:
         while any(b"sleep" not in Path(f"/proc/{one.pid}/cmdline").read_bytes() for one in (worker, builder)):
             time.sleep(0.01)
