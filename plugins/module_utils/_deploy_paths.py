@@ -19,17 +19,17 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.runbook.ops.plugins.module_utils._small_file import replace_file, sync_directory
+
 ROOT = "/var/lib/runbook-ops/deploy"
 RUN = "/run/runbook-ops/deploy"
-NAME = re.compile(
-    r"[A-Za-z0-9_][A-Za-z0-9_.:@-]{0,99}"
-)  # of a service, a release, a slot: one part of a path, never hidden
+# Of a service, a release, a slot: one part of a path, never hidden.
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:@-]{0,99}")
 
 
 class StateError(Exception):
@@ -105,15 +105,8 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
     :raises StateError: it cannot be written; what was there is there.
     """
-    aside = path.with_name(f".{path.name}.partial")
     try:
-        handle = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(json.dumps(content, indent=1, sort_keys=True) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
-        sync(path.parent)
+        replace_file(path, f"{json.dumps(content, indent=1, sort_keys=True)}\n".encode())
     except OSError as exc:
         raise StateError(f"cannot write {path} ({exc.strerror}): nothing was done after that") from exc
 
@@ -125,20 +118,11 @@ def remove(path: Path) -> None:
     """
     try:
         path.unlink(missing_ok=True)
-        sync(path.parent)
+        sync_directory(path.parent)
     except FileNotFoundError:
         return
     except OSError as exc:
         raise StateError(f"cannot remove {path}: {exc.strerror}") from exc
-
-
-def sync(directory: Path) -> None:
-    """Have the names in ``directory`` survive a power cut."""
-    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _part(name: str) -> str:

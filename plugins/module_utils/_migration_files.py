@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils._failpoint import reached
@@ -84,7 +85,7 @@ class SqlFiles:
                 self._write(
                     "BEGIN;\n"
                     + lock
-                    + self._owned(body + f"SET ROLE {self._owner()};" + self._insert(name, "applied"))
+                    + self._owned(body + f"SET ROLE {self._owner};" + self._insert(name, "applied"))
                     + "COMMIT;\n"
                 )
         except Exception as exc:
@@ -95,9 +96,11 @@ class SqlFiles:
 
     def _owned(self, sql: str) -> str:
         """Return ``sql`` as the owner of the database runs it: what a migration makes belongs to the application."""
-        return f"RESET search_path;\nSET ROLE {self._owner()};\n{sql}\nRESET ROLE;\n"
+        return f"RESET search_path;\nSET ROLE {self._owner};\n{sql}\nRESET ROLE;\n"
 
+    @cached_property
     def _owner(self) -> str:
+        """The owner of the database, as SQL takes it."""
         asked = "SELECT quote_ident(pg_get_userbyid(datdba)) FROM pg_database WHERE datname = current_database();"
         return self._ask(asked)[0]
 
