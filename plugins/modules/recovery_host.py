@@ -128,11 +128,11 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.runbook.ops.plugins.module_utils._checks import make_change
 from ansible_collections.runbook.ops.plugins.module_utils._command import Command, CommandError
 from ansible_collections.runbook.ops.plugins.module_utils._failpoint import reached
-from ansible_collections.runbook.ops.plugins.module_utils._recovery_host import (
-    Cleaner,
+from ansible_collections.runbook.ops.plugins.module_utils._recovery_clean import Cleaner
+from ansible_collections.runbook.ops.plugins.module_utils._recovery_evidence import evidence
+from ansible_collections.runbook.ops.plugins.module_utils._recovery_journal import (
     RecoveryHostError,
     begin,
-    evidence,
     read_journal,
     write_journal,
 )

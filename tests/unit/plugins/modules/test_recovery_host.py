@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 
 import pytest
-from ansible_collections.runbook.ops.plugins.module_utils._recovery_host import RecoveryHostError
+from ansible_collections.runbook.ops.plugins.module_utils._recovery_journal import RecoveryHostError
 from ansible_collections.runbook.ops.plugins.modules.recovery_host import run
 
 
@@ -45,7 +45,7 @@ def _empty_host(monkeypatch):
     """Look at the paths that are wanted only: this machine has a use of its own."""
     module = "ansible_collections.runbook.ops.plugins.modules.recovery_host"
     monkeypatch.setattr(
-        "ansible_collections.runbook.ops.plugins.module_utils._recovery_host.is_there", lambda _program: False
+        "ansible_collections.runbook.ops.plugins.module_utils._recovery_journal.is_there", lambda _program: False
     )
     monkeypatch.setattr(
         f"{module}.evidence", lambda paths, **_options: [f"{one} is there" for one in paths if Path(one).exists()]

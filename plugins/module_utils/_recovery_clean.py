@@ -1,129 +1,29 @@
 # Copyright: the runbook.ops authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A host on which a system is recovered: it must be empty before, and a drill leaves it as it was. Private to this collection."""
+"""A host on which a system was recovered for a drill, which leaves it as it was. Private to this collection."""
 
 from __future__ import annotations
 
 import fcntl
 import grp
-import json
 import os
 import pwd
 import shutil
 import signal
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime, timezone
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils import _recovery_docker as docker
 from ansible_collections.runbook.ops.plugins.module_utils._command import CommandError
+from ansible_collections.runbook.ops.plugins.module_utils._recovery_evidence import clusters_with_data
+from ansible_collections.runbook.ops.plugins.module_utils._recovery_journal import STORES, is_there, packages
 
-KEPT = "/var/lib/runbook-ops"
 TABLE = "runbook_ops_drill"
 UNIT = "runbook-ops-drill.service"
 BEGIN, END = "# BEGIN runbook.ops drill", "# END runbook.ops drill"
-# Where packages of databases and servers keep what they are given; gone with the drill where they came with it.
-STORES = (
-    *(
-        "/var/lib/postgresql",
-        "/var/log/postgresql",
-        "/etc/postgresql",
-        "/var/lib/redis",
-        "/var/log/redis",
-        "/etc/redis",
-    ),
-    *("/var/lib/nginx", "/var/log/nginx", "/etc/nginx", "/usr/local/lib/node_modules", "/root/.pm2"),
-    *docker.STORES,
-)
-# What is in here is somebody's, as a rule; none of it comes back by a recovery of this collection.
-OTHERS = (
-    *("/var/lib/mysql", "/var/lib/mongodb", "/var/lib/redis"),
-    *("/var/lib/containers/storage", "/var/lib/lxc", "/var/lib/libvirt/images"),
-)
 LOCK_SECONDS = 300
-FIRST_OWN_OID = 16384  # databases below it belong to PostgreSQL itself
-
-
-class RecoveryHostError(Exception):
-    """A host that nothing may be recovered on, or that could not be cleaned; the message is one line."""
-
-
-def write_journal(path: Path, content: Mapping[str, Any]) -> None:
-    """Write what was there before anything is done: a run that is killed later is cleaned up by it."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    aside = path.with_suffix(".new")
-    with aside.open("w", encoding="utf-8") as file:
-        json.dump(content, file)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.chmod(0o600)
-    aside.replace(path)
-
-
-def read_journal(path: Path) -> dict[str, Any] | None:
-    """Return what :func:`write_journal` has written.
-
-    :raises RecoveryHostError: it is of no use.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except ValueError as exc:
-        raise RecoveryHostError(f"{path} cannot be read ({exc}): throw this host away and take another") from exc
-    return dict(content)
-
-
-def evidence(paths: Iterable[str], *, root: Path = Path("/"), own: Path = Path(KEPT)) -> list[str]:
-    """Return what shows that a host is in use, one phrase each; nothing is changed.
-
-    :param paths: what would be restored
-    :param root: where the file system of the host is
-    :param own: where recoveries are kept, which is no sign of use
-    """
-    found = [f"{path} is there" for path in paths if _is_used(_below(root, path))]
-    kept = _below(root, KEPT)
-    if kept.is_dir():
-        others = [one for one in sorted(kept.iterdir()) if Path(KEPT) / one.name != own and not _is_of_recoveries(one)]
-        found += [f"{KEPT}/{one.name} is there" for one in others]
-    found += [f"{cluster} holds databases" for cluster in clusters_with_data(root)]
-    found += [f"{path} is not empty" for path in OTHERS if path not in paths and _is_used(_below(root, path))]
-    sites = sorted(_below(root, "/etc/nginx/sites-enabled").glob("*"))
-    found += [f"/{one.relative_to(root)} is there" for one in sites if one.name != "default"]
-    units = sorted(_below(root, "/etc/systemd/system").glob("*.service"))
-    found += [f"/{one.relative_to(root)} is there" for one in units if one.is_file() and not one.is_symlink()]
-    for home in (*sorted(_below(root, "/home").glob("*/.pm2")), _below(root, "/root/.pm2")):
-        if home.exists():
-            found.append(f"/{home.relative_to(root)} is there")
-    return found + docker.in_use(root)
-
-
-def clusters_with_data(root: Path = Path("/")) -> list[str]:
-    """Return the directories of PostgreSQL's clusters that hold databases of somebody."""
-    return [
-        f"/{base.parent.relative_to(root)}"
-        for base in sorted(_below(root, "/var/lib/postgresql").glob("*/*/base"))
-        if any(one.name.isdigit() and int(one.name) >= FIRST_OWN_OID for one in base.iterdir())
-    ]
-
-
-def _is_of_recoveries(kept: Path) -> bool:
-    """Return whether these are records, and of nothing but recoveries, or a lock: such a run opens its own, and locks, before it looks."""
-    if kept.name == "change":
-        return all(one.name in ("lock", "lock.json") for one in kept.iterdir())
-    return kept.name == "runs" and all("-disaster_recovery" in one.name for one in kept.glob("*.json"))
-
-
-def _below(root: Path, path: str) -> Path:
-    return root / path.lstrip("/")
-
-
-def _is_used(path: Path) -> bool:
-    if path.is_dir() and not path.is_symlink():
-        return any(path.iterdir())
-    return os.path.lexists(path)
 
 
 class Cleaner:
@@ -283,11 +183,6 @@ class Cleaner:
             self._program(program)(*arguments, accept=range(256))
 
 
-def is_there(program: str) -> bool:
-    """Return whether the host has a program."""
-    return shutil.which(program, path="/usr/local/bin:/usr/bin:/usr/sbin:/sbin:/bin") is not None
-
-
 def without_block(text: str) -> str:
     """Return a hosts file without the lines that a drill has written."""
     kept, ours = [], False
@@ -297,33 +192,6 @@ def without_block(text: str) -> str:
             kept.append(line)
         ours = ours and line.rstrip("\n") != END
     return "".join(kept)
-
-
-def packages(program: Callable[..., Any]) -> list[str]:
-    """Return the names of the packages that are installed."""
-    said: str = program("dpkg-query")("-W", "-f", "${Package} ${db:Status-Status}\\n")
-    return [
-        name
-        for name, status in (line.split() for line in said.splitlines() if " " in line)
-        if status != "not-installed"
-    ]
-
-
-def begin(wanted: Mapping[str, Sequence[str]], program: Callable[..., Any]) -> dict[str, Any]:
-    """Return the journal of a recovery: what is wanted, and what there is before."""
-    paths = wanted["paths"]
-    made = [str(parent) for path in paths for parent in reversed(Path(path).parents) if not parent.exists()]
-    watched = (*paths, *STORES, *(f"/etc/systemd/system/pm2-{one}.service" for one in wanted["accounts"]))
-    return {
-        "began_at": datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        **{key: list(wanted[key]) for key in ("paths", "accounts", "roles", "units")},
-        "made": list(dict.fromkeys(made)),
-        "there": [path for path in dict.fromkeys(watched) if os.path.lexists(path)],
-        "packages": packages(program),
-        "users": [one.pw_name for one in pwd.getpwall()],
-        "groups": [one.gr_name for one in grp.getgrall()],
-        "docker": docker.listed(program) if is_there("docker") else None,
-    }
 
 
 def _delete(path: str, did: Callable[[str], None]) -> None:
