@@ -84,14 +84,15 @@ nginx -t -q
 systemctl reload nginx
 {AS_USER} 'pm2 stop -s shop; pm2 delete -s shop; pm2 restart -s shop-new --name shop; pm2 save -s'
 """
+NGINX = {
+    "name": "nginx",
+    "manager": "systemd",
+    "on_change": "reload",
+    "validate": ["nginx", "-t"],
+    "config": ["/etc/nginx"],
+}
 SERVICES = [
-    {
-        "name": "nginx",
-        "manager": "systemd",
-        "on_change": "reload",
-        "validate": ["nginx", "-t"],
-        "config": ["/etc/nginx"],
-    },
+    NGINX,
     {
         "name": "shop",
         "manager": "pm2",
@@ -116,10 +117,30 @@ SERVICES = [
 
 
 class Bench:
-    """A host with the application on it."""
+    """A host with the application on it. Another manager than PM2 says in a class of its own what is different."""
 
-    def __init__(self, host: str, options: argparse.Namespace) -> None:
-        self.host, self.options = host, options
+    front = FRONT  # where nginx takes the requests of users
+    service = "shop"
+    log = "/var/log/nginx/bench.log"
+
+    def __init__(self, host: str, options: argparse.Namespace, *, mode: str = "fork") -> None:
+        """:param options: ``rate``, ``slow``, ``websockets`` and ``watch``; ``slow_seconds`` and ``requests`` where others than usual are wanted"""
+        self.host, self.options, self.mode = host, options, mode
+
+    def begin(self, options: str, kinds: Sequence[str]) -> str:
+        """Return the script that has the first of these versions run, and all of them deployable as 1.0.0, 1.1.0 and so on."""
+        return BEGIN.replace("OPTIONS", options).replace("STREAM", stream(numbered(kinds)))
+
+    def end(self) -> str:
+        """Return the script that puts the host back, whatever state it is in."""
+        return END
+
+    def services(self) -> list[dict[str, Any]]:
+        """Return the description of the application and its proxy."""
+        nginx, shop = SERVICES
+        if self.mode == "cluster":
+            shop = {**shop, "replicas": 2, "deploy": {**shop["deploy"], "mode": "cluster"}}
+        return [nginx, shop]
 
     def __call__(self, script: str, *, check: bool = True) -> str:
         done = subprocess.run(self._ssh("bash", "-s"), input=script, capture_output=True, text=True, check=False)
@@ -132,22 +153,22 @@ class Bench:
 
     @contextmanager
     def application(self, options: str, kinds: Sequence[str]) -> Iterator[None]:
-        """Have the first of these versions run, and all of them in the repository."""
-        self(END, check=False)
-        versions = stream(numbered(kinds))
+        """Have the first of these versions run, and all of them ready to be deployed."""
+        self(self.end(), check=False)
         try:
-            self(BEGIN.replace("OPTIONS", options).replace("STREAM", versions))
+            self(self.begin(options, kinds))
             self(f"cat >/root/load.py <<'END'\n{(ROOT / 'tests/load/load.py').read_text()}\nEND")
             yield
         finally:
-            self(END, check=False)
+            self(self.end(), check=False)
 
     def asked(self, deploy: Callable[[], None]) -> dict[str, Any]:
         """Deploy while users ask, and return what they saw."""
         self("rm -f /root/load.end")
-        given = self.options
-        asks = ["--rate", given.rate, "--slow", given.slow, "--slow-seconds", 3, "--websockets", given.websockets]
-        program = ["python3", "/root/load.py", f"127.0.0.1:{FRONT}", *map(str, asks), "--end", "/root/load.end"]
+        given, requests = self.options, getattr(self.options, "requests", 0)
+        asks = ["--rate", given.rate, "--slow", given.slow, "--slow-seconds", getattr(given, "slow_seconds", 3)]
+        asks += ["--websockets", given.websockets, "--requests", requests, "--seconds", 600 + 2 * requests / given.rate]
+        program = ["python3", "/root/load.py", f"127.0.0.1:{self.front}", *map(str, asks), "--end", "/root/load.end"]
         users = subprocess.Popen(self._ssh(*program), stdout=subprocess.PIPE, text=True)
         try:
             time.sleep(3)
@@ -157,24 +178,26 @@ class Bench:
             time.sleep(2)
         finally:
             self("touch /root/load.end")
-            output = users.communicate(timeout=60)[0]
+            output = users.communicate(timeout=60 + 2 * requests / given.rate)[0]
         return {**json.loads(output), "took": took}
 
-    def play(self, version: str, directory: Path, *options: str) -> subprocess.CompletedProcess[str]:
-        """Deploy with the collection."""
+    def play(
+        self, version: str, directory: Path, *options: str, playbook: str = "deploy"
+    ) -> subprocess.CompletedProcess[str]:
+        """Deploy with the collection, or run another playbook on the release of this version."""
         inventory = directory / "shop.yml"
         described = {
             "ops_system": {"name": "shop"},
-            "ops_services": SERVICES,
+            "ops_services": self.services(),
             "ops_deployment": {"watch": self.options.watch},
         }
         inventory.write_text(json.dumps({"all": {"vars": described}}))
         asked = subprocess.run(
             [sys.executable, str(HOSTS), "inventory", self.host], capture_output=True, text=True, check=True
         )
-        command = ["ansible-playbook", "playbooks/deploy.yml", "-i", asked.stdout.strip(), "-i", str(inventory)]
+        command = ["ansible-playbook", f"playbooks/{playbook}.yml", "-i", asked.stdout.strip(), "-i", str(inventory)]
         return subprocess.run(
-            [*command, "-e", f"deploy_version={version}", "-e", "deploy_service=shop", *options],
+            [*command, "-e", f"{playbook}_version={version}", "-e", f"{playbook}_service={self.service}", *options],
             cwd=ROOT,
             env=os.environ | {"NO_COLOR": "1"},
             capture_output=True,

@@ -61,6 +61,7 @@ class Sample(NamedTuple):
     outcome: str  # ok, or as Failed.how
     version: str | None = None
     retried: bool = False
+    why: str = ""
 
 
 class Connection(NamedTuple):
@@ -139,6 +140,7 @@ class Load:
         self.kept: dict[str, deque[Connection]] = {"keep": deque(), "retry": deque()}
         self.sockets: Counter[str] = Counter()
         self.began = self.ended = time.monotonic()
+        self.sent = 0  # at the steady rate
         self.over = asyncio.Event()
 
     async def run(self, *, rate: float, connections: int, slow: int, slow_seconds: float, websockets: int) -> None:
@@ -150,13 +152,12 @@ class Load:
         ]
         tasks = [asyncio.create_task(other) for other in others]
         self.began = time.monotonic()
-        number = 0
         while not self.over.is_set():
-            due = self.began + number / rate
+            due = self.began + self.sent / rate
             await self._until(due)
             if not self.over.is_set():
-                tasks.append(asyncio.create_task(self._one(KINDS[number % len(KINDS)], due)))
-            number += 1
+                tasks.append(asyncio.create_task(self._one(KINDS[self.sent % len(KINDS)], due)))
+                self.sent += 1
         self.ended = time.monotonic()
         await asyncio.gather(*tasks)
         for kept in self.kept.values():
@@ -204,8 +205,9 @@ class Load:
         raise failed
 
     def _note(self, kind: str, due: float, failed: Failed, *, retried: bool = False) -> None:
-        self.samples.append(Sample(kind, due, time.monotonic(), failed.how, None, retried))
-        self.why[str(failed)[:160]] += 1
+        why = str(failed)[:160]
+        self.samples.append(Sample(kind, due, time.monotonic(), failed.how, None, retried, why))
+        self.why[why] += 1
 
     async def _slow(self, seconds: float) -> None:
         while not self.over.is_set():
@@ -323,6 +325,18 @@ def versions(samples: Sequence[Sample], began: float) -> dict[str, dict[str, flo
     return found
 
 
+def failures(samples: Sequence[Sample], clock: float, most: int = 200) -> list[dict[str, object]]:
+    """Return when which requests failed, the first ones: what logs say of that time tells why.
+
+    :param clock: the time of day when the clock of the samples was 0
+    """
+    failed = [one for one in samples if one.outcome != "ok"][:most]
+    return [
+        {"at": round(one.due + clock, 3), "took": round(one.done - one.due, 3), "kind": one.kind, "why": one.why}
+        for one in failed
+    ]
+
+
 def summary(told: dict[str, object]) -> str:
     return (
         f"{told['requests']} requests in {told['seconds']} s, {told['failed']} failed ({told['closed_idle']} of them on idle connections that "
@@ -336,7 +350,7 @@ async def ask_until(options: argparse.Namespace) -> dict[str, object]:
 
     async def end() -> None:
         limit = time.monotonic() + options.seconds
-        while time.monotonic() < limit and not (options.end and options.end.exists()):
+        while time.monotonic() < limit and not (options.end and options.end.exists() and load.sent >= options.requests):
             await asyncio.sleep(0.05)
         load.over.set()
 
@@ -350,7 +364,15 @@ async def ask_until(options: argparse.Namespace) -> dict[str, object]:
     )
     await ending
     told = account(load.samples, load.began, load.ended)
-    return {**told, "websockets": dict(load.sockets), "why": dict(load.why.most_common(5)), "load": os.getloadavg()[0]}
+    clock = time.time() - time.monotonic()
+    return {
+        **told,
+        "began_at": round(load.began + clock, 3),
+        "websockets": dict(load.sockets),
+        "why": dict(load.why.most_common(5)),
+        "failures": failures(load.samples, clock),
+        "load": os.getloadavg()[0],
+    }
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -370,6 +392,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--timeout", type=float, default=TIMEOUT, help="seconds after which an answer does not count")
     parser.add_argument("--seconds", type=float, default=600, help="the longest time to ask")
     parser.add_argument("--end", type=Path, help="a file that ends it")
+    parser.add_argument("--requests", type=int, default=0, help="how many are sent at least, whatever the file says")
     told = asyncio.run(ask_until(parser.parse_args(argv)))
     print(json.dumps(told))
     print(summary(told), file=sys.stderr)
