@@ -189,7 +189,10 @@ class Bench:
         described = {
             "ops_system": {"name": "shop"},
             "ops_services": self.services(),
-            "ops_deployment": {"watch": self.options.watch},
+            "ops_deployment": {
+                "watch": self.options.watch,
+                "rollback_slowdown_percent": getattr(self.options, "slowdown", 50),
+            },
         }
         inventory.write_text(json.dumps({"all": {"vars": described}}))
         asked = subprocess.run(

@@ -108,6 +108,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--slow-seconds", type=float, default=5, help="how long those take")
     parser.add_argument("--websockets", type=int, default=20)
     parser.add_argument("--watch", default="10s", help="how long a release is watched")
+    parser.add_argument(
+        "--slowdown", type=int, default=2000, help="percent that ends a deploy: others may use the machine meanwhile"
+    )
     parser.add_argument("--first", action="store_true", help="count the first deploy too, for which nginx reloads")
     parser.add_argument("--json", type=Path, help="where to write all that was told")
     options = parser.parse_args(argv)
