@@ -39,6 +39,12 @@ def deploy_contradictions(system: Mapping[str, Any]) -> list[str]:
         if database and database not in databases:
             hint = nearest(database, databases)
             found.append(f"{path}.migration.database is {database!r}: {PREFIX}databases has none of this name; {hint}")
+        engine = next((one.get("engine") for one in system["databases"] if one["name"] == database), None)
+        if engine == "mongodb" and deploy["migration"]["kind"] != "command":
+            found.append(
+                f"{path}.migration.kind is {deploy['migration']['kind']!r}: {database} is a database of MongoDB, which only a program can "
+                "migrate, set it to command"
+            )
     return found
 
 
