@@ -305,7 +305,8 @@ class Deployment:
     def _undo(self, entry: Entry) -> None:
         """Take away what was staged. What is live is never stopped."""
         live, _adoptable, slots, _ports = self._parts.look()
-        if self._wish.beside and (live is None or live.slot != entry.slot) and slots.get(entry.slot) is not None:
+        stands = self._wish.ends and slots.get(entry.slot) is not None
+        if stands and self._wish.beside and (live is None or live.slot != entry.slot):
             with self._timed("undo", entry.release, entry.slot):
                 self._parts.stop(entry.slot)
             with suppress(TroubleError):  # a boot would bring it back into the idle slot: that harms nobody
@@ -346,7 +347,7 @@ class Deployment:
             entry = self._judge(entry)
             live, _adoptable, slots, _ports = self._parts.look()
             left = entry.back_slot
-            leaves = entry.kind == "rollback" or not self._wish.keep_standing
+            leaves = self._wish.ends and (entry.kind == "rollback" or not self._wish.keep_standing)
             if left and live and left != live.slot and leaves and slots.get(left) is not None:
                 with self._timed("retire", entry.back_release or "", left):
                     self._parts.drain(left)
@@ -397,7 +398,7 @@ class Deployment:
             if self._wish.beside and slots.get(slot) != release:
                 self._parts.start(slot, release, fresh=False)
                 self._parts.gate(slot, release, standing=False)
-            self._parts.switch(slot, release)
+            self.checks += self._parts.switch(slot, release)
         self._parts.note("rolled_back", entry.release, slot=entry.slot, reason=why)
         self._parts.note("live", release, slot=slot, reason=why)
         if self._wish.beside and entry.slot != slot:

@@ -49,6 +49,9 @@ class Task(NamedTuple):
 class HostParts:
     """The parts of one service on this host."""
 
+    ends = True  # what is left is stopped
+    root = True  # only root may
+
     def __init__(self, task: Task) -> None:
         """:raises TroubleError: its manager has no slots here."""
         self._task = task

@@ -27,6 +27,7 @@ STEPS = {
 ADOPTED = "what runs"  # until it has a name
 CUT_OFF = "it was cut off"
 MOMENT_SECONDS = 15 * 60
+NEW_SLOT = "new"  # at Vercel, of what has no name yet: each release is in a slot of its own name
 BASE = "base"  # the slot of Compose in which only a person starts something
 QUIET = ("gate", "watch", "prepare")  # these alone change nothing
 NEW = ("prepare", "start", "gate")
@@ -47,6 +48,7 @@ class Wish(NamedTuple):
     parked: bool = False
     keep_standing: bool = True
     beside: bool = True  # the new one runs beside the old one, and not in its place
+    ends: bool = True  # what is left is stopped, and what is wished is started; at Vercel each release stands by itself
 
 
 class Seen(NamedTuple):
@@ -151,7 +153,7 @@ def plan(seen: Seen, wish: Wish) -> list[str]:
 
     :raises PlanError: it cannot be done.
     """
-    if wish.state == "recovered":
+    if wish.state == "recovered" or (wish.state == "retired" and not wish.ends):
         return []
     if wish.state == "retired":
         busy = seen.entry.slot if seen.entry else None
@@ -169,13 +171,17 @@ def plan(seen: Seen, wish: Wish) -> list[str]:
     if wish.state == "staged":
         return first + begin
     watch = ["watch"] if wish.state == "promoted" else []
-    leaves = wish.beside and seen.live is not None and (wish.state == "rolled_back" or not wish.keep_standing)
+    leaves = (
+        wish.beside and wish.ends and seen.live is not None and (wish.state == "rolled_back" or not wish.keep_standing)
+    )
     return [*first, *begin, "switch", *watch, "mark", *(["retire"] if leaves else [])]
 
 
 def _begin(seen: Seen, wish: Wish, name: str, slot: str, *, staged: bool) -> list[str]:
     if not wish.beside:
         return [] if staged else ["prepare"]
+    if not wish.ends:
+        return ["gate"] if staged else ["prepare", "gate"]
     stands = seen.slots.get(slot) == name
     if staged:
         return ["gate"] if stands else ["start", "gate"]

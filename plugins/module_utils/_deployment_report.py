@@ -10,7 +10,7 @@ from typing import Any
 from ansible_collections.runbook.ops.plugins.module_utils._checks import make_change, make_check
 from ansible_collections.runbook.ops.plugins.module_utils._deploy_journal import Entry
 from ansible_collections.runbook.ops.plugins.module_utils._deployment import Done
-from ansible_collections.runbook.ops.plugins.module_utils._deployment_plan import STEPS, Seen
+from ansible_collections.runbook.ops.plugins.module_utils._deployment_plan import NEW_SLOT, STEPS, Seen
 
 SECTION = "Deployment"
 # What a change is called; a step that is missing here only looks.
@@ -27,7 +27,7 @@ VERBS = {
 
 def words(steps: Iterable[str], release: str | None, slot: str | None) -> list[str]:
     """Return ``steps`` for people."""
-    about = f"{release} in slot {slot}" if release and slot else release or ""
+    about = f"{release} in slot {slot}" if release and slot and slot not in (release, NEW_SLOT) else release or ""
     return [f"{STEPS[step]} ({about})" if about and step in ("start", "switch") else STEPS[step] for step in steps]
 
 
@@ -35,7 +35,8 @@ def changes_of(service: str, done: Iterable[Done], *, before: str | None, reason
     """Return what was done as changes."""
     return [
         make_change(
-            f"{service} {one.release}" + (f" ({one.slot})" if one.slot else ""),
+            f"{service} {one.release}"
+            + (f" ({one.slot})" if one.slot and one.slot not in (one.release, NEW_SLOT) else ""),
             action=VERBS[one.step],
             section=SECTION,
             reason=reason,
@@ -82,7 +83,8 @@ def state_check(service: str, seen: Seen, entry: Entry | None) -> dict[str, Any]
     if seen.live is None:
         detail = "nothing was deployed here yet"
     else:
-        detail = f"{seen.live.release or 'something unknown'} serves from slot {seen.live.slot}"
+        where = "" if seen.live.slot == seen.live.release else f" from slot {seen.live.slot}"
+        detail = f"{seen.live.release or 'something unknown'} serves{where}"
         if seen.slots.get(seen.live.slot) != seen.live.release:
             status, detail = "critical", f"{detail}, and does not run"
             remedy = "start it with playbook service, or go back with playbook rollback"
@@ -118,7 +120,7 @@ def snapshot(service: str, seen: Seen) -> dict[str, Any]:
 
 def lines(found: Mapping[str, Any]) -> list[str]:
     """Return how a service is deployed for people: what serves, and what there is to go back to."""
-    runs = {release: slot for slot, release in found["slots"].items() if release}
+    runs = {release: slot for slot, release in found["slots"].items() if release and release != slot}
     live = found["live"]["release"] if found["live"] else None
     told = [
         f"{found['service']}: {live or 'nothing was deployed yet'}"

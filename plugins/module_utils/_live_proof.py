@@ -77,7 +77,7 @@ def make_proof(
 
 def told_version(version: Mapping[str, Any]) -> str | None:
     """Return what stands at the key of the JSON answer; None where there is no such answer."""
-    keys = ("address", "verify", "timeout_seconds")
+    keys = ("address", "verify", "timeout_seconds", "headers")
     try:
         answer = ask(version["url"], **{key: version[key] for key in keys if key in version})
         if answer.status != 200:

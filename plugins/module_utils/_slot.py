@@ -127,4 +127,6 @@ def standing_of(service: Mapping[str, Any], directory: str | None, module: Any) 
         from ansible_collections.runbook.ops.plugins.module_utils._slot_compose import compose_standing  # noqa: PLC0415
 
         return compose_standing(service, module)
+    if service["manager"] == "vercel":  # Vercel knows it
+        return Standing({}, {})
     raise SlotError(f"{service['name']} is run by {service['manager']}: releases of pm2 and compose are started here")

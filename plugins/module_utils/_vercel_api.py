@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from ansible_collections.runbook.ops.plugins.module_utils._vercel import (
+    VERSION,
     Deployment,
     VercelError,
     check_api,
@@ -19,6 +20,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._vercel import (
 )
 
 POLL_SECONDS = 2.0
+TIMEOUT_SECONDS = 15
 # Takes method, URL, headers and body; returns status, body, and why there is none.
 Fetch = Callable[[str, str, Mapping[str, str], "str | None"], "tuple[int, str, str]"]
 
@@ -27,11 +29,11 @@ ARGUMENTS = {
     "team": {"type": "str"},
     "token": {"type": "str", "required": True, "no_log": True},
     "api": {"type": "str", "default": "https://api.vercel.com"},
-    "timeout_seconds": {"type": "int", "default": 15},
+    "timeout_seconds": {"type": "int", "default": TIMEOUT_SECONDS},
 }
 
 
-def by_module(module: Any) -> Fetch:
+def by_module(module: Any, timeout_seconds: float = TIMEOUT_SECONDS) -> Fetch:
     """Return the door to HTTP that Ansible has: it knows proxies and the authorities to trust."""
     from ansible.module_utils.urls import fetch_url  # noqa: PLC0415  # what only thinks need not load it
 
@@ -42,7 +44,7 @@ def by_module(module: Any) -> Fetch:
             data=body,
             headers=dict(headers),
             method=method,
-            timeout=module.params["timeout_seconds"],
+            timeout=timeout_seconds,
             unredirected_headers=["Authorization"],
         )
         status = int(info.get("status") or -1)
@@ -87,9 +89,10 @@ class Vercel:
         body = {"name": self.project, "project": self.project, "deploymentId": old.id, "target": "production"}
         return parse_deployment(self._ask("POST", "/v13/deployments", "redeploy", {"forceNew": "1"}, body))
 
-    def build(self, source: Mapping[str, Any], *, assign: bool) -> Deployment:
+    def build(self, source: Mapping[str, Any], *, assign: bool, version: str) -> Deployment:
         """Build a commit for production; the project's domains lead to it once it is ready, where ``assign`` says so."""
         body = {"name": self.project, "project": self.project, "target": "production", "gitSource": dict(source)}
+        body["meta"] = {VERSION: version}
         return parse_deployment(
             self._ask(
                 "POST", "/v13/deployments", "deploy", {"forceNew": "1"}, {**body, "autoAssignCustomDomains": assign}

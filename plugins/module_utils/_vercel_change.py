@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from ansible_collections.runbook.ops.plugins.module_utils._checks import make_change, make_check
 from ansible_collections.runbook.ops.plugins.module_utils._service_state import SECTION
 from ansible_collections.runbook.ops.plugins.module_utils._vercel import (
+    AT_WORK,
     Deployment,
     VercelError,
     refuse_redeploy,
@@ -36,6 +37,7 @@ class Wish(NamedTuple):
     staged: bool  # build it, and leave the domains where they are
     reason: str
     wait_timeout_seconds: float
+    version: str = ""  # what the commit was asked for by
 
 
 class Step(NamedTuple):
@@ -75,13 +77,17 @@ def run(vercel: Any, wish: Wish, waiting: Waiting, *, check_mode: bool) -> dict[
     else:
         result["diff"] = {}
     built = None
+    about = live if step is None else step.to
+    if wish.state == "deployed" and step is None:
+        about = named([one for one in [live, *latest] if one], wish.deployment)
     if step and not check_mode:
         begin = waiting.clock()
         built = step.order()
+        about = about or built
         change["after"] = url(built) if built else change["after"]
         try:
             watch = Watch(vercel, waiting, live, wish.wait_timeout_seconds)
-            live = watch.build(built, staged=wish.staged) if built else watch.domains(step.to) if step.to else live
+            live = _serve(vercel, watch, wish, built) if built else watch.domains(step.to) if step.to else live
         except VercelError as exc:  # what was done was done, and belongs into the record
             raise VercelError(str(exc), **result) from exc
         change["seconds"] = round(waiting.clock() - begin, 2)
@@ -89,6 +95,7 @@ def run(vercel: Any, wish: Wish, waiting: Waiting, *, check_mode: bool) -> dict[
         **result,
         "live": asdict(live) if live else None,
         "built": asdict(built) if built else None,
+        "deployment": asdict(about) if about else None,
         "checks": _checks(vercel, wish, step, check_mode=check_mode),
     }
 
@@ -114,11 +121,29 @@ def _plan_deploy(vercel: Any, wish: Wish, live: Deployment | None, latest: list[
     found = named([one for one in [live, *latest] if one], wish.deployment)
     if found and ((live and found.id == live.id) or (found.state == "READY" and wish.staged)):
         return None
+    if found and found.state in AT_WORK and found.version and wish.staged:  # a killed run of ours has begun it
+        return Step("deployed", f"wait for {found.url}", None, lambda: found)
     if found and found.state == "READY":
         return Step("deployed", f"promote {found.url}", found, lambda: vercel.promote(found.id))
     refuse_busy(latest, project=vercel.project)
     source = source_of(vercel.settings, wish.deployment, wish.ref)
-    return Step("deployed", f"build {wish.deployment}", None, lambda: vercel.build(source, assign=not wish.staged))
+    version = wish.version or wish.deployment
+
+    def order() -> Deployment | None:
+        built: Deployment = vercel.build(source, assign=not wish.staged, version=version)
+        return built
+
+    return Step("deployed", f"build {wish.deployment}", None, order)
+
+
+def _serve(vercel: Any, watch: Watch, wish: Wish, built: Deployment) -> Deployment | None:
+    """Return what serves once ``built`` is ready. Since a rollback Vercel leads no domains to what is built: then that is asked for."""
+    leads = not wish.staged and _assigns(vercel) is False
+    live = watch.build(built, staged=wish.staged or leads)
+    if not leads:
+        return live
+    vercel.promote(built.id)
+    return watch.domains(built)
 
 
 def _assigns(vercel: Any) -> bool | None:
@@ -136,16 +161,26 @@ def _checks(vercel: Any, wish: Wish, step: Step | None, *, check_mode: bool) -> 
         follows = _assigns(vercel)
     if follows is None:
         return []
+    return _follow_check(vercel.project, follows=follows)
+
+
+def follow_checks(vercel: Any) -> list[dict[str, Any]]:
+    """Return whether a push is served, as it was at the last look; nothing where Vercel does not say."""
+    follows = _assigns(vercel)
+    return [] if follows is None else _follow_check(vercel.project, follows=follows)
+
+
+def _follow_check(project: str, *, follows: bool) -> list[dict[str, Any]]:
     return [
         make_check(
-            f"vercel:{vercel.project}:auto_assign",
-            name=f"{vercel.project} follows its branch",
+            f"vercel:{project}:auto_assign",
+            name=f"{project} follows its branch",
             section=SECTION,
             status="ok" if follows else "warning",
             value=follows,
             detail="a push to the production branch is served"
             if follows
             else "what is pushed is built, and not served, since a rollback",
-            remedy="Promote a deployment: from then on the domains follow the branch again",
+            remedy="Deploy a release that is good: once it is promoted, the domains follow the branch again",
         )
     ]

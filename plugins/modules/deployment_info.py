@@ -32,6 +32,11 @@ options:
     description: Where the state of all deployments is kept.
     type: path
     default: /var/lib/runbook-ops/deploy
+  secrets:
+    description: Values in O(services) that nobody may see, such as a token. They are taken out of logs and results.
+    type: list
+    elements: str
+    default: []
 seealso:
   - module: runbook.ops.deployment
 """
@@ -63,6 +68,7 @@ checks:
   elements: dict
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -70,7 +76,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._change_lock import Fe
 from ansible_collections.runbook.ops.plugins.module_utils._checks import make_check
 from ansible_collections.runbook.ops.plugins.module_utils._deploy_paths import DeployPaths, StateError
 from ansible_collections.runbook.ops.plugins.module_utils._deployment import Deployment, TroubleError
-from ansible_collections.runbook.ops.plugins.module_utils._deployment_parts import HostParts, Task
+from ansible_collections.runbook.ops.plugins.module_utils._deployment_parts import Task
 from ansible_collections.runbook.ops.plugins.module_utils._deployment_plan import Wish
 from ansible_collections.runbook.ops.plugins.module_utils._deployment_report import (
     SECTION,
@@ -78,48 +84,41 @@ from ansible_collections.runbook.ops.plugins.module_utils._deployment_report imp
     snapshot,
     state_check,
 )
-from ansible_collections.runbook.ops.plugins.module_utils._release import listed
-from ansible_collections.runbook.ops.plugins.module_utils._release_ledger import events, good
+from ansible_collections.runbook.ops.plugins.module_utils._deployment_ways import (
+    SECRETS,
+    deployed,
+    parts_of,
+    releases_of,
+)
+from ansible_collections.runbook.ops.plugins.module_utils._release_ledger import events
 
 ARGUMENTS: dict[str, Any] = {
     "services": {"type": "list", "elements": "dict", "required": True},
     "events": {"type": "int", "default": 10},
     "directory": {"type": "path", "default": "/var/lib/runbook-ops/deploy"},
+    **SECRETS,
 }
 
 
 def look(
-    service: dict[str, Any], paths: DeployPaths, module: Any, *, last: int
+    service: Mapping[str, Any], paths: DeployPaths, module: Any, *, last: int
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return how ``service`` is deployed, and the check of it.
 
     :raises TroubleError: it cannot be told.
     :raises StateError: what is written about it cannot be read.
     """
-    parts = HostParts(Task(service, {}, paths, Fence("", 0, ""), "", hotfix=False, module=module))
+    parts = parts_of(Task(service, {}, paths, Fence("", 0, ""), "", hotfix=False, module=module))
     seen = Deployment(parts, Wish("recovered", None), run="").observe()
+    releases = releases_of(parts, paths)
     told = events(paths)
-    known = good(told)
-    releases = [
-        {
-            "id": one.id,
-            "commit": one.commit,
-            "ref": one.ref,
-            "version": one.package_version,
-            "built_at": one.built_at,
-            "good": one.id in known,
-        }
-        for one in reversed(listed(paths))
-    ]
     found = {**snapshot(service["name"], seen), "releases": releases, "events": told[-last:] if last > 0 else []}
     return found, state_check(service["name"], seen, seen.entry)
 
 
 def run(services: list[dict[str, Any]], directory: str, module: Any, *, last: int) -> dict[str, Any]:
     deployments, checks = [], []
-    for service in services:
-        if not service.get("deploy") or service["manager"] not in ("pm2", "compose"):
-            continue
+    for service in deployed(services):
         try:
             found, check = look(service, DeployPaths(service["name"], directory), module, last=last)
         except (TroubleError, StateError) as exc:

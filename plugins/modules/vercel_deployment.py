@@ -50,6 +50,10 @@ options:
     description: With O(state=deployed), the branch or tag that the commit is on. The production branch without it.
     type: str
     default: ""
+  version:
+    description: With O(state=deployed), what the commit was asked for by, such as a tag. It is kept with the deployment.
+    type: str
+    default: ""
   staged:
     description: With O(state=deployed), whether the domains stay where they are until it is promoted.
     type: bool
@@ -112,6 +116,10 @@ built:
   description: What was built; null where nothing was. The keys are the same.
   returned: success
   type: dict
+deployment:
+  description: Which deployment it was about; null where it is yet to be built. The keys are the same.
+  returned: success
+  type: dict
 checks:
   description: Whether a push to the production branch is served.
   returned: success
@@ -136,6 +144,7 @@ OWN: dict[str, Any] = {
     "state": {"type": "str", "choices": ["redeployed", "deployed", "promoted", "rolled_back"], "default": "redeployed"},
     "deployment": {"type": "str", "default": ""},
     "ref": {"type": "str", "default": ""},
+    "version": {"type": "str", "default": ""},
     "staged": {"type": "bool", "default": False},
     "reason": {"type": "str", "default": "asked for"},
     "wait_timeout_seconds": {"type": "int", "default": 600},
@@ -149,7 +158,10 @@ def main() -> None:
     )
     params = module.params
     try:
-        vercel = Vercel(by_module(module), **{key: params[key] for key in ("project", "team", "token", "api")})
+        vercel = Vercel(
+            by_module(module, params["timeout_seconds"]),
+            **{key: params[key] for key in ("project", "team", "token", "api")},
+        )
         result = run(vercel, Wish(**{key: params[key] for key in OWN}), Waiting(), check_mode=module.check_mode)
     except VercelError as exc:
         module.fail_json(msg=str(exc), **exc.details)

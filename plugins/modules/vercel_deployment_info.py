@@ -69,6 +69,9 @@ live:
     error:
       description: Why it failed, V(null) where it did not.
       type: str
+    version:
+      description: What was asked for when this collection built it, such as a tag; V(null) otherwise.
+      type: str
 latest:
   description: The newest deployments for production, newest first.
   returned: success
@@ -113,7 +116,11 @@ def main() -> None:
     module = AnsibleModule(argument_spec={**ARGUMENTS, "service": {"type": "str"}}, supports_check_mode=True)
     try:
         place = {key: module.params[key] for key in ("project", "team", "token", "api")}
-        result = run(Vercel(by_module(module), **place), module.params["service"], now=time.time())
+        result = run(
+            Vercel(by_module(module, module.params["timeout_seconds"]), **place),
+            module.params["service"],
+            now=time.time(),
+        )
     except VercelError as exc:
         module.fail_json(msg=str(exc))
     module.exit_json(**result)

@@ -117,7 +117,10 @@ def main() -> None:
     )
     params = module.params
     try:
-        vercel = Vercel(by_module(module), **{key: params[key] for key in ("project", "team", "token", "api")})
+        vercel = Vercel(
+            by_module(module, params["timeout_seconds"]),
+            **{key: params[key] for key in ("project", "team", "token", "api")},
+        )
         result = run(vercel, params, check_mode=module.check_mode)
     except VercelError as exc:
         module.fail_json(msg=str(exc), **exc.details)

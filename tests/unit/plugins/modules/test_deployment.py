@@ -97,6 +97,6 @@ def test_the_state_lies_where_all_deployments_have_it(module: Any) -> None:
 def test_services_that_are_not_deployed_are_left_out() -> None:
     services = [
         {"name": "a", "manager": "systemd"},
-        {"name": "b", "manager": "vercel", "deploy": {"strategy": "vercel"}},
+        {"name": "b", "manager": "vercel", "deploy": None},
     ]
     assert deployment_info.run(services, "/nowhere", None, last=3)["checks"] == []
