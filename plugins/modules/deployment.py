@@ -68,6 +68,8 @@ options:
     description: The run that does it, for journal and ledger.
     type: str
     default: ''
+    description:
+    type: str
   wait_seconds:
     description: Seconds to wait for a call that is at work on this service. One whose controller is gone goes on to its end.
     type: float
@@ -76,6 +78,11 @@ options:
     description: Where the state of all deployments is kept.
     type: path
     default: /var/lib/runbook-ops/deploy
+  secrets:
+    description: Values in O(service) that nobody may see, such as a token. They are taken out of logs and results.
+    type: list
+    elements: str
+    default: []
 seealso:
   - module: runbook.ops.deployment_info
   - module: runbook.ops.release
@@ -157,7 +164,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._deployment import (
     TroubleError,
     as_seconds,
 )
-from ansible_collections.runbook.ops.plugins.module_utils._deployment_parts import HostParts, Task
+from ansible_collections.runbook.ops.plugins.module_utils._deployment_parts import Task
 from ansible_collections.runbook.ops.plugins.module_utils._deployment_plan import (
     STATES,
     PlanError,
@@ -177,6 +184,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._deployment_report imp
     snapshot,
     words,
 )
+from ansible_collections.runbook.ops.plugins.module_utils._deployment_ways import SECRETS, Parts, parts_of
 
 ARGUMENTS: dict[str, Any] = {
     "state": {"type": "str", "required": True, "choices": list(STATES)},
@@ -190,10 +198,11 @@ ARGUMENTS: dict[str, Any] = {
     **FENCE,
     "wait_seconds": {"type": "float", "default": 180},
     "directory": {"type": "path", "default": "/var/lib/runbook-ops/deploy"},
+    **SECRETS,
 }
 
 
-def run(deployment: Deployment, parts: HostParts, wish: Wish, *, check_mode: bool) -> dict[str, Any]:
+def run(deployment: Deployment, parts: Parts, wish: Wish, *, check_mode: bool) -> dict[str, Any]:
     """Bring about what is wished, or say what it would take."""
     service = parts.service
     before = deployment.observe()
@@ -236,7 +245,7 @@ def nothing() -> dict[str, Any]:
     return {"seconds": {}, "outage_seconds": None, "checks": []}
 
 
-def told(deployment: Deployment, parts: HostParts, wish: Wish, *, before: str | None) -> dict[str, Any]:
+def told(deployment: Deployment, parts: Parts, wish: Wish, *, before: str | None) -> dict[str, Any]:
     """Return what was done and seen, also where it failed in the end."""
     done = deployment.done
     return {
@@ -257,18 +266,19 @@ def main() -> None:
         fence = fence_of(params)
         paths = DeployPaths(params["service"]["name"], params["directory"])
         task = Task(params["service"], params["deployment"], paths, fence, params["run"], params["hotfix"], module)
-        parts = HostParts(task)
+        parts = parts_of(task, params["release"])
         wish = Wish(
             params["state"],
             params["release"],
             params["parked"],
             keep_standing=params["service"]["deploy"]["keep_standing"],
             beside=parts.beside,
+            ends=parts.ends,
         )
         deployment = Deployment(parts, wish, run=params["run"], reason=params["reason"] or None)
         if module.check_mode:
             module.exit_json(**run(deployment, parts, wish, check_mode=True))
-        if os.geteuid() != 0:
+        if parts.root and os.geteuid() != 0:
             raise DeploymentError("this needs root: set become", "refused")
         paths.make()
         with working(paths, seconds=params["wait_seconds"]), keeping(fence):
