@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.runbook.ops.plugins.module_utils._change_lock import now as this_moment
 from ansible_collections.runbook.ops.plugins.module_utils._checks import make_check
 from ansible_collections.runbook.ops.plugins.module_utils._health import _prepare as prepare
 from ansible_collections.runbook.ops.plugins.module_utils._health import check_health
@@ -27,6 +28,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._monitor_outbox import
     forget_channels,
     put,
 )
+from ansible_collections.runbook.ops.plugins.module_utils._monitor_silence import lasting, says
 from ansible_collections.runbook.ops.plugins.module_utils._monitor_store import Store
 from ansible_collections.runbook.ops.plugins.module_utils._notify import NotifyError, send
 from ansible_collections.runbook.ops.plugins.module_utils._probe_index import PROBES
@@ -39,17 +41,23 @@ HISTORY_SECONDS, HISTORY_DAYS = 3600.0, 30.0
 Secrets = Mapping[str, Any]
 
 
-def look_once(config: Mapping[str, Any], secrets: Secrets, store: Store, *, now: float) -> list[str]:
+def look_once(
+    config: Mapping[str, Any], secrets: Secrets, store: Store, *, now: float, silent: bool = False
+) -> list[str]:
     """Do one whole run, and return what went wrong with it, a line each.
 
     What the host is like is no such thing: that is told to the receivers.
+
+    :param silent: this look counts neither for an alert nor for an all-clear, and reminds nobody
     """
     began = time.monotonic()
     state, channels = store.load(), sorted(config["channels"])
     forget_channels(state, channels)
     result = look(config, secrets)
     checks = [*result["checks"], *channel_checks(state, channels)]
-    state["checks"], events = follow(state["checks"], checks, policy=Policy(**config["policy"]), now=now)
+    events: list[Any] = []
+    if not silent:
+        state["checks"], events = follow(state["checks"], checks, policy=Policy(**config["policy"]), now=now)
     state.update({key: result[key] for key in ("status", "msg", "summary", "seconds")}, at=now, config=config["digest"])
     state["last"] = {check["id"]: check["status"] for check in result["checks"]}
     if events:
@@ -191,7 +199,11 @@ def main(arguments: Sequence[str]) -> int:
     else:
         store = Store(config.get("directory", DIRECTORY), config.get("runtime", RUNTIME))
         with store.locked() as free:
-            problems = look_once(config, secrets, store, now=time.time()) if free else ["another run is at work"]
+            silences = lasting(this_moment(), str(store.directory))
+            for silence in silences:
+                say(f"nothing is counted for {says(silence)}")
+            told = {"now": time.time(), "silent": bool(silences)}
+            problems = look_once(config, secrets, store, **told) if free else ["another run is at work"]
         if free:
             say(store.load().get("msg", ""))
     for problem in problems:

@@ -7,19 +7,19 @@ What was so before is looked at first, and is not undone later. Undoing may be a
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.runbook.ops.plugins.module_utils._http import HttpError, ask
+from ansible_collections.runbook.ops.plugins.module_utils._alert_silence import Work, is_needed, silence, speak
+from ansible_collections.runbook.ops.plugins.module_utils._deploy_paths import StateError
+from ansible_collections.runbook.ops.plugins.module_utils._http import HttpError
 from ansible_collections.runbook.ops.plugins.module_utils._queue_pause import QueueError, pause, paused, resume
-from ansible_collections.runbook.ops.plugins.module_utils._silence import Matcher, request
+from ansible_collections.runbook.ops.plugins.module_utils._silence import SilenceError
 from ansible_collections.runbook.ops.plugins.module_utils._window_journal import WindowError
 from ansible_collections.runbook.ops.plugins.module_utils._writers import Writers, WritersError
 
-EVERYTHING = Matcher("alertname", ".+", regex=True)
+WORK = "maintenance-window"
 Step = dict[str, Any]
 
 
@@ -29,7 +29,7 @@ class Hands:
     def __init__(self, module: Any, *, start_seconds: float = 120.0) -> None:
         self.writers, self._start_seconds = Writers(module), start_seconds
         self._look: dict[str, Callable[[Step, Mapping[str, str]], Step]] = {
-            "silence": lambda step, _secrets: {**step, "ours": True},
+            "silence": lambda step, _secrets: {**step, "ours": is_needed(_work(step))},
             "page": lambda step, _secrets: {**step, "ours": not Path(step["flag"]).exists()},
             "queue": _see,
             "services": self._see,
@@ -64,7 +64,7 @@ class Hands:
         """
         try:
             return self._do[step["kind"]](step, secrets)
-        except (HttpError, QueueError, WritersError) as exc:
+        except (HttpError, SilenceError, StateError, QueueError, WritersError) as exc:
             raise WindowError(str(exc)) from exc
 
     def undo(self, step: Step, secrets: Mapping[str, str]) -> None:
@@ -76,7 +76,7 @@ class Hands:
             self._undo[step["kind"]](step, secrets)
         except OSError as exc:
             raise WindowError(f"cannot remove {step.get('flag')}: {exc.strerror}; users see the page") from exc
-        except (HttpError, QueueError, WritersError) as exc:
+        except (HttpError, SilenceError, StateError, QueueError, WritersError) as exc:
             raise WindowError(str(exc)) from exc
 
     def _see(self, step: Step, _secrets: Mapping[str, str]) -> Step:
@@ -91,25 +91,17 @@ class Hands:
         self.writers.start(step["services"], self._start_seconds)
 
 
+def _work(step: Step) -> Work:
+    return Work(WORK, step.get("run", ""), step["reason"], step["by"], step["url"])
+
+
 def _silence(step: Step, _secrets: Mapping[str, str]) -> Step:
-    now = datetime.now(timezone.utc)
-    body = request([EVERYTHING], None, now=now, seconds=step["seconds"], comment=step["reason"], by=step["by"])
-    answer = _alertmanager(step, "POST", "silences", json.dumps(body).encode())
-    return {**step, "id": json.loads(answer)["silenceID"]}
+    made = silence(_work(step), step["seconds"])
+    return {**step, "id": made.id if made else None}
 
 
 def _speak(step: Step, _secrets: Mapping[str, str]) -> None:
-    if step.get("id"):  # one that was begun only ends by itself
-        _alertmanager(step, "DELETE", f"silence/{step['id']}", b"", gone=(404, 500))
-
-
-def _alertmanager(step: Step, method: str, path: str, body: bytes, gone: tuple[int, ...] = ()) -> bytes:
-    headers = {"Accept": "application/json", "Content-Type": "application/json"}
-    url = f"{step['url'].rstrip('/')}/api/v2/{path}"
-    answer = ask(url, method=method, headers=headers, body=body, timeout_seconds=10, body_limit_bytes=1 << 20)
-    if answer.status not in (200, *gone):
-        raise WindowError(f"Alertmanager at {step['url']} answers {answer.status} to {method} {path}")
-    return answer.body
+    speak(_work(step), step.get("id"))  # a silence of Alertmanager that was begun only ends by itself
 
 
 def _hide(step: Step, _secrets: Mapping[str, str]) -> None:

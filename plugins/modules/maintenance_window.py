@@ -55,7 +55,7 @@ options:
     description: The file that shows the maintenance page. It is removed when the window is closed, unless it was there before.
     type: path
   alertmanager:
-    description: URL of the Alertmanager that is silenced.
+    description: URL of the Alertmanager that is silenced. The monitor on the host is silenced in any case.
     type: str
   reason:
     description: Why, for those who see the silence.
@@ -167,9 +167,8 @@ def steps_of(options: dict[str, Any]) -> list[dict[str, Any]]:
     """Return what is to be done in this state, in order."""
     steps: list[dict[str, Any]] = []
     if options["state"] == "opened":
-        words = {key: options[key] for key in ("reason", "by", "seconds")}
-        if options["alertmanager"]:
-            steps.append({"kind": "silence", "name": "all alerts", "url": options["alertmanager"], **words})
+        words = {key: options[key] for key in ("run", "reason", "by", "seconds")}
+        steps.append({"kind": "silence", "name": "all alerts", "url": options["alertmanager"], **words})
         if options["flag"]:
             steps.append({"kind": "page", "name": "maintenance page", "flag": options["flag"]})
     if options["state"] == "still":

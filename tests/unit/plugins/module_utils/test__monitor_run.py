@@ -8,8 +8,10 @@ import json
 
 import pytest
 from ansible_collections.runbook.ops.plugins.module_utils import _monitor_run, _monitor_store
+from ansible_collections.runbook.ops.plugins.module_utils._change_lock import now as this_moment
 from ansible_collections.runbook.ops.plugins.module_utils._checks import make_check, worst_status
 from ansible_collections.runbook.ops.plugins.module_utils._monitor_run import look_once, main
+from ansible_collections.runbook.ops.plugins.module_utils._monitor_silence import begin
 from ansible_collections.runbook.ops.plugins.module_utils._monitor_store import Store
 from ansible_collections.runbook.ops.plugins.module_utils._notify import NotifyError
 
@@ -207,3 +209,28 @@ def test_a_run_of_the_timer_looks_and_remembers(tmp_path, capsys):
     assert main(arguments) == 0
     assert "1 ok" in capsys.readouterr().out
     assert json.loads((tmp_path / "disk" / "state.json").read_text(encoding="utf-8"))["status"] == "ok"
+
+
+def test_what_is_seen_in_a_silence_counts_for_nothing_and_afterwards_as_ever(host):
+    host.run("o")
+    host.status, host.now = "critical", host.now + STEP
+    for _look in range(5):
+        look_once(host.config, {}, host.store, now=host.now, silent=True)
+    assert host.got == []
+    assert host.store.load()["last"] == {"disk:/": "critical"}
+    host.run("c")
+    assert host.got == []
+    host.run("c")
+    assert host.kinds("email") == ["alert"]
+
+
+def test_the_timer_s_run_is_silent_while_somebody_works_and_says_for_what(host, tmp_path, capsys):
+    begin("deploy-shop", "aaa", reason="v2", seconds=60, now=this_moment(), directory=str(tmp_path / "disk"))
+    paths = [tmp_path / "monitor.json", tmp_path / "secrets.json"]
+    paths[0].write_text(json.dumps({**host.config, "directory": str(tmp_path / "disk"), "runtime": str(tmp_path)}))
+    paths[1].write_text("{}")
+    host.status = "critical"
+    for _look in range(3):
+        main(["run", *map(str, paths)])
+    assert host.got == []
+    assert "nothing is counted for deploy-shop (run aaa: v2)" in capsys.readouterr().out
