@@ -30,9 +30,9 @@ def _versions() -> ModuleType:
 versions = _versions()
 
 
-def test_there_are_twenty_ways_to_be_bad_each_named_once_and_refused_somewhere() -> None:
-    assert len({bad.kind for bad in versions.BAD}) == len(versions.BAD) == 20
-    assert {bad.refused for bad in versions.BAD} == {"build", "gate", "watch"}
+def test_the_ways_to_be_bad_are_each_named_once_and_refused_somewhere() -> None:
+    assert len({bad.kind for bad in versions.BAD}) == len(versions.BAD) >= 20
+    assert {bad.refused for bad in versions.BAD} == {"build", "migration", "gate", "watch"}
     assert all(bad.flaw or bad.files for bad in versions.BAD)
 
 

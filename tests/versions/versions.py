@@ -23,13 +23,23 @@ class Version(NamedTuple):
     """One version: what is other than in a good one, and where a deploy has to refuse it."""
 
     kind: str
-    refused: str | None  # build, gate or watch; None: it is good
+    refused: str | None  # build, migration, gate or watch; None: it is good
     flaw: str = ""  # a line of JavaScript
     files: Mapping[str, str | None] = {}  # contents by name, None for a file that is left out
 
 
 def package(**more: object) -> str:
     return json.dumps({"name": "shop", "version": "0.0.0", "private": True, **more})
+
+
+# A lock file that leads to where nobody answers.
+FAR = {
+    "lockfileVersion": 3,
+    "packages": {
+        "": {"dependencies": {"far": "1.0.0"}},
+        "node_modules/far": {"version": "1.0.0", "resolved": "http://127.0.0.1:9/far.tgz", "integrity": "sha512-AAAA"},
+    },
+}
 
 
 def users(what: str) -> str:
@@ -56,6 +66,21 @@ BAD = (
     Version("no-entry-point", "gate", files={"server.js": None}),
     Version("build-fails", "build", files={"package.json": package(scripts={"build": "exit 3"})}),
     Version("dependency-without-a-lock", "build", files={"package.json": package(dependencies={"not-there": "1.0.0"})}),
+    Version(
+        "dependency-cannot-be-fetched",
+        "build",
+        files={
+            "package.json": package(dependencies={"far": "1.0.0"}),
+            "package-lock.json": json.dumps(FAR),
+            ".npmrc": "fetch-retries=0\n",
+        },
+    ),
+    # Where the description names migrations, of a database of SQL.
+    Version(
+        "migration-fails-half-way",
+        "migration",
+        files={"migrations/001_half.sql": "CREATE TABLE half (id integer);\nSELECT 1 / 0;\n"},
+    ),
     Version("fails-half-of-the-time", "watch", users("n % 2")),
     Version("slower-for-users", "watch", users("(it.delay = 700) < 0")),
     Version("dies-when-used", "watch", users("process.exit(1)")),
