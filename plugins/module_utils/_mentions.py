@@ -20,6 +20,7 @@ MENTIONS = (
     ("redis", "service", ("services",), "no service has this name"),
     ("queues", "redis", ("redis",), f"{PREFIX}redis has none of this name"),
     ("queues", "service", ("services",), "no service has this name"),
+    ("caches", "redis", ("redis",), f"{PREFIX}redis has none of this name"),
     ("backups", "databases", ("databases",), NO_DATABASE),
     ("backups", "redis", ("redis",), f"{PREFIX}redis has none of this name"),
     ("backups", "buckets", ("buckets",), f"{PREFIX}buckets has none of this name"),
@@ -78,6 +79,10 @@ def missing(system: Mapping[str, Any]) -> list[str]:
         if not queue[key]:
             path = f"{PREFIX}queues[{index}].{key}"
             found.append(f"{path} is missing ({queue['name']}): the library {queue['library']} needs it")
+    for index, cache in items(system, "caches"):
+        if cache["redis"] and not cache["prefixes"]:
+            path = f"{PREFIX}caches[{index}].prefixes"
+            found.append(f"{path} is missing ({cache['name']}): they say which keys in Redis are the cache's")
     return [*found, *_backups(system), *_point_in_time(system)]
 
 

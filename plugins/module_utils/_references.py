@@ -13,7 +13,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._mentions import items
 
 NAMED = (
     *("services", "databases", "redis", "queues", "buckets", "certificates", "endpoints", "dependencies", "ports"),
-    *("logs", "backups", "monitors", "scripts", "schedule", "queries", "secrets", "point_in_time"),
+    *("caches", "logs", "backups", "monitors", "scripts", "schedule", "queries", "secrets", "point_in_time"),
 )
 BAD_WHEN_LOW = ("certificate_days", "disk_days")  # of these thresholds, the critical one is the smaller
 NEEDS = {"pm2": ("user",), "compose": ("path",), "vercel": ("vercel",)}  # what a manager cannot do without
@@ -35,7 +35,10 @@ def contradictions(system: Mapping[str, Any]) -> list[str]:
 
 def complete(system: dict[str, Any]) -> dict[str, Any]:
     """Return a valid description with all that follows from it: order, units, the ports in URLs."""
-    services = [_completed(service) for service in in_order(system["services"])]
+    fronts = {
+        (one["path"], one["deploy"]["front"]): one for one in system["services"] if (one["deploy"] or {}).get("front")
+    }
+    services = [_completed(service, fronts) for service in in_order(system["services"])]
     databases = [{**one, "port": one["port"] or PORTS[one["engine"]]} for one in system["databases"]]
     return {
         **system,
@@ -45,7 +48,11 @@ def complete(system: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _completed(service: dict[str, Any]) -> dict[str, Any]:
+def _completed(service: dict[str, Any], fronts: Mapping[tuple[str, str], Mapping[str, Any]]) -> dict[str, Any]:
+    """Return ``service`` with what follows from it.
+
+    :param fronts: services with several containers, by where and what shares requests among them
+    """
     unit = (service["unit"] or f"{service['name']}.service") if service["manager"] == "systemd" else None
     health = service["health"]
     if health:
@@ -55,6 +62,7 @@ def _completed(service: dict[str, Any]) -> dict[str, Any]:
             url = url.replace("{port}", str(service["port"]))
         health = {**health, "url": url, "standby_url": standby}
     compose = service["manager"] == "compose"
+    behind = fronts.get((service["path"], service["compose_service"] or service["name"])) if compose else None
     return {
         **service,
         "unit": unit,
@@ -62,6 +70,7 @@ def _completed(service: dict[str, Any]) -> dict[str, Any]:
         "project": (service["project"] or service["path"].rstrip("/").rpartition("/")[2]) if compose else None,
         "compose_service": (service["compose_service"] or service["name"]) if compose else None,
         "replicas": service["replicas"] or (1 if compose else None),
+        "front_of": {"name": behind["name"], "port": behind["port"]} if behind else None,
         "health": health,
     }
 

@@ -1,0 +1,59 @@
+# Copyright: the runbook.ops authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A cache that shares its Redis with queues of jobs, of which the runbook's FLUSHDB would leave nothing."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+
+import pytest
+
+from ._matrix import NAMES, ROOT, Patient, admit
+
+CLI = "docker exec newsletter-redis-1 redis-cli"
+KEYS = """for i = 1, 300 do redis.call('set', 'cache:' .. i, i, 'ex', 3600) redis.call('set', 'sess:' .. i, i) end"""
+
+
+@pytest.fixture(params=NAMES)
+def patient(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Patient:
+    found = admit(request.param, tmp_path_factory.mktemp("admitted"))
+    if found.system.system != "newsletter":
+        pytest.skip("what this empties is described for the newsletter only")
+    return found
+
+
+def play(patient: Patient, *options: str) -> tuple[int, str]:
+    inventories = ("-i", f"inventories/{patient.system.system}", "-i", patient.inventory)
+    done = subprocess.run(
+        ["ansible-playbook", "playbooks/clear_cache.yml", *inventories, *options],
+        cwd=ROOT,
+        env=os.environ | {"NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def count(patient: Patient, pattern: str) -> int:
+    return int(patient.run(f"{CLI} --raw eval 'return #redis.call(\"keys\", ARGV[1])' 0 '{pattern}'"))
+
+
+def test_the_cache_goes_and_what_is_beside_it_stays(patient: Patient) -> None:
+    patient.run(f'{CLI} eval "{KEYS}" 0')
+    queued = count(patient, "bull:*")
+    assert queued > 0
+    assert count(patient, "cache:*") >= 300
+    code, text = play(patient, "--check", "--diff")
+    assert code == 0, text
+    assert count(patient, "cache:*") >= 300
+    code, text = play(patient)
+    assert code == 0, text
+    assert count(patient, "cache:*") == 0
+    assert (count(patient, "sess:*"), count(patient, "bull:*")) == (300, queued)
+    code, text = play(patient, "-e", '{"cache_names": ["page"]}')
+    assert code != 0
+    assert "did you mean pages?" in text
+    patient.run(f"{CLI} eval \"for i = 1, 300 do redis.call('del', 'sess:' .. i) end\" 0")
