@@ -138,7 +138,7 @@ faults-owlivion-13: FAULTS := healthy health_check runs weekly_maintenance matri
 
 faults-%:
 	$(SAY) 'Faults on $*'
-	@RUNBOOK_TEST_HOSTS="$*" python -m pytest -q $(FAULTS:%=tests/faults/test_%.py)
+	@RUNBOOK_TEST_HOSTS="$*" python -m pytest -q --durations 5 --durations-min 20 $(FAULTS:%=tests/faults/test_%.py)
 
 system: ## the three ways to run the collection
 	$(SAY) 'Ways to run'
