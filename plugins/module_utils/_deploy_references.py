@@ -57,11 +57,15 @@ def _needs(path: str, service: Mapping[str, Any], deploy: Mapping[str, Any]) -> 
         for key in BESIDE[manager]:
             if not service[key]:
                 yield f"{path.rpartition('.')[0]}.{key} is missing ({service['name']}): strategy blue_green needs it"
-    if manager == "compose" and deploy["kind"] != "image":
-        yield f"{path}.kind is {deploy['kind']!r}: what compose runs is deployed as an image, set it to image"
-    elif deploy["kind"] == "git" and strategy != "vercel" and not service["source"]:
+    if deploy["front"] and manager != "compose":
+        yield f"{path}.front is {deploy['front']!r}: it is for the manager compose, and this is {manager}"
+    elif deploy["front"] and deploy["front"] == (service["compose_service"] or service["name"]):
+        yield f"{path}.front is {deploy['front']!r}: the service itself has this name; name what leads to it"
+    if deploy["kind"] == "git" and strategy != "vercel" and not service["source"]:
         yield f"{path.rpartition('.')[0]}.source is missing ({service['name']}): releases come from Git"
-    if deploy["kind"] == "image" and (deploy["migration"] or {}).get("kind") in ("sql", "prisma"):
+    if manager == "compose" and (deploy["migration"] or {}).get("kind") == "prisma":
+        yield f"{path}.migration.kind is 'prisma': what Compose runs is not installed on the host; set it to command"
+    elif deploy["kind"] == "image" and (deploy["migration"] or {}).get("kind") == "sql":
         yield f"{path}.migration.kind is {deploy['migration']['kind']!r}: what an image holds is applied by a program in it, set it to command"
     elif (deploy["migration"] or {}).get("kind") == "sql" and not (service["source"] or {}).get("migrations"):
         yield f"{path.rpartition('.')[0]}.source.migrations is missing ({service['name']}): migration sql needs it"

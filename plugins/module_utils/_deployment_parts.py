@@ -138,7 +138,10 @@ class HostParts:
                 write_json(self._task.paths.environment(release), environment)
             for other in self.slots.values():
                 if other.port == place.port and other.name != slot and self._runs(other.look()) is not None:
+                    self._let_finish(other)
                     self._end(other)
+            if self._runs(place.look()) != release:
+                self._let_finish(place)
             with self._commit():
                 place.start(wanted, environment)
 
@@ -238,6 +241,14 @@ class HostParts:
         """Return the slot from which a new release takes the variables that nothing else gives it."""
         return self.slots[live.slot] if live and live.slot in self.slots else None
 
+    def _let_finish(self, slot: Slot) -> None:
+        """Leave what was on its way in ``slot`` at the last switch the time that is described, where that is not over yet."""
+        found = _live.read_live(self._task.paths) if self.beside else None
+        if found and found.slot != slot.name:
+            over = time.time() - datetime.fromisoformat(found.since).timestamp()
+            limit = self._deploy["drain_seconds"]
+            _live.drain(self._task.paths, slot, self._proxy, seconds=max(0.0, min(limit, limit - over)))
+
     def _end(self, slot: Slot) -> None:
         with self._commit():
             slot.stop(seconds=self._deploy["drain_seconds"])
@@ -248,6 +259,10 @@ class HostParts:
     def _ill(self, slot: Slot, first: SlotSeen) -> str | None:
         """Return what is wrong with what runs in ``slot`` now."""
         now = slot.look()
+        if now.status == "ill" and any(
+            other.look().status == "ill" for other in self.slots.values() if other is not slot
+        ):
+            return None  # so is the other release: a host that has no time for health checks blames none
         if now.status != "running":
             return f"{slot.label} is {now.status}" + (f" ({now.trouble})" if now.trouble else "")
         return f"{slot.label} was restarted by its manager" if now.restarts > first.restarts else None

@@ -111,7 +111,8 @@ class _Gate:
         if seen.release not in (self.release.id, ADOPTED if self.release.kind == ADOPTED else self.release.id):
             raise _RefusedError(f"the slot runs {seen.release}, not {self.release.id}")
         if seen.listening:
-            return None
+            waits = {"starting": "not all of its containers are healthy yet", "ill": seen.trouble}
+            return waits.get(seen.status)
         strangers = self.slot.strangers()
         if strangers:
             raise _RefusedError(f"port {self.slot.port} is taken by {', '.join(strangers)}")

@@ -99,7 +99,7 @@ def _ports(system: System) -> Probes:
     owners: dict[int, str] = {}
     slots: list[int] = []  # of services with two: one of them listens, and their own checks tell which should
     for service in system.get("services") or []:
-        if live_of(service):
+        if live_of(service) and service.get("standby_port"):
             slots += [service["port"], service["standby_port"]]
         elif service.get("port"):
             expected[service["port"]] = service["name"]

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 PLACEHOLDER = re.compile(r"\{live\.(name|port|unit)\}")
 COMPOSE_FILE = "compose.json"  # of a slot, in its directory
 BASE = "base"  # the slot that a person brought up with Compose
+FRONT = "-front"  # after the name of a slot's project: what shares requests among its containers
 
 
 class Place(NamedTuple):
@@ -35,12 +36,36 @@ def live_of(service: Mapping[str, Any]) -> dict[str, Any] | None:
 
     :param service: as the role ``system`` describes it
     """
-    if (service.get("deploy") or {}).get("strategy") != "blue_green":
-        return None
+    front = service.get("front_of")
+    if front:
+        unit = service["compose_service"]
+        return {
+            "service": front["name"],
+            "name": service["project"],
+            "port": front["port"],
+            "unit": unit,
+            "front": True,
+        }
     is_compose = service["manager"] == "compose"
+    if not _has_slots(service, is_compose=is_compose):
+        return None
     name = service["project"] if is_compose else service["name"]
     unit = service["compose_service"] if is_compose else service["name"]
     return {"service": service["name"], "name": name, "port": service["port"], "unit": unit}
+
+
+def _has_slots(service: Mapping[str, Any], *, is_compose: bool) -> bool:
+    deploy = service.get("deploy") or {}
+    if deploy.get("strategy") in ("in_place", "rolling"):  # Compose: in a project of its own even so
+        return is_compose or bool(
+            deploy["strategy"] == "rolling" and deploy.get("proxy") and service.get("standby_name")
+        )
+    return deploy.get("strategy") == "blue_green"
+
+
+def _unit(live: Mapping[str, Any], project: str) -> str:
+    """Return the name of a service in the Compose file of one of its slots."""
+    return f"{project}{FRONT}" if live.get("front") else project
 
 
 def placed(service: Mapping[str, Any], url: str) -> str:
@@ -60,7 +85,7 @@ def at_live(spec: Mapping[str, Any], read: Read) -> tuple[dict[str, Any], dict[s
     found = read(str(first["service"]))
     now = {**first, "name": found.name, "port": found.port} if found else first
     if found and found.slot != BASE:
-        now["unit"] = found.name  # a slot of ours is a project of one service of the same name
+        now["unit"] = _unit(first, found.name)  # in a slot of ours a service has the name of its project
     options = {key: _filled(value, now) for key, value in spec.items() if key != "live"}
     return options, {str(now[key]): str(first[key]) for key in ("name", "port", "unit") if now[key] != first[key]}
 
@@ -70,8 +95,9 @@ def service_at_live(service: Mapping[str, Any], read: Read | None = None) -> dic
 
     :raises ValueError: it is not known which slot is live.
     """
-    found = (read or read_slot)(service["name"]) if live_of(service) else None
-    if found is None:
+    live = live_of(service)
+    found = (read or read_slot)(live["service"]) if live else None
+    if found is None or live is None:
         return dict(service)
     health = dict(service.get("health") or {})
     if health.get("url"):
@@ -80,7 +106,7 @@ def service_at_live(service: Mapping[str, Any], read: Read | None = None) -> dic
     if service["manager"] == "compose":
         at = {"project": found.name}
         if found.slot != BASE:
-            at.update(compose_service=found.name, path=found.directory, compose_file=COMPOSE_FILE)
+            at.update(compose_service=_unit(live, found.name), path=found.directory, compose_file=COMPOSE_FILE)
     return {**service, **at, "health": health or service.get("health")}
 
 
@@ -94,7 +120,8 @@ def every_slot(service: Mapping[str, Any], read: Read | None = None) -> list[dic
 
     :raises ValueError: it is not known which slot is live.
     """
-    if live_of(service) is None:
+    slots = live_of(service)
+    if slots is None:
         return [dict(service)]
     live = service_at_live(service, read)
     idle = {**service, "name": f"{service['name']} (idle slot)", "health": None, "after": None}
@@ -104,9 +131,9 @@ def every_slot(service: Mapping[str, Any], read: Read | None = None) -> list[dic
     others: list[dict[str, Any]] = []
     if live["project"] != service["project"]:
         others.append({**idle, "name": f"{service['name']} (slot {BASE})"})
-    for place in _made(service["name"]) if read is None else ():
+    for place in _made(slots["service"]) if read is None else ():
         if place.name != live["project"]:
-            at = {"project": place.name, "compose_service": place.name, "path": place.directory}
+            at = {"project": place.name, "compose_service": _unit(slots, place.name), "path": place.directory}
             others.append(
                 {**idle, **at, "compose_file": COMPOSE_FILE, "name": f"{service['name']} (slot {place.slot})"}
             )

@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.runbook.ops.plugins.module_utils import _release_compose as compose
 from ansible_collections.runbook.ops.plugins.module_utils import _release_place as place
 from ansible_collections.runbook.ops.plugins.module_utils._account import Account, AccountError, account_of, end_marked
 from ansible_collections.runbook.ops.plugins.module_utils._account import run as run_program
@@ -92,6 +93,7 @@ def remove_partial(paths: DeployPaths, service: Mapping[str, Any], fence: Fence)
         if name not in busy:
             with held(fence):
                 remove(paths.release(name))
+            _remove_built(service, name)
             forget(paths, account_of(_user(service)), releases, name)
     known = {event["release"] for event in events(paths)}
     for file in paths.releases.glob("*.begun"):
@@ -164,10 +166,16 @@ def prune(
         reached("release:unlisted")
         forget(paths, account_of(_user(service)), releases_of(service), name)
         gone.append(release)
-        # One that was built here cannot be fetched again, and may be somebody's.
+        _remove_built(service, name)
+        # Another one that was built here cannot be fetched again, and may be somebody's.
         if release.image and "@" in release.image and release.image not in {one.image for one in listed(paths)}:
             _remove_image(release.image)
     return gone
+
+
+def _remove_built(service: Mapping[str, Any], name: str) -> None:
+    if service.get("manager") == "compose" and service["deploy"]["kind"] != "image":
+        compose.remove(service["name"], name)
 
 
 def _remove_image(image: str) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ansible_collections.runbook.ops.plugins.module_utils import _release_artefact as artefact
 from ansible_collections.runbook.ops.plugins.module_utils import _release_build as builder
+from ansible_collections.runbook.ops.plugins.module_utils import _release_compose as compose
 from ansible_collections.runbook.ops.plugins.module_utils import _release_place as place
 from ansible_collections.runbook.ops.plugins.module_utils._account import acting_as
 from ansible_collections.runbook.ops.plugins.module_utils._change_lock import LockError, held
@@ -105,15 +106,20 @@ def _finish(wish: Wish, source: Source, root: Path, where: Path) -> Release:
     name, commit = root.name, source.commit or ""
     manifest = builder.read_manifest(where)
     locks = builder.find_locks(where, root)
-    steps = [list(step["run"]) for step in wish.deploy["build"]] or builder.steps_for(manifest, list(locks))
+    if wish.place.service.get("manager") == "vercel":  # which builds it: here only its migrations run
+        manifest = {**manifest, "scripts": {}} if manifest else manifest
+    is_compose = wish.place.service.get("manager") == "compose"  # its image installs what it needs
+    steps = [list(step["run"]) for step in wish.deploy["build"]]
+    steps = steps or ([] if is_compose else builder.steps_for(manifest, list(locks)))
     environment = builder.environment_for(wish.account, wish.releases, wish.variables, name)
     home = Path(environment["HOME"])
     acting_as(wish.account, lambda: home.mkdir(mode=0o700, exist_ok=True))
     log = _log(wish, name)
-    builder.build(wish.account, str(where), steps, environment=environment, seconds=wish.seconds, log=log)
+    took = builder.build(wish.account, str(where), steps, environment=environment, seconds=wish.seconds, log=log)
     reached("release:built")
     standing = wish.place.standing(str(where))
     acting_as(wish.account, lambda: _write_revision({root, where}, commit))
+    image = _build_image(wish, root, where, commit, seconds=wish.seconds - took, log=log) if is_compose else None
     size, files = place.measure(wish.account, str(root))
     release = Release(
         id=name,
@@ -122,7 +128,7 @@ def _finish(wish: Wish, source: Source, root: Path, where: Path) -> Release:
         path=str(where),
         commit=commit,
         ref=wish.version,
-        image=None,
+        image=image,
         package_version=package_version(json.dumps(manifest)),
         process={},
         environment_sha256=None,
@@ -136,6 +142,16 @@ def _finish(wish: Wish, source: Source, root: Path, where: Path) -> Release:
     )
     place.settle(str(root))
     return keep(wish, release, standing)
+
+
+def _build_image(wish: Wish, root: Path, where: Path, commit: str, *, seconds: float, log: Path) -> str:
+    service = wish.place.service
+    plan = compose.plan_of(
+        wish.place.image_build(str(where)), project=service["path"], where=str(where), root=str(root)
+    )
+    return compose.build(
+        plan, service=service["name"], release=root.name, commit=commit, directory=str(root), seconds=seconds, log=log
+    )
 
 
 def _write_revision(directories: set[Path], commit: str) -> None:

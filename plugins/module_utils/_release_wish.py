@@ -41,6 +41,7 @@ class Place(NamedTuple):
     fence: Fence
     run: str | None
     standing: Callable[[str | None], Standing]  # returns how a directory, or an image, is run
+    image_build: Callable[[str], Mapping[str, Any] | None] = lambda _directory: None  # and how Compose builds its image
 
 
 class Wish(NamedTuple):
@@ -62,11 +63,11 @@ class Wish(NamedTuple):
     def fingerprint(self, source: str, standing: Standing | None = None) -> str:
         """Return what it has in common with a release that was made from the same in the same way.
 
-        :param standing: how an image is run, where that is known: it lies on the host, and changes without the image
+        :param standing: how Compose runs it, where that is known: it lies on the host, and changes without the release
         :raises SlotError: the Compose file does not say how it is run.
         """
         service = self.place.service
-        if self.kind != "image":
+        if service.get("manager") != "compose":
             return fingerprint(service, source, sha256_of(self.variables))
         standing = standing or self.place.standing(None)
         environment = sha256_of({**standing.environment, **self.variables})
@@ -84,6 +85,11 @@ def deploy_of(service: Mapping[str, Any]) -> Mapping[str, Any]:
     return found
 
 
+def is_kept(service: Mapping[str, Any]) -> bool:
+    """Return whether releases of ``service`` lie on this host: those at Vercel only for the sake of their migrations."""
+    return service.get("manager") != "vercel" or bool(service["deploy"].get("migration"))
+
+
 def wish_of(place: Place, version: str) -> Wish:
     """Return the wish for ``version``.
 
@@ -94,17 +100,13 @@ def wish_of(place: Place, version: str) -> Wish:
     service, deploy = place.service, deploy_of(place.service)
     file = deploy.get("environment_file")
     image = deploy["kind"] == "image"
-    if service.get("manager") == "compose" and not image:
-        raise ReleaseError(
-            f"{service['name']} is run by Compose, whose releases are images: have it built where you build, and set deploy.kind to image"
-        )
     return Wish(
         place,
         version,
         deploy,
         service.get("source") or {},
         account_of(None if image else service.get("user")),
-        "" if image else releases_of(service),
+        "" if image or not is_kept(service) else releases_of(service),
         read_environment(file) if file else {},
         float(deploy["build_timeout_seconds"]),
     )

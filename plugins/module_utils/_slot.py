@@ -25,7 +25,8 @@ class SlotError(Exception):
 class SlotSeen(NamedTuple):
     """What runs in a slot at one moment."""
 
-    status: str = "absent"  # absent | stopped | starting | running | broken (its manager gave it up, or it restarts)
+    # absent | stopped | starting | running | ill (it runs, and its health check says no) | broken (its manager gave it up, or it restarts)
+    status: str = "absent"
     release: str | None = None  # its id; "adopted" for what a person has started; None where nothing is known
     pids: tuple[int, ...] = ()  # all its processes, of a container the first one
     listening: tuple[int, ...] = ()  # those of them that take connections on the slot's port
@@ -126,7 +127,17 @@ def standing_of(service: Mapping[str, Any], directory: str | None, module: Any) 
     if service["manager"] == "compose":
         from ansible_collections.runbook.ops.plugins.module_utils._slot_compose import compose_standing  # noqa: PLC0415
 
-        return compose_standing(service, module)
+        return compose_standing(service, module, directory)
     if service["manager"] == "vercel":  # Vercel knows it
         return Standing({}, {})
     raise SlotError(f"{service['name']} is run by {service['manager']}: releases of pm2 and compose are started here")
+
+
+def image_build_of(service: Mapping[str, Any], directory: str, module: Any) -> Mapping[str, Any] | None:
+    """Return how the image of a release of Compose is built, in the words of its Compose file; None where that does not say.
+
+    :raises SlotError: the file cannot be read.
+    """
+    from ansible_collections.runbook.ops.plugins.module_utils._slot_compose import compose_build  # noqa: PLC0415
+
+    return compose_build(service, module, directory)

@@ -33,7 +33,14 @@ from ansible_collections.runbook.ops.plugins.module_utils._slot import (
     Standing,
 )
 from ansible_collections.runbook.ops.plugins.module_utils._slot_compose_containers import addresses, seen
-from ansible_collections.runbook.ops.plugins.module_utils._slot_compose_file import compose_name, document, standing
+from ansible_collections.runbook.ops.plugins.module_utils._slot_compose_file import (
+    FRONT,
+    compose_name,
+    document,
+    front_name,
+    plain,
+    standing,
+)
 from ansible_collections.runbook.ops.plugins.module_utils._slot_steps import wait_for_port
 
 if TYPE_CHECKING:
@@ -58,10 +65,15 @@ class ComposeSlot:
         compose_service: str,
         port: int,
         directory: Path,
+        front: str | None = None,
+        defined: Callable[[], Standing] | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """:param directory: of this slot's own state"""
+        """:param directory: of this slot's own state
+        :param front: name in the Compose file of what shares requests among the containers
+        :param defined: returns how the Compose file runs it now
+        """
         self.name, self.label, self.port = name, label, port
         self.secrets: tuple[str, ...] = ()
         self._module, self._docker, self._service, self._file = (
@@ -71,6 +83,9 @@ class ComposeSlot:
             directory / "compose.json",
         )
         self._policies = directory / "restart.json"
+        self._front = (front if name == BASE else f"{label}{FRONT}") if front else None
+        self._defined = defined
+        self.others: tuple[ComposeSlot, ...] = ()
         self._clock, self._sleep = clock, sleep
 
     def look(self) -> SlotSeen:
@@ -91,6 +106,9 @@ class ComposeSlot:
             image=release.image,
             port=self.port,
             environment=environment,
+            replicas=max(
+                (other.running() for other in self.others), default=0
+            ),  # what was scaled for the load stays so
         )
         wait_for_port(self, clock=self._clock, sleep=self._sleep)
         try:
@@ -114,12 +132,31 @@ class ComposeSlot:
         found = [one["Id"] for one in self._containers()]
         if found:
             self._act("rm", "--force", "--volumes", *found)
+        for network in self._networks():
+            self._act("network", "rm", network)
         with suppress(FileNotFoundError):
             self._file.unlink()
 
+    def running(self) -> int:
+        """Return how many containers of the release run here, without what shares requests among them."""
+        found = [one for one in self._containers() if one["State"]["Status"] == "running"]
+        return len(self._instances(found)) if self._front else min(1, len(found))
+
     def standing(self) -> Standing | None:
-        found = self._containers()
-        return Standing({}, {}, None, found[0]["Image"]) if found else None
+        found = self._instances(self._containers())
+        if not found:
+            return None
+        image = str(found[0]["Image"])
+        if self.name != BASE or self._defined is None:
+            return Standing({}, {}, None, image)
+        try:
+            said = self._defined()
+        except SlotError:  # then it is a way back for as long as its containers are there
+            return Standing({}, {}, None, image)
+        now = dict(str(one).partition("=")[::2] for one in found[0]["Config"].get("Env") or [])
+        return Standing(
+            said.process, {key: now.get(key, value) for key, value in said.environment.items()}, None, image
+        )
 
     def strangers(self) -> list[str]:
         found = listeners(self._module, self.port)
@@ -140,10 +177,11 @@ class ComposeSlot:
         return f"connections to port {self.port} go to {', '.join(others)}" if others else None
 
     def log(self, lines: int = 10) -> list[str]:
-        found = self._containers()
+        found = self._instances(self._containers())
         if not found or lines < 1:
             return []
-        last = max(found, key=lambda one: one["State"].get("StartedAt") or "")
+        ill = [one for one in found if one["State"]["Status"] != "running"]
+        last = max(ill or found, key=lambda one: one["State"].get("StartedAt") or "")
         within = ["sh", "-c", 'exec timeout 20 "$@" 2>&1', "sh"]  # an application writes to both
         try:
             text = Command(self._module, "docker", within=within)("logs", "--tail", str(lines), last["Id"])
@@ -154,18 +192,37 @@ class ComposeSlot:
     # What follows asks Docker.
 
     def _containers(self) -> list[dict[str, Any]]:
-        service = self._service if self.name == BASE else self.label
-        wanted = [f"{LABEL}project={self.label}", f"{LABEL}service={service}", f"{LABEL}oneoff=False"]
+        wanted = [f"{LABEL}project={self.label}", f"{LABEL}oneoff=False"]
+        names = (self._service if self.name == BASE else self.label, self._front)
         found = []
         try:
             for one in ask(f"/containers/json?all=1&filters={quote(json.dumps({'label': wanted}))}"):
                 with suppress(_GoneError):
-                    found.append(_inspected(one["Id"]))
+                    if one["Labels"].get(f"{LABEL}service") in names:
+                        found.append(_inspected(one["Id"]))
         except DockerError as exc:
             raise SlotError(str(exc)) from exc
         variables = [str(one).partition("=") for each in found for one in each["Config"].get("Env") or []]
         self.secrets = tuple({secret for key, _sign, value in variables for secret in secrets_in(key, value)})
         return sorted(found, key=lambda one: one["Name"])
+
+    def _instances(self, found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return those of the containers that run the release, without what shares requests among them."""
+        return [
+            one
+            for one in found
+            if (one["Config"].get("Labels") or {}).get(f"{LABEL}service") != self._front or not self._front
+        ]
+
+    def _networks(self) -> list[str]:
+        """Return the networks that were made for this slot alone."""
+        if self.name == BASE or not self._front:
+            return []
+        wanted = quote(json.dumps({"label": [f"{LABEL}project={self.label}"]}))
+        try:
+            return [str(one["Id"]) for one in ask(f"/networks?filters={wanted}")]
+        except DockerError as exc:
+            raise SlotError(str(exc)) from exc
 
     def _start_base(self, release: Release) -> None:
         if release.kind != ADOPTED:
@@ -275,34 +332,57 @@ def compose_slots(service: Mapping[str, Any], paths: Any, module: Any) -> dict[s
             compose_service=compose_name(service),
             port=port,
             directory=paths.slot(name),
+            front=front_name(service),
+            defined=lambda: compose_standing(service, module),
         )
 
     found = {BASE: slot(BASE, project, service["port"]), "blue": slot("blue", _label(service, "blue"), service["port"])}
     if service.get("standby_port"):
         found["green"] = slot("green", _label(service, "green"), service["standby_port"])
+    for one in found.values():
+        one.others = tuple(other for other in found.values() if other is not one)
     return found
 
 
-def compose_standing(service: Mapping[str, Any], module: Any) -> Standing:
-    """Return how the Compose file runs ``service`` now: what a release keeps."""
-    file = posixpath.join(service["path"], service.get("compose_file") or "docker-compose.yml")
-    arguments = (
-        "compose",
-        "--project-name",
-        _project(service),
-        "--file",
-        file,
-        "--profile",
-        "*",
-        "config",
-        "--format",
-        "json",
-    )
+def compose_standing(service: Mapping[str, Any], module: Any, directory: str | None = None) -> Standing:
+    """Return how the Compose file runs ``service``: what a release keeps.
+
+    :param directory: of a release, whose own file counts where it has one; without it, what is there now
+    """
+    text, file = _config(service, module, directory)
+    return standing(text, service, path=file, identity=lambda image: _identity(module, image))
+
+
+def compose_build(service: Mapping[str, Any], module: Any, directory: str) -> Mapping[str, Any] | None:
+    """Return how the Compose file of a release builds the image of ``service``; None where it does not say."""
+    text, _file = _config(service, module, directory)
+    found = (json.loads(text).get("services") or {}).get(compose_name(service)) or {}
+    build: Mapping[str, Any] | None = found.get("build")
+    return plain(build) if build else None
+
+
+def _config(service: Mapping[str, Any], module: Any, directory: str | None) -> tuple[str, str]:
+    """Return the Compose file with all that it refers to, and where it is. Relative paths in it are below the service's, as are its variables."""
+    name = service.get("compose_file") or "docker-compose.yml"
+    file = posixpath.join(service["path"], name)
+    own = posixpath.join(directory, name) if directory else file
+    file = own if Path(own).is_file() else file
+    place = ("--project-name", _project(service), "--project-directory", service["path"], "--file", file)
     try:
-        text = _docker(module)(*arguments)
+        return str(_docker(module)("compose", *place, "--profile", "*", "config", "--format", "json")), file
     except (ComposeError, CommandError) as exc:
         raise SlotError(f"Compose cannot read {file}: {Redactor()(str(exc)).partition(': ')[2]}") from exc
-    return standing(text, service, path=file)
+
+
+def _identity(module: Any, image: str) -> str:
+    """Return the image that ``image`` stands for on this host.
+
+    :raises SlotError: it is not here.
+    """
+    try:
+        return str(_docker(module)("image", "inspect", "--format", "{{.Id}}", image)).strip()
+    except (ComposeError, CommandError) as exc:
+        raise SlotError(f"image {image} is not on this host: docker pull {image}") from exc
 
 
 def _docker(module: Any) -> Any:

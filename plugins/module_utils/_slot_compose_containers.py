@@ -19,9 +19,9 @@ def seen(containers: Sequence[Mapping[str, Any]], *, port: int, memory_bytes: in
     if not containers:
         return SlotSeen()
     states = [one["State"] for one in containers]
-    each = [_status(one) for one in containers]
-    status = next((word for word in ("broken", "starting", "stopped") if word in each), "running")
-    if status == "stopped" and "running" in each:
+    each = [_status(one, alone=len(containers) == 1) for one in containers]
+    status = next((word for word in ("broken", "ill", "starting", "stopped") if word in each), "running")
+    if "stopped" in each and len(set(each)) > 1:
         status = "broken"  # some of them run
     releases = {str((one["Config"].get("Labels") or {}).get(RELEASE_LABEL) or ADOPTED) for one in containers}
     started = [moment for moment in (read_time(state.get("StartedAt")) for state in states) if moment]
@@ -36,17 +36,20 @@ def seen(containers: Sequence[Mapping[str, Any]], *, port: int, memory_bytes: in
         restarts=restarts,
         started_at=max(started, default=None),
         memory_bytes=memory_bytes,
-        trouble=_trouble(containers, restarts) if status == "broken" else None,
+        trouble=_trouble(containers, restarts) if status in ("broken", "ill") else None,
         exit_code=next(
             (int(state.get("ExitCode") or 0) for state in states if state["Status"] in ("exited", "dead")), None
         ),
     )
 
 
-def _status(container: Mapping[str, Any]) -> str:
+def _status(container: Mapping[str, Any], *, alone: bool) -> str:
     word = container["State"]["Status"]
     if word == "running":
-        return "broken" if _health(container) == "unhealthy" else "running"
+        health = _health(container)
+        if health == "starting" and not alone:
+            return "starting"  # what answers may be another one of them; one that is alone is asked itself, which is sooner
+        return "ill" if health == "unhealthy" else "running"
     return {"created": "stopped", "exited": "stopped", "dead": "stopped"}.get(word, "broken")
 
 

@@ -130,7 +130,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._change_lock import Lo
 from ansible_collections.runbook.ops.plugins.module_utils._deploy_paths import DeployPaths, StateError
 from ansible_collections.runbook.ops.plugins.module_utils._release import ReleaseError
 from ansible_collections.runbook.ops.plugins.module_utils._release_wish import Place
-from ansible_collections.runbook.ops.plugins.module_utils._slot import SlotError, standing_of
+from ansible_collections.runbook.ops.plugins.module_utils._slot import SlotError, image_build_of, standing_of
 
 ARGUMENTS: dict[str, Any] = {
     "state": {"type": "str", "choices": ["present", "absent", "pruned"], "default": "present"},
@@ -155,6 +155,7 @@ def main() -> None:
             fence=fence_of(params),
             run=params["run"] or None,
             standing=lambda directory: standing_of(service, directory, module),
+            image_build=lambda directory: image_build_of(service, directory, module),
         )
         if params["state"] == "present":
             result = work.make(place, params["version"], check_mode=module.check_mode)

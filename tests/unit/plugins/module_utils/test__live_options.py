@@ -86,6 +86,7 @@ def test_only_what_has_two_slots_is_looked_at_so():
     assert live_of({**PM2, "deploy": {"strategy": "in_place"}}) is None
     assert live_of({**PM2, "deploy": None}) is None
     assert live_of(COMPOSE) == {**LIVE, "name": "shop", "unit": "web"}
+    assert live_of({**COMPOSE, "deploy": {"strategy": "in_place"}}) == live_of(COMPOSE)  # its project is another one
 
 
 @pytest.mark.parametrize(
@@ -199,3 +200,14 @@ def test_a_slot_that_cannot_be_known_is_unknown_and_never_ok(monkeypatch, tmp_pa
     assert check["status"] == "unknown"
     assert "live.json cannot be read" in check["detail"]
     assert _live_options.PLACEHOLDER.search(json.dumps(check)) is None
+
+
+def test_what_leads_to_a_service_is_where_its_live_slot_is():
+    front = {**COMPOSE, "name": "balancer", "compose_service": "lb", "deploy": None, "health": None, "port": None}
+    front["front_of"] = {"name": "api", "port": 3000}
+    (probe,) = [one for one in plan_probes({"services": [front]}, ["services"]) if one["probe"] == "compose"]
+    place = Place("green", "shop-web-green", 3001, "/state/slots/green")
+    found, _names = at_live(probe, lambda service: place if service == "api" else None)
+    assert (found["project"], found["service"]) == ("shop-web-green", "shop-web-green-front")
+    acted = service_at_live(front, lambda service: place if service == "api" else None)
+    assert (acted["project"], acted["compose_service"]) == ("shop-web-green", "shop-web-green-front")

@@ -150,8 +150,21 @@ PROBLEMS: list[tuple[dict[str, Any], str]] = [
         "ops_services[0].deploy.kind is 'image': it is for the manager compose, and this is pm2",
     ),
     (
-        {"services": [{**BOX, "port": 1, "standby_port": 2, "source": GIT, "deploy": GREEN}, NGINX]},
-        "ops_services[0].deploy.kind is 'git': what compose runs is deployed as an image, set it to image",
+        {"services": [{**BOX, "port": 1, "standby_port": 2, "deploy": GREEN}, NGINX]},
+        "ops_services[0].source is missing (box): releases come from Git",
+    ),
+    (
+        {"services": [{**WEB, "deploy": {**GREEN, "front": "balancer"}}, NGINX]},
+        "ops_services[0].deploy.front is 'balancer': it is for the manager compose, and this is pm2",
+    ),
+    (
+        {
+            "services": [
+                {**BOX, "port": 1, "standby_port": 2, "source": GIT, "deploy": {**GREEN, "front": "box"}},
+                NGINX,
+            ]
+        },
+        "ops_services[0].deploy.front is 'box': the service itself has this name; name what leads to it",
     ),
     (
         {

@@ -163,12 +163,6 @@ def test_a_service_without_a_deploy_is_refused(host):
         work.remove(host.place, None, check_mode=True)
 
 
-def test_what_compose_runs_is_released_as_an_image(host):
-    host.service["manager"] = "compose"
-    with pytest.raises(ReleaseError, match=r"set deploy\.kind to image"):
-        host.make(host.pack("1"))
-
-
 @pytest.fixture
 def composed(host, monkeypatch):
     """A host whose Compose file runs an image that is here."""

@@ -147,3 +147,55 @@ def test_the_description_may_ask_for_one_container_of_several():
 def test_a_release_without_a_definition_is_refused():
     with pytest.raises(SlotError, match="does not say how it is run"):
         document({}, label="x", slot="green", release="r1", image="i", port=1, environment={})
+
+
+FRONTED = {**SERVICE, "replicas": 2, "deploy": {"strategy": "blue_green", "front": "store"}}
+IN_PLACE = {**SERVICE, "deploy": {"strategy": "in_place"}}
+
+
+def fronted(*, front=None, **more):
+    """Return what is kept of two containers behind another service of the file."""
+    content = json.loads(config(**{"ports": None, **more}))
+    content["services"]["store"] = {"image": "store:1", "ports": [PORT], "networks": {"default": None}, **(front or {})}
+    text = json.dumps(content)
+    return standing(text, FRONTED, path="/srv/shop/compose.yml", identity=lambda image: f"number of {image}")
+
+
+def test_several_containers_stand_behind_a_front_of_their_own():
+    content = written(fronted(), replicas=0)
+    services = content["services"]
+    assert set(services) == {"shop-api-green", "shop-api-green-front"}
+    behind, front = services["shop-api-green"], services["shop-api-green-front"]
+    assert (behind["scale"], behind.get("ports")) == (2, None)
+    assert front["image"] == "number of store:1"
+    assert front["ports"] == [{**PORT, "published": "3001"}]
+    # By the name of the service the front finds the containers of this slot, and those of no other.
+    assert behind["networks"]["runbook-ops-slot"] == {"aliases": ["api"]}
+    assert set(front["networks"]) == {"runbook-ops-slot"}
+    assert content["networks"]["runbook-ops-slot"] == {"name": "shop-api-green_runbook-ops-slot"}
+    assert front["labels"]["runbook-ops.release"] == "r1"
+
+
+def test_what_was_scaled_for_the_load_stays_scaled():
+    assert written(fronted(), replicas=5)["services"]["shop-api-green"]["scale"] == 5
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        pytest.param({"front": {"environment": {"KEY": "s3cr3t"}}}, "store .* has variables", id="secrets"),
+        pytest.param({"front": {"scale": 2}}, "store .* has 2 containers", id="two of them"),
+        pytest.param({"ports": [PORT]}, "api .* publishes a port, though store leads to it", id="a way around it"),
+    ],
+)
+def test_a_front_that_cannot_stand_twice_is_refused(more, said):
+    with pytest.raises(SlotError, match=said):
+        fronted(**more)
+
+
+def test_what_takes_the_place_of_the_old_release_has_all_its_ports_and_its_name():
+    public, other = {**PORT, "host_ip": "192.0.2.7"}, {**PORT, "published": "9229"}
+    content = written(kept(IN_PLACE, ports=[public, other]), port=3000)
+    service = content["services"]["shop-api-green"]
+    assert service["ports"] == [public, other]
+    assert service["networks"] == {"default": {"aliases": ["api"]}}
