@@ -7,6 +7,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from ansible_collections.runbook.ops.plugins.module_utils import _gate, _live, _watch
@@ -140,7 +141,7 @@ class HostParts:
                 if other.port == place.port and other.name != slot and self._runs(other.look()) is not None:
                     self._let_finish(other)
                     self._end(other)
-            if self._runs(place.look()) != release:
+            if self._runs(place.look()) not in (None, release):
                 self._let_finish(place)
             with self._commit():
                 place.start(wanted, environment)

@@ -124,15 +124,16 @@ def carry_out(
 def prove(nginx: Nginx) -> None:
     """Ask until the answer is right a few times in a row.
 
-    :raises NginxError: it is not in time.
+    :raises NginxError: it is not in time, asked more than once: on a busy host one answer alone may take all of it.
     """
     if nginx.prove is None:
         return
-    end, good = time.monotonic() + nginx.proof_seconds, 0
+    end, good, bad = time.monotonic() + nginx.proof_seconds, 0, 0
     while good < PROOFS:
         wrong = nginx.prove()
         good = 0 if wrong else good + 1
-        if wrong and time.monotonic() >= end:
+        bad += wrong is not None
+        if wrong and bad > 1 and time.monotonic() >= end:
             raise NginxError(f"the request through nginx is not answered as it should be: {wrong}")
         if good < PROOFS:
             time.sleep(PAUSE_SECONDS)

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import time
+from datetime import datetime, timezone
 from types import SimpleNamespace
 
 import pytest
@@ -196,3 +198,27 @@ def test_only_what_runs_well_counts_as_its_release(host, status, runs):
     slot = FakeSlot("blue", 3000)
     slot.look = lambda: SlotSeen(status, OLD)
     assert host(slot).seen() == {"blue": runs}
+
+
+@pytest.mark.parametrize(
+    ("since", "runs", "waited"),
+    [
+        pytest.param(4, OLD, [pytest.approx(6, abs=1)], id="what was on its way has the rest of its time"),
+        pytest.param(60, OLD, [0.0], id="its time is over"),
+        pytest.param(-60, OLD, [10], id="the clock went back: never longer than is described"),
+        pytest.param(4, NEW, [], id="it runs there already"),
+        pytest.param(4, None, [], id="nothing runs there"),
+    ],
+)
+def test_a_slot_is_taken_once_the_requests_of_its_old_release_had_their_time(host, monkeypatch, since, runs, waited):
+    parts = host(FakeSlot("blue", 3000, "x"), FakeSlot("green", 3001, runs))
+    parts.beside, parts._deploy = True, {**DEPLOY, "drain_seconds": 10}
+    at = datetime.fromtimestamp(time.time() - since, timezone.utc).isoformat(timespec="milliseconds")
+    monkeypatch.setattr(
+        _deployment_parts._live, "read_live", lambda _: make_live(parts.slots["blue"], OLD)._replace(since=at)
+    )
+    found = []
+    monkeypatch.setattr(_deployment_parts._live, "drain", lambda *_, seconds: found.append(seconds))
+    parts.start("green", NEW, fresh=True)
+    assert found == waited
+    assert parts.slots["green"].started[0][0] == NEW
