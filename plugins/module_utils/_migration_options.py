@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.runbook.ops.plugins.module_utils._backup_tasks import plan_tasks
 from ansible_collections.runbook.ops.plugins.module_utils._restore_options import restore_options
 
 DIRECTORIES = {"prisma": "prisma/migrations"}  # where a tool keeps them unless told otherwise
@@ -18,7 +19,7 @@ def migration_options(system: Mapping[str, Any], name: str, release: str = "") -
     In ``secret`` stands the name of the database's password.
 
     :param release: directory of the application in the release whose migrations they are; without it what the description names
-    :raises ValueError: there is no such service here, or its database is none of PostgreSQL.
+    :raises ValueError: there is no such service here, or nothing but a program can migrate its database.
     """
     known = {one["name"]: one for one in system.get("services") or []}
     if name not in known:
@@ -28,7 +29,7 @@ def migration_options(system: Mapping[str, Any], name: str, release: str = "") -
     migration = deploy.get("migration")
     if not migration:
         return {}
-    database = restore_options(system, migration["database"])
+    database = _of_mongodb(system, migration) or restore_options(system, migration["database"])
     place = release or service.get("path") or ""
     below = (service.get("source") or {}).get("migrations") or DIRECTORIES.get(migration["kind"])
     return {
@@ -47,4 +48,23 @@ def migration_options(system: Mapping[str, Any], name: str, release: str = "") -
         "backup_set": database["set"],
         "reach": database["reach"],
         "secret": database["secret"],
+    }
+
+
+def _of_mongodb(system: Mapping[str, Any], migration: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return what is known of a database of MongoDB, which the program reaches by itself; None where it is another one."""
+    engines = {one["name"]: one.get("engine") for one in system.get("databases") or []}
+    name = migration["database"]
+    if engines.get(name) != "mongodb":
+        return None
+    if migration["kind"] != "command":
+        raise ValueError(
+            f"{name!r} is a database of MongoDB: its migrations are a program's, set migration.kind to command"
+        )
+    sets = [task for task in plan_tasks(system, "mongodb_backup") if task["name"] == name]
+    return {
+        "reach": {},
+        "secret": None,
+        "directory": sets[0]["options"]["directory"] if sets else None,
+        "set": sets[0]["set"] if sets else None,
     }

@@ -48,6 +48,32 @@ def test_a_service_without_migrations_has_no_options() -> None:
     assert migration_options(SYSTEM, "plain") == {}
 
 
+MONGODB = {
+    "name": "rooms",
+    "engine": "mongodb",
+    "service": "mongod",
+    "host": "127.0.0.1",
+    "port": 27017,
+    "user": "admin",
+    "password": "secret",
+}
+
+
+def of_mongodb(**more: Any) -> dict[str, Any]:
+    app = {**APP, "deploy": {**APP["deploy"], "migration": {**MIGRATION, "database": "rooms", **more}}}
+    return {**SYSTEM, "services": [app], "databases": [MONGODB], "backups": []}
+
+
+def test_a_program_that_migrates_mongodb_reaches_it_by_itself() -> None:
+    told = migration_options(of_mongodb(kind="command", pending=["node", "look.js"]), "app")
+    assert (told["pending"], told["reach"], told["secret"]) == (["node", "look.js"], {}, None)
+
+
+def test_mongodb_is_migrated_by_nothing_but_a_program() -> None:
+    with pytest.raises(ValueError, match=r"'rooms' is a database of MongoDB: .* set migration.kind to command"):
+        migration_options(of_mongodb(), "app")
+
+
 def test_an_unknown_service_is_named() -> None:
     with pytest.raises(ValueError, match="there is no service 'ap' on this host: known are app, plain"):
         migration_options(SYSTEM, "ap")
