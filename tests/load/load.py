@@ -24,6 +24,7 @@ import contextlib
 import json
 import math
 import os
+import ssl
 import sys
 import time
 from collections import Counter, deque
@@ -82,10 +83,16 @@ class Server(NamedTuple):
     host: str = "localhost"
     path: str = "/api/v1/version"
     timeout: float = TIMEOUT
+    socket: str = "/api/v1/socket"
+    tls: ssl.SSLContext | None = None
+    ping: bool = False  # instead of a line, where others hear that one
 
     async def connect(self) -> Connection:
+        name = self.host if self.tls else None
         try:
-            return Connection(*await asyncio.open_connection(self.address, self.port))
+            return Connection(
+                *await asyncio.open_connection(self.address, self.port, ssl=self.tls, server_hostname=name)
+            )
         except OSError as exc:
             raise Failed("refused", exc) from exc
 
@@ -231,7 +238,7 @@ class Load:
                 self.sockets["opened"] += 1
                 while not self.over.is_set():
                     async with asyncio.timeout(self.server.timeout):
-                        told = await echo(connection)
+                        told = await echo(connection, ping=self.server.ping)
                     self.sockets["echoed" if told else "told_to_go"] += 1
                     if not told:
                         break
@@ -246,7 +253,7 @@ class Load:
     async def _upgraded(self) -> Connection:
         connection = await self.server.connect()
         more = UPGRADE.format(key=base64.b64encode(os.urandom(16)).decode())
-        connection.writer.write(REQUEST.format(path="/api/v1/socket", host=self.server.host, more=more).encode())
+        connection.writer.write(REQUEST.format(path=self.server.socket, host=self.server.host, more=more).encode())
         head = await connection.reader.readuntil(b"\r\n\r\n")
         if not head.startswith(b"HTTP/1.1 101"):
             connection.close()
@@ -254,13 +261,19 @@ class Load:
         return connection
 
 
-async def echo(connection: Connection) -> bool:
-    """Send a line over a WebSocket. True: it came back. False: the server said that it goes. Otherwise an exception."""
+async def echo(connection: Connection, *, ping: bool = False) -> bool:
+    """Send a line over a WebSocket. True: it came back. False: the server said that it goes. Otherwise an exception.
+
+    :param ping: every server sends it back, whatever else it tells
+    """
     line, mask = b"hello", os.urandom(4)
     masked = bytes(byte ^ mask[place % 4] for place, byte in enumerate(line))
-    connection.writer.write(bytes([0x81, 0x80 | len(line)]) + mask + masked)
+    connection.writer.write(bytes([0x89 if ping else 0x81, 0x80 | len(line)]) + mask + masked)
     kind, length = await connection.reader.readexactly(2)
     body = await connection.reader.readexactly(length & 0x7F)
+    while ping and kind == 0x81:  # what it tells
+        kind, length = await connection.reader.readexactly(2)
+        body = await connection.reader.readexactly(length & 0x7F)
     if kind == 0x88:
         return False
     if body != line:
@@ -346,7 +359,9 @@ def summary(told: dict[str, object]) -> str:
 
 async def ask_until(options: argparse.Namespace) -> dict[str, object]:
     address, _colon, port = options.server.rpartition(":")
-    load = Load(Server(address, int(port), options.host, options.path, options.timeout))
+    tls = ssl._create_unverified_context() if options.tls else None  # noqa: S323  # the server is a test's own
+    server = Server(address, int(port), options.host, options.path, options.timeout, options.socket, tls, options.ping)
+    load = Load(server)
 
     async def end() -> None:
         limit = time.monotonic() + options.seconds
@@ -389,6 +404,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--slow", type=int, default=0, help="users who send slow requests")
     parser.add_argument("--slow-seconds", type=float, default=5, help="how long those take")
     parser.add_argument("--websockets", type=int, default=0)
+    parser.add_argument("--socket", default=Server._field_defaults["socket"], help="path of the WebSockets")
+    parser.add_argument("--ping", action="store_true", help="have WebSockets answer a ping instead of a line")
+    parser.add_argument("--tls", action="store_true", help="over TLS, whatever certificate there is")
     parser.add_argument("--timeout", type=float, default=TIMEOUT, help="seconds after which an answer does not count")
     parser.add_argument("--seconds", type=float, default=600, help="the longest time to ask")
     parser.add_argument("--end", type=Path, help="a file that ends it")
