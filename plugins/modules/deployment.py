@@ -68,7 +68,9 @@ options:
     description: The run that does it, for journal and ledger.
     type: str
     default: ''
+  alertmanager:
     description:
+      - URL of the Alertmanager that is silenced meanwhile, where O(deployment) says for how long at most. So is the monitor on the host.
     type: str
   wait_seconds:
     description: Seconds to wait for a call that is at work on this service. One whose controller is gone goes on to its end.
@@ -154,6 +156,7 @@ import os
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.runbook.ops.plugins.module_utils._alert_silence import Work, silencing
 from ansible_collections.runbook.ops.plugins.module_utils._change_fence import FENCE, fence_of
 from ansible_collections.runbook.ops.plugins.module_utils._change_lock import LockError, keeping
 from ansible_collections.runbook.ops.plugins.module_utils._deploy_paths import DeployPaths, StateError
@@ -195,6 +198,7 @@ ARGUMENTS: dict[str, Any] = {
     "hotfix": {"type": "bool", "default": False},
     "reason": {"type": "str", "default": ""},
     "run": {"type": "str", "default": ""},
+    "alertmanager": {"type": "str"},
     **FENCE,
     "wait_seconds": {"type": "float", "default": 180},
     "directory": {"type": "path", "default": "/var/lib/runbook-ops/deploy"},
@@ -281,7 +285,10 @@ def main() -> None:
         if parts.root and os.geteuid() != 0:
             raise DeploymentError("this needs root: set become", "refused")
         paths.make()
-        with working(paths, seconds=params["wait_seconds"]), keeping(fence):
+        reason = params["reason"] or f"{wish.state} of {parts.service}"
+        work = Work(f"deploy-{parts.service}", params["run"], reason, "runbook.ops", params["alertmanager"])
+        silent = silencing(work, params["deployment"].get("silence_seconds"), warn=module.warn)
+        with working(paths, seconds=params["wait_seconds"]), keeping(fence), silent:
             try:
                 result = run(deployment, parts, wish, check_mode=False)
             except DeploymentError as exc:
