@@ -84,6 +84,9 @@ class Parts(Protocol):
     def stop(self, slot: str) -> None: ...
     def note(self, event: str, release: str, **more: Any) -> None: ...
 
+    def give_back(self, *, check_mode: bool) -> list[str]:
+        """Have the proxy lead to what is live without us; return what was done, or would be."""
+
     def save(self) -> None:
         """Have the managers bring back after a boot what runs now."""
 
@@ -122,10 +125,11 @@ class Deployment:
         live, adoptable, slots, ports = self._parts.look()
         good = self._parts.last_good(live.release if live else None)
         back = self._came_back or (self._parts.came_back(live.release) if live else None)
-        return Seen(self._parts.journal.read(), live, adoptable, slots, ports, good, back)
+        taken = self._wish.state == "absent" and bool(self._parts.give_back(check_mode=True))
+        return Seen(self._parts.journal.read(), live, adoptable, slots, ports, good, back, taken)
 
     def run(self) -> str:
-        """Bring about what is wished, and return the outcome: unchanged, staged, promoted, rolled_back, recovered, retired.
+        """Bring about what is wished, and return the outcome: unchanged, or the state.
 
         :raises DeploymentError: it could not be; what was begun is undone, or the message says what is not.
         :raises LockError: another run has taken over: nothing was written since.
@@ -146,6 +150,9 @@ class Deployment:
         if self._wish.state == "retired":
             self._retire_idle(seen)
             return "retired"
+        if self._wish.state == "absent":
+            self._give_back(seen)
+            return "absent"
         self._parked = seen.entry is not None and seen.entry.parked
         entry = self._stage(seen, steps)
         if self._wish.state == "staged":
@@ -420,6 +427,14 @@ class Deployment:
             self._parts.save()
         except (TroubleError, StateError) as exc:
             raise DeploymentError(f"{exc}; what is live was not touched", "refused") from exc
+
+    def _give_back(self, seen: Seen) -> None:
+        slot, release = seen.live or (None, "")
+        try:
+            with self._timed("give", release, slot):
+                self._parts.give_back(check_mode=False)
+        except (TroubleError, StateError) as exc:
+            raise DeploymentError(f"{exc}; {release} serves as before", "refused") from exc
 
     def _write(self, entry: Entry, phase: str, **more: Any) -> Entry:
         return self._parts.journal.write(entry, phase, **more)

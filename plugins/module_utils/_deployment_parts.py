@@ -196,6 +196,13 @@ class HostParts:
         with _troubles(), self._commit():
             save(self._task.service, self._task.module)
 
+    def give_back(self, *, check_mode: bool) -> list[str]:
+        """Have nginx lead to what is live by its own files, without us; return what was done, or would be."""
+        if self._proxy is None:
+            return []
+        with _troubles():
+            return _live.forget(self._task.paths, self._task.fence, self._proxy, check_mode=check_mode)
+
     # How
 
     @property

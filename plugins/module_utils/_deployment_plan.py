@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from ansible_collections.runbook.ops.plugins.module_utils._deploy_journal import BEFORE, Entry
 
-STATES = ("staged", "promoted", "rolled_back", "recovered", "retired")
+STATES = ("staged", "promoted", "rolled_back", "recovered", "retired", "absent")
 STEPS = {
     "undo": "take away what a deploy that was cut off has staged",
     "return": "finish the way back of a deploy that was cut off",
@@ -23,6 +23,7 @@ STEPS = {
     "watch": "watch errors and speed",
     "mark": "mark it good",
     "retire": "stop what served before",
+    "give": "have the proxy lead to what serves by its own files, and remove the sockets",
 }
 ADOPTED = "what runs"  # until it has a name
 CUT_OFF = "it was cut off"
@@ -63,6 +64,7 @@ class Seen(NamedTuple):
     ports: dict[str, int]  # of the slots: those that share one cannot run side by side
     last_good: str | None  # other than the live one
     came_back: str | None = None  # the release that was gone back from to the live one a moment ago, not by a rollback
+    taken: bool = False  # the proxy is led by our files; looked at only where that is to end
 
 
 class PlanError(Exception):
@@ -87,7 +89,7 @@ def settles(entry: Entry | None, wish: Wish) -> str | None:
     goes_on = entry.phase == "gated" and entry.kind == "deploy"
     if goes_on and wish.state in ("staged", "promoted") and wish.release in (None, entry.release):
         return None
-    return None if goes_on and entry.parked and wish.state in ("recovered", "retired") else "undo"
+    return None if goes_on and entry.parked and wish.state in ("recovered", "retired", "absent") else "undo"
 
 
 def came_back(events: Iterable[Mapping[str, Any]], live: str, *, run: str, now: float) -> str | None:
@@ -153,6 +155,8 @@ def plan(seen: Seen, wish: Wish) -> list[str]:
 
     :raises PlanError: it cannot be done.
     """
+    if wish.state == "absent":
+        return ["give"] if seen.taken else []
     if wish.state == "recovered" or (wish.state == "retired" and not wish.ends):
         return []
     if wish.state == "retired":

@@ -22,6 +22,7 @@ VERBS = {
     "back": "made live again",
     "retire": "stopped",
     "undo": "taken away",
+    "give": "given back to the proxy's own files",
 }
 
 

@@ -177,20 +177,23 @@ def drain(paths: Any, slot: Slot, wishes: ProxyWishes | None, *, seconds: float)
         time.sleep(LOOK_SECONDS)
 
 
-def forget(paths: Any, fence: Fence, wishes: ProxyWishes) -> list[str]:
-    """Write the live slot's address into nginx's configuration, as by hand, and remove units and sockets; return what was done.
+def forget(paths: Any, fence: Fence, wishes: ProxyWishes, *, check_mode: bool = False) -> list[str]:
+    """Write the live slot's address into nginx's configuration, as by hand, and remove units and sockets; return what was done, or would be.
 
-    nginx is reloaded for it: it is for the end of all deploys.
+    nginx is reloaded for it: it is for the end of all deploys. Killed, it is done by the next call.
 
-    :raises SwitchError: it could not be done.
+    :raises SwitchError: it could not be done; what is live is live.
     """
     with _errors("forget"):
-        live = settle(paths, fence, wishes)
-        if live is None:
+        live = read_live(paths) if check_mode else settle(paths, fence, wishes)
+        if live is None or read_state(paths.live).file is None:
             return []
+        if check_mode:
+            return [f"have nginx pass requests to 127.0.0.1:{live.port} by its own files", "remove the sockets"]
         proxy, port = proxy_of(paths, fence, wishes), live.port
         done = list(run_upstream(task_of(proxy, f"127.0.0.1:{port}", None), check_mode=False)["actions"])
         done += run_upstream(task_of(proxy, f"127.0.0.1:{port}", None, present=False), check_mode=False)["actions"]
+        reached("live:forgotten")
         systemctl = Command(wishes.module, "systemctl")
         with held(fence):
             done += _live_socket.close_way(paths.service, paths.live_socket, wishes.places, systemctl)

@@ -38,9 +38,11 @@ options:
       - V(rolled_back) goes to O(release), or without it to the release that was marked good last before the live one.
       - V(recovered) ends what was cut off, and nothing else.
       - V(retired) stops what runs and is neither live nor staged.
+      - V(absent) is for the end of all deploys. It has the proxy lead to what is live by its own files, as before the first deploy, and
+        removes sockets and their units. What runs, releases and ledger stay; the next deploy takes the proxy over anew.
     type: str
     required: true
-    choices: [staged, promoted, rolled_back, recovered, retired]
+    choices: [staged, promoted, rolled_back, recovered, retired, absent]
   service:
     description: The service, as the role P(runbook.ops.system#role) describes it.
     type: dict
@@ -110,7 +112,7 @@ EXAMPLES = r"""
 RETURN = r"""
 outcome:
   description:
-    - What it came to, one of unchanged, staged, promoted, rolled_back, recovered, retired.
+    - What it came to, one of unchanged, staged, promoted, rolled_back, recovered, retired, absent.
     - Where it failed, refused (nothing was touched), rolled_back (what served serves), or not_rolled_back (a person has to look).
   returned: always
   type: str
@@ -158,7 +160,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.runbook.ops.plugins.module_utils._alert_silence import Work, silencing
 from ansible_collections.runbook.ops.plugins.module_utils._change_fence import FENCE, fence_of
-from ansible_collections.runbook.ops.plugins.module_utils._change_lock import LockError, keeping
+from ansible_collections.runbook.ops.plugins.module_utils._change_lock import PROVEN_SECONDS, LockError, keeping
 from ansible_collections.runbook.ops.plugins.module_utils._deploy_paths import DeployPaths, StateError
 from ansible_collections.runbook.ops.plugins.module_utils._deploy_work import working
 from ansible_collections.runbook.ops.plugins.module_utils._deployment import (
@@ -216,9 +218,11 @@ def run(deployment: Deployment, parts: Parts, wish: Wish, *, check_mode: bool) -
         if entry and entry.kind == "deploy" and not entry.parked and settled in ("undo", "return"):
             before = before._replace(came_back=entry.release)
         steps = plan(before._replace(entry=None if settled else before.entry), wish)
-        about = target(before, wish) if steps and wish.state != "retired" else None
+        about = target(before, wish) if steps and wish.state not in ("retired", "absent") else None
         then = assumed(before)
         slot = place(then, wish, about) if about else None
+        if steps and wish.state == "absent" and before.live:
+            slot, about = before.live
         steps = [*([settled] if settled else []), *steps]
         live = then.live.release if then.live else None
         return {
@@ -288,7 +292,7 @@ def main() -> None:
         reason = params["reason"] or f"{wish.state} of {parts.service}"
         work = Work(f"deploy-{parts.service}", params["run"], reason, "runbook.ops", params["alertmanager"])
         silent = silencing(work, params["deployment"].get("silence_seconds"), warn=module.warn)
-        with working(paths, seconds=params["wait_seconds"]), keeping(fence), silent:
+        with working(paths, seconds=params["wait_seconds"], fence=fence), keeping(fence, lease_seconds=PROVEN_SECONDS), silent:
             try:
                 result = run(deployment, parts, wish, check_mode=False)
             except DeploymentError as exc:

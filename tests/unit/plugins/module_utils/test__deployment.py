@@ -58,6 +58,7 @@ class World:
         self.journal = MemoryJournal(self)
         self.ticks = None
         self.broken_proxy = False
+        self.taken = True  # the proxy is led by our files
         self.fails_after_the_switch = self.unmeasurable = False
         self.run, self.now = "run", 1e9
         self.spoilt = set()  # releases that start no more
@@ -172,6 +173,16 @@ class World:
         self.saved = dict(self.slots)
         self.tick()
 
+    def give_back(self, *, check_mode):
+        taken = self.taken
+        if not check_mode and taken:
+            self.tick()
+            if self.broken_proxy:
+                raise TroubleError("nginx does not take it")
+            self.taken = False
+            self.tick()
+        return ["give"] if taken else []
+
     def reboot(self):
         self.slots = dict(self.saved)
 
@@ -202,6 +213,32 @@ def test_a_second_call_has_nothing_to_do(state):
     before = dict(world.slots), world.live, list(world.events)
     assert world.call(state, "r1" if state in ("staged", "promoted") else None) == "unchanged"
     assert before == (world.slots, world.live, world.events)
+
+
+def test_at_the_end_of_all_deploys_the_proxy_is_given_back_and_what_serves_serves():
+    world = World()
+    world.call("promoted", "r1")
+    world.call("staged", "r2", parked=True)
+    before = dict(world.slots), world.live, list(world.events), world.journal.read()
+    assert world.call("absent") == "absent"
+    assert world.call("absent") == "unchanged"
+    assert before == (world.slots, world.live, world.events, world.journal.read())
+
+
+def test_what_was_cut_off_is_ended_before_the_proxy_is_given_back():
+    world = World()
+    world.call("staged", "r1")
+    assert world.call("absent") == "absent"
+    assert world.slots == {"blue": "r0", "green": None}
+
+
+def test_a_proxy_that_cannot_be_given_back_leaves_all_as_it_was():
+    world = World()
+    world.broken_proxy = True
+    with pytest.raises(DeploymentError, match="r0 serves as before") as told:
+        world.call("absent")
+    assert told.value.outcome == "refused"
+    assert world.taken
 
 
 @pytest.mark.parametrize("kind", BAD)
