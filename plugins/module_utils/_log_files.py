@@ -68,17 +68,25 @@ def scan(
     return found
 
 
-def find_start(file: BinaryIO, end: int, since: float, now: float) -> int | None:
-    """Return where the first line written from ``since`` on begins, by bisecting; None where no line has a time."""
-    first = _next_dated(file, 0, end, now)
+def find_start(
+    file: BinaryIO, end: int, since: float, now: float, *, seen: list[tuple[int, float]] | None = None
+) -> int | None:
+    """Return where the first line written from ``since`` on begins, by bisecting; None where no line has a time.
+
+    :param seen: gets the offsets and times of the lines that were looked at: whether the log is in order shows there
+    """
+    seen = [] if seen is None else seen
+    first = next_dated(file, 0, end, now)
     if first is None:
         return None
+    seen.append(first)
     if first[1] >= since:
         return 0
     low, high = first[0], end
     while high - low > STEP:
         middle = (low + high) // 2
-        dated = _next_dated(file, middle, high, now)
+        dated = next_dated(file, middle, high, now)
+        seen += [dated] if dated else []
         if dated is not None and dated[1] < since:
             low = dated[0]
         else:
@@ -93,7 +101,7 @@ def find_start(file: BinaryIO, end: int, since: float, now: float) -> int | None
     return low
 
 
-def _next_dated(file: BinaryIO, start: int, end: int, now: float) -> tuple[int, float] | None:
+def next_dated(file: BinaryIO, start: int, end: int, now: float) -> tuple[int, float] | None:
     """Return offset and time of the first line with a time that begins in the next bytes after ``start``."""
     offset = start
     file.seek(start)
