@@ -15,7 +15,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._service_state import 
 
 AT_WORK = ("QUEUED", "INITIALIZING", "BUILDING")
 FAILED = ("ERROR", "CANCELED")
-VERSION = "runbookOpsVersion"  # in the metadata of what is built by us: what was asked for, such as a tag
+VERSION = "runbookOpsVersion"  # in the metadata of what we stage: what was asked for, such as a tag
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 COMMITS = ("githubCommitSha", "gitlabCommitSha", "bitbucketCommitSha")
 BRANCHES = ("githubCommitRef", "gitlabCommitRef", "bitbucketCommitRef")
@@ -43,7 +43,7 @@ class Deployment:
     assigned: bool = False  # whether the project's domains lead to it
     error: str | None = None
     candidate: bool = False  # whether one may go back to it: it has been in production
-    version: str | None = None  # what was asked for, of one that we have built
+    version: str | None = None  # what was asked for, of one that we have staged
 
 
 def parse_deployment(document: Mapping[str, Any]) -> Deployment:

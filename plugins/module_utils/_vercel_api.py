@@ -92,7 +92,8 @@ class Vercel:
     def build(self, source: Mapping[str, Any], *, assign: bool, version: str) -> Deployment:
         """Build a commit for production; the project's domains lead to it once it is ready, where ``assign`` says so."""
         body = {"name": self.project, "project": self.project, "target": "production", "gitSource": dict(source)}
-        body["meta"] = {VERSION: version}
+        if not assign:
+            body["meta"] = {VERSION: version}  # so that it is known as one that no domain will lead to by itself
         return parse_deployment(
             self._ask(
                 "POST", "/v13/deployments", "deploy", {"forceNew": "1"}, {**body, "autoAssignCustomDomains": assign}

@@ -29,11 +29,11 @@ def named(latest: Sequence[Deployment], wanted: str) -> Deployment | None:
 
 
 def refuse_busy(latest: Sequence[Deployment], *, project: str) -> None:
-    """Refuse to order anything while a deployment for production is on its way.
+    """Refuse to order anything while a deployment for production is on its way: it may be served by itself once it is ready.
 
-    :raises VercelError: one is.
+    :raises VercelError: one is that was not staged by us.
     """
-    busy = [one for one in latest if one.state in AT_WORK]
+    busy = [one for one in latest if one.state in AT_WORK and not one.version]
     if busy:
         raise VercelError(
             f"a production deployment of {project} is {busy[0].state} since {busy[0].created_at} ({busy[0].url}): "

@@ -20,6 +20,8 @@ ANSWERS = 3  # in a row
 PAUSE_SECONDS = 0.25
 REQUEST_SECONDS = 10.0
 PROOF_SECONDS = 30.0  # until all of Vercel's edge knows where the domains lead
+FAILURES = 3  # in a row, at the address of users: no chance, and no old version either
+PROOF_PAUSE_SECONDS = 0.5
 
 
 class Known(NamedTuple):
@@ -62,11 +64,35 @@ def proof_of(service: Mapping[str, Any], one: Deployment, base: str, headers: Ma
 
     :raises ValueError: a request is described wrongly.
     """
+    known = Known(one.id, one.commit, one.version)
+    return Proof(requests_of(service, base, headers), _version_of(service, base, headers), known)
+
+
+def prove(service: Mapping[str, Any], one: Deployment, waiting: Waiting) -> None:
+    """Wait until users are answered by ``one``, and rightly: another version may answer for a while, errors may not.
+
+    :raises VercelError: they are not.
+    """
+    base = production_address(service)
+    answers = Proof(requests_of(service, base, {}), None, None)
+    version = Proof([], _version_of(service, base, {}), Known(one.id, one.commit, one.version))
+    began, failed, in_row = waiting.clock(), 0, 0
+    while in_row < ANSWERS:
+        wrong = answers()
+        failed = failed + 1 if wrong else 0
+        wrong = wrong or version()
+        in_row = 0 if wrong else in_row + 1
+        if wrong and (failed >= FAILURES or waiting.clock() - began >= PROOF_SECONDS):
+            raise VercelError(f"the domains lead to {one.id}, but {wrong}")
+        waiting.sleep(PROOF_PAUSE_SECONDS)
+
+
+def _version_of(service: Mapping[str, Any], base: str, headers: Mapping[str, str]) -> dict[str, Any] | None:
     version = service["deploy"].get("version")
-    if version:
-        at = {"url": _at(base, version["url"]), "headers": dict(headers), "timeout_seconds": REQUEST_SECONDS}
-        version = {**version, "is": version.get("is") or "commit", **at}
-    return Proof(requests_of(service, base, headers), version, Known(one.id, one.commit, one.version))
+    if not version:
+        return None
+    at = {"url": _at(base, version["url"]), "headers": dict(headers), "timeout_seconds": REQUEST_SECONDS}
+    return {**version, "is": version.get("is") or "commit", **at}
 
 
 def wait_until_right(proof: Proof, seconds: float, stable_seconds: float, waiting: Waiting) -> float:
@@ -105,7 +131,8 @@ def pass_gate(
         after = wait_until_right(proof, deploy["start_timeout_seconds"], stable, waiting)
     except VercelError as exc:
         raise VercelError(f"{one.id} did not pass the gate at {base}: {exc}") from exc
-    version = f", version {one.version or (one.commit or '')[:12]}" if deploy.get("version") else ""
+    named = one.version if one.version != one.commit else None
+    version = f", version {named or (one.commit or '')[:12]}" if deploy.get("version") else ""
     return [
         make_check(
             f"gate:{service['name']}:answers",

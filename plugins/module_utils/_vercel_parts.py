@@ -158,12 +158,7 @@ class VercelParts:
             if lost:
                 self._task.module.warn(lost)
             reached("vercel:switched")
-            base = gate.production_address(self._task.service)
-            proof = gate.proof_of(self._task.service, one, base, {})
-            try:
-                gate.wait_until_right(proof, gate.PROOF_SECONDS, 0, self._waiting)
-            except VercelError as exc:
-                raise VercelError(f"the domains lead to {release}, but at {base} it is {exc}") from exc
+            gate.prove(self._task.service, one, self._waiting)
             return follow_checks(self._vercel)
 
     def watch(self, slot: str, switched_at: float) -> tuple[str | None, list[dict[str, Any]]]:
@@ -182,6 +177,11 @@ class VercelParts:
 
     def save(self) -> None:
         """Do nothing: no host has to bring anything back."""
+
+    def give_back(self, *, check_mode: bool) -> list[str]:
+        """Do nothing: there is no proxy of ours before Vercel."""
+        del check_mode
+        return []
 
     def note(self, event: str, release: str, **more: Any) -> None:
         note(self._task.paths, self._task.fence, event, release, **{"run": self._task.run, **more})

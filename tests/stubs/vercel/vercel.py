@@ -8,9 +8,13 @@ address only.
 
     python3 tests/stubs/vercel/vercel.py --port 9443 --project shop --token secret
 
+With ``--sites`` each deployment answers too, at an address of its own, and production at the port ``--production``, with its
+commit. What a commit is like is its first letter: ``b`` is never healthy, ``c`` tells another version, ``d`` fails and ``e`` is
+slow where users ask. Where MAINTENANCE_MODE was set when it was built, all but ``/health`` is 503.
+
 ``POST /stub`` with ``{"outcome": "ERROR"}`` lets the next deployments fail, with ``{"down": true}`` it answers 503 to all,
 with ``{"deploy": "abc123"}`` a commit is deployed as by a push, with ``{"stuck": true}`` no order about domains is carried out, with
-``{"quit": true}`` it ends.
+``{"lost": 2}`` the answers to the next two orders get lost, with ``{"quit": true}`` it ends.
 """
 
 from __future__ import annotations
@@ -19,6 +23,7 @@ import argparse
 import json
 import threading
 import time
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -37,9 +42,13 @@ class Project:
         self.variables: list[dict[str, Any]] = []
         self.live: str | None = None
         self.follows, self.stuck, self.request = True, False, None  # whether the domains follow what is built
+        self.lost = 0  # orders that are carried out and answered by nothing
+        self.sites = False
         self.lock = threading.Lock()
 
-    def deploy(self, commit: str, *, ready: bool = False, assign: bool = True) -> dict[str, Any]:
+    def deploy(
+        self, commit: str, *, ready: bool = False, assign: bool = True, meta: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
         number = len(self.deployments) + 1
         one = {
             "id": f"dpl_{number}",
@@ -51,8 +60,13 @@ class Project:
             "aliasAssigned": False,
             "isRollbackCandidate": False,
             "wanted": assign,
-            "meta": {"githubCommitSha": commit, "githubCommitRef": "main"},
+            "meta": {"githubCommitSha": commit, "githubCommitRef": "main", **(meta or {})},
         }
+        if self.sites:
+            closed = any(one["key"] == "MAINTENANCE_MODE" and "production" in one["target"] for one in self.variables)
+            own = ThreadingHTTPServer(("127.0.0.1", 0), site(lambda: (commit, closed, False)))
+            threading.Thread(target=own.serve_forever, daemon=True).start()
+            one.update(url=f"127.0.0.1:{own.server_address[1]}", closed=closed)
         self.deployments.append(one)
         if ready:
             self.finish(one, "READY")
@@ -123,7 +137,7 @@ class Project:
     def answer(self, method: str, path: str, query: dict[str, str], body: dict[str, Any]) -> Answer:
         if path == "/stub":
             self.outcome, self.down = body.get("outcome", self.outcome), body.get("down", self.down)
-            self.stuck = body.get("stuck", self.stuck)
+            self.stuck, self.lost = body.get("stuck", self.stuck), body.get("lost", self.lost)
             return 200, self.deploy(body["deploy"], ready=body.get("ready", True)) if body.get("deploy") else {}
         if self.down:
             return 503, {"error": {"code": "internal_server_error", "message": "An unexpected internal error occurred"}}
@@ -131,7 +145,9 @@ class Project:
             return self.variable(method, path, body)
         for kind, version in (("promote", "v10"), ("rollback", "v1")):
             if method == "POST" and path.startswith(f"/{version}/projects/{self.name}/{kind}/"):
-                return self.order(kind, path.rpartition("/")[2])
+                answer = self.order(kind, path.rpartition("/")[2])
+                self.lost, is_lost = max(0, self.lost - 1), self.lost > 0
+                return (504, {"error": {"code": "gateway_timeout", "message": "No answer"}}) if is_lost else answer
         if method == "POST" and path == "/v13/deployments":
             return self.redeploy(body)
         return self.tell(path, query) if method == "GET" else NOT_FOUND
@@ -168,11 +184,49 @@ class Project:
                 return 400, {
                     "error": {"code": "incorrect_git_source_info", "message": "The provided git source is invalid"}
                 }
-            return 200, self.deploy(source["sha"], assign=body.get("autoAssignCustomDomains", True))
+            return 200, self.deploy(
+                source["sha"], assign=body.get("autoAssignCustomDomains", True), meta=body.get("meta")
+            )
         old = next((one for one in self.deployments if one["id"] == body.get("deploymentId")), None)
         if body.get("name") != self.name or old is None:
             return 400, {"error": {"code": "bad_request", "message": "Invalid deploymentId"}}
         return 200, self.deploy(old["meta"]["githubCommitSha"])
+
+
+def site(now: Callable[[], tuple[str, bool, bool]]) -> type[BaseHTTPRequestHandler]:
+    """Return the answers of an application; ``now`` tells its commit, whether it is closed, and whether users ask."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            commit, closed, public = now()
+            kind, status = commit[:1], 200
+            if kind == "e" and public:
+                time.sleep(0.5)
+            if kind == "b" or (kind == "d" and public) or not commit:
+                status = 500
+            elif closed and self.path != "/health":
+                status = 503
+            content = json.dumps({"status": "ok", "commit": "0" * 40 if kind == "c" else commit}).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_arguments: Any) -> None:
+            """Say nothing."""
+
+    return Handler
+
+
+def production(project: Project, port: int) -> ThreadingHTTPServer:
+    """Return what users ask: it is answered by what the domains lead to."""
+
+    def now() -> tuple[str, bool, bool]:
+        with project.lock:
+            live = next((one for one in project.deployments if one["id"] == project.live), None)
+        return (live["meta"]["githubCommitSha"], live.get("closed", False), True) if live else ("", False, True)
+
+    return ThreadingHTTPServer(("127.0.0.1", port), site(now))
 
 
 def handler(project: Project) -> type[BaseHTTPRequestHandler]:
@@ -213,10 +267,15 @@ def main() -> None:
     parser.add_argument("--project", default="shop")
     parser.add_argument("--token", default="secret")
     parser.add_argument("--commit", default="0123456789abcdef", help="what is in production at first")
+    parser.add_argument("--sites", action="store_true", help="have deployments answer too")
+    parser.add_argument("--production", type=int, default=9444, help="port at which users ask, with --sites")
     parser.add_argument("--seconds", type=float, help="end after so many seconds")
     asked = parser.parse_args()
     project = Project(asked.project, asked.token)
+    project.sites = asked.sites
     project.deploy(asked.commit, ready=True)
+    if asked.sites:
+        threading.Thread(target=production(project, asked.production).serve_forever, daemon=True).start()
     server = serve(project, asked.port)
     if asked.seconds:
         limit = threading.Timer(asked.seconds, server.shutdown)
