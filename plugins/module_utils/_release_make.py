@@ -23,7 +23,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._release import (
 )
 from ansible_collections.runbook.ops.plugins.module_utils._release_clean import begun
 from ansible_collections.runbook.ops.plugins.module_utils._release_files import make_directory, repository_of
-from ansible_collections.runbook.ops.plugins.module_utils._release_source import artefact_of, moved_tags
+from ansible_collections.runbook.ops.plugins.module_utils._release_source import COMMIT, Wanted, artefact_of, moved_tags
 from ansible_collections.runbook.ops.plugins.module_utils._release_wish import Source, Wish, keep, now
 
 if TYPE_CHECKING:
@@ -36,6 +36,8 @@ def resolve(wish: Wish) -> Source:
     :raises ReleaseError: there is no such version, or it cannot be asked for.
     """
     if wish.kind == "git":
+        if wish.place.service.get("manager") == "vercel" and COMMIT.match(wish.version):
+            return Source(wish.version, Wanted(wish.version, "commit", wish.version))
         wanted = repository_of(wish).resolve(wish.version)
         return Source(wanted.commit, wanted)
     if wish.kind == "artefact":

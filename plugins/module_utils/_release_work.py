@@ -17,7 +17,13 @@ from ansible_collections.runbook.ops.plugins.module_utils._release_clean import 
     prune,
     remove_partial,
 )
-from ansible_collections.runbook.ops.plugins.module_utils._release_wish import Place, deploy_of, wish_of
+from ansible_collections.runbook.ops.plugins.module_utils._release_wish import (
+    Place,
+    Source,
+    deploy_of,
+    is_kept,
+    wish_of,
+)
 
 SECTION = "Releases"
 
@@ -29,6 +35,8 @@ def make(place: Place, version: str, *, check_mode: bool) -> dict[str, Any]:
     """
     began = time.monotonic()
     wish = wish_of(place, version)
+    if not is_kept(place.service):
+        return _named(place, maker.resolve(wish), version, time.monotonic() - began)
     if check_mode:
         source = maker.resolve(wish)
         release = maker.existing(wish, source)
@@ -103,6 +111,28 @@ def remove(place: Place, names: list[str] | None, *, check_mode: bool) -> dict[s
         "checks": [],
         "changes": changes,
         "diff": {"before": {"goes": goes}, "after": {"goes": []}} if goes else {},
+    }
+
+
+def _named(place: Place, source: Source, version: str, seconds: float) -> dict[str, Any]:
+    """Return which commit it is, for whoever builds it elsewhere.
+
+    :raises ReleaseError: nobody but the repository's own server knows.
+    """
+    if source.commit is None:
+        raise ReleaseError(
+            f"{version} of {place.service['name']} is cut short: name the commit in full, a tag or a branch"
+        )
+    return {
+        "changed": False,
+        "actions": [],
+        "release": {"id": None, "commit": source.commit, "ref": version, "path": None},
+        "releases": [],
+        "stays": {},
+        "seconds": round(seconds, 1),
+        "checks": [],
+        "changes": [],
+        "diff": {},
     }
 
 
