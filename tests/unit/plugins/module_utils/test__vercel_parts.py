@@ -91,7 +91,7 @@ class Shop:
 
     def vercel(self) -> Vercel:
         api = f"http://127.0.0.1:{self.api.server_address[1]}"
-        return Vercel(self.fetch, project="shop", team=None, token="t0ken", api=api)  # noqa: S106
+        return Vercel(self.fetch, project="shop", team=None, token="t0ken", api=api)
 
     def described(self) -> dict:
         return {
@@ -110,7 +110,7 @@ class Shop:
 
     def parts(self, wanted: str | None = None) -> parts.VercelParts:
         module = SimpleNamespace(warn=self.warnings.append)
-        task = Task(self.described(), self.limits, self.paths, Fence("", 0, ""), f"run-{self.runs}", False, module)  # noqa: FBT003
+        task = Task(self.described(), self.limits, self.paths, Fence("", 0, ""), f"run-{self.runs}", False, module)
         found = parts.VercelParts(task, wanted, vercel=self.vercel(), waiting=WAITING)
         wishes = found._watch_wishes
         found._watch_wishes = lambda **late: wishes(**late)._replace(pause_seconds=0.01)
@@ -124,7 +124,7 @@ class Shop:
         return found
 
     def build(self, commit: str) -> str:
-        wish = change.Wish("deployed", commit, "", True, "the test", 60)  # noqa: FBT003
+        wish = change.Wish("deployed", commit, "", True, "the test", 60)
         return change.run(self.vercel(), wish, WAITING, check_mode=False)["deployment"]["id"]
 
     def deploy(self, commit: str) -> Deployment:
@@ -250,7 +250,7 @@ def test_what_was_pushed_past_us_is_gone_back_from_to_the_last_good_one(shop):
 
 def test_the_same_commit_built_once_more_is_no_way_back(shop):
     shop.deploy(A)
-    change.run(shop.vercel(), change.Wish("redeployed", "", "", False, "a variable", 60), WAITING, check_mode=False)  # noqa: FBT003
+    change.run(shop.vercel(), change.Wish("redeployed", "", "", False, "a variable", 60), WAITING, check_mode=False)
     assert (shop.project.live, shop.serves()) == ("dpl_3", A)
     shop.to("rolled_back")
     assert (shop.project.live, shop.serves()) == ("dpl_1", FIRST)
@@ -259,7 +259,7 @@ def test_the_same_commit_built_once_more_is_no_way_back(shop):
 def test_a_redeployment_after_a_rollback_serves(shop):
     shop.deploy(A)
     shop.to("rolled_back")
-    change.run(shop.vercel(), change.Wish("redeployed", "", "", False, "a variable", 60), WAITING, check_mode=False)  # noqa: FBT003
+    change.run(shop.vercel(), change.Wish("redeployed", "", "", False, "a variable", 60), WAITING, check_mode=False)
     assert (shop.project.live, shop.serves()) == ("dpl_3", FIRST)
 
 
@@ -269,7 +269,7 @@ def test_a_release_that_vercel_has_no_more_is_no_target(shop):
     shop.project.deployments[1]["readyState"] = "DELETED"
     shop.to("rolled_back")
     assert shop.serves() == FIRST
-    with pytest.raises(DeploymentError, match="does not stand at Vercel any more|not there any more"):
+    with pytest.raises(DeploymentError, match=r"any more"):
         shop.to("rolled_back", "dpl_2")
     assert shop.serves() == FIRST
 
@@ -296,7 +296,7 @@ def test_an_order_that_vercel_carries_out_late_is_ended_by_the_next_run(shop):
 def test_while_vercel_does_not_answer_nothing_is_touched(shop):
     release = shop.build(A)
     shop.project.down = True
-    with pytest.raises(DeploymentError, match="vercel-status.com") as raised:
+    with pytest.raises(DeploymentError, match=r"vercel-status\.com") as raised:
         shop.to("promoted", release)
     assert raised.value.outcome == "refused"
 
@@ -306,7 +306,7 @@ def test_a_token_or_an_address_that_is_missing_is_said(shop):
     for part, key, why in (("vercel", "token", "no vercel.token"), ("deploy", "url", "no deploy.url")):
         service = {**described, part: {**described[part], key: None}}
         with pytest.raises(TroubleError, match=why):
-            parts.VercelParts(Task(service, LIMITS, shop.paths, Fence("", 0, ""), "", False, None))  # noqa: FBT003
+            parts.VercelParts(Task(service, LIMITS, shop.paths, Fence("", 0, ""), "", False, None))
 
 
 def test_a_prediction_says_what_will_be_done_and_asks_only(shop):
