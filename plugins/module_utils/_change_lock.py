@@ -39,6 +39,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._change_step import (
 from ansible_collections.runbook.ops.plugins.module_utils._deploy_paths import StateError, write_json
 
 DIRECTORY = "/var/lib/runbook-ops/change"
+PROVEN_SECONDS = 300.0  # the lease of a worker that proves at each step that nobody took over: losing it costs a run, and harms nothing
 
 
 class Fence(NamedTuple):

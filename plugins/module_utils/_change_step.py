@@ -24,15 +24,15 @@ class StepTakenError(LockError):
 
     def __init__(self, directory: str, words: str) -> None:
         self.pid, self.began = 0, ""
-        pid, _blank, began = words.partition(" ")
-        if pid.isdigit() and began and _began(int(pid)) == began:
-            self.pid, self.began = int(pid), began
+        pid, _blank, mark = words.partition(" ")
+        if pid.isdigit() and mark and began(int(pid)) == mark:
+            self.pid, self.began = int(pid), mark
         by = f"process {self.pid}" if self.pid else "another process"
         super().__init__(f"{by} holds {directory}/lock and does not go on: look at it with ps, then run this again")
 
     def kill(self) -> None:
         """Kill who stands there; it may have gone on meanwhile."""
-        if self.pid and _began(self.pid) == self.began:
+        if self.pid and began(self.pid) == self.began:
             os.kill(self.pid, signal.SIGKILL)
 
 
@@ -57,13 +57,13 @@ def step(directory: str, seconds: float) -> Iterator[None]:
                     ) from None
                 time.sleep(0.02)
         with suppress(OSError):  # a full disk: then it is not known who stands here, and nobody is killed for it
-            os.pwrite(handle, f"{os.getpid()} {_began(os.getpid())}".ljust(63).encode("ascii") + b"\n", 0)
+            os.pwrite(handle, f"{os.getpid()} {began(os.getpid())}".ljust(63).encode("ascii") + b"\n", 0)
         yield
     finally:
         os.close(handle)
 
 
-def _began(pid: int) -> str:
+def began(pid: int) -> str:
     """Return when ``pid`` began, in ticks since the boot; an empty text where there is no such process."""
     try:
         stat = Path("/proc", str(pid), "stat").read_text(encoding="utf-8", errors="replace")

@@ -12,7 +12,7 @@ from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils._backup_set import list_backups
 from ansible_collections.runbook.ops.plugins.module_utils._change_fence import fence_of
-from ansible_collections.runbook.ops.plugins.module_utils._change_lock import held, keeping
+from ansible_collections.runbook.ops.plugins.module_utils._change_lock import PROVEN_SECONDS, held, keeping
 from ansible_collections.runbook.ops.plugins.module_utils._checks import make_change, make_check
 from ansible_collections.runbook.ops.plugins.module_utils._migration import Terms, Way
 from ansible_collections.runbook.ops.plugins.module_utils._migration_files import SqlFiles
@@ -99,7 +99,7 @@ def _apply(way: Way, before: Status, params: Mapping[str, Any]) -> None:
     fence = fence_of(params)
     with held(fence):
         pass  # whoever took over meanwhile migrates by itself
-    with keeping(fence):
+    with keeping(fence, lease_seconds=PROVEN_SECONDS):
         way.apply(before.pending)
 
 

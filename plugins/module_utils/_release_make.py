@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ansible_collections.runbook.ops.plugins.module_utils import _release_image as images
 from ansible_collections.runbook.ops.plugins.module_utils import _release_place as place
 from ansible_collections.runbook.ops.plugins.module_utils._account import run
-from ansible_collections.runbook.ops.plugins.module_utils._change_lock import held, keeping
+from ansible_collections.runbook.ops.plugins.module_utils._change_lock import PROVEN_SECONDS, held, keeping
 from ansible_collections.runbook.ops.plugins.module_utils._release import (
     Release,
     ReleaseError,
@@ -69,7 +69,7 @@ def make(wish: Wish, source: Source) -> Release:
 
     :raises ReleaseError: it cannot be made; nothing is left of it.
     """
-    with keeping(wish.place.fence):
+    with keeping(wish.place.fence, lease_seconds=PROVEN_SECONDS):
         if wish.kind == "image":
             return _make_image(wish)
         found = existing(wish, source)

@@ -292,7 +292,11 @@ def main() -> None:
         reason = params["reason"] or f"{wish.state} of {parts.service}"
         work = Work(f"deploy-{parts.service}", params["run"], reason, "runbook.ops", params["alertmanager"])
         silent = silencing(work, params["deployment"].get("silence_seconds"), warn=module.warn)
-        with working(paths, seconds=params["wait_seconds"], fence=fence), keeping(fence, lease_seconds=PROVEN_SECONDS), silent:
+        with (
+            working(paths, seconds=params["wait_seconds"], fence=fence),
+            keeping(fence, lease_seconds=PROVEN_SECONDS),
+            silent,
+        ):
             try:
                 result = run(deployment, parts, wish, check_mode=False)
             except DeploymentError as exc:
