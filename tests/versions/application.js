@@ -45,4 +45,4 @@ const close = () => {
 };
 process.once('SIGINT', close);
 process.once('SIGTERM', close);
-setTimeout(() => server.listen(Number(process.env.PORT), '127.0.0.1', () => process.send && process.send('ready')), it.listenAfter);
+setTimeout(() => server.listen(Number(process.env.PORT), process.env.HOST || '127.0.0.1', () => process.send && process.send('ready')), it.listenAfter);
