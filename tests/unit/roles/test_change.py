@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -46,6 +47,7 @@ READS = {
     "evening_review": "only reads",
     "export_data": "reads the database, and writes a file of its own",
     "health_check": "only reads",
+    "log_analysis": "only reads",
     "service_status": "only reads",
     "test_restore": "restores beside, into a database of its own",
     "verify_backups": "reads backups",
@@ -69,7 +71,7 @@ class Controller:
         (folder / "change.yml").write_text(PLAYBOOK)
         (folder / "ansible.cfg").write_text("")  # not this machine's own
 
-    def start(self, *arguments: str, **variables: Any) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, playbook: str = "change", **variables: Any) -> subprocess.Popen[str]:
         everything = {
             "ansible_connection": "local",
             "ansible_python_interpreter": sys.executable,
@@ -86,7 +88,7 @@ class Controller:
             "ANSIBLE_REMOTE_TEMP": str(self.folder / "remote"),
             "ANSIBLE_NOCOLOR": "1",
         }
-        command = [str(ANSIBLE), "-i", "web-1,", "-e", json.dumps(everything), "change.yml", *arguments]
+        command = [str(ANSIBLE), "-i", "web-1,", "-e", json.dumps(everything), f"{playbook}.yml", *arguments]
         return subprocess.Popen(
             command, cwd=self.folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
@@ -163,3 +165,20 @@ def test_a_playbook_takes_the_lock_first_and_gives_it_back_always_or_says_why_no
     if takes:
         assert named[:2] == [("runbook.ops.record", None), ("runbook.ops.change", None)]
         assert named[-1] == ("runbook.ops.change", "release")
+
+
+def test_a_short_lease_is_for_playbooks_of_which_each_role_is_short_or_proves_that_nobody_took_over() -> None:
+    short = yaml.safe_load((ROOT / "roles/change/vars/main.yml").read_text(encoding="utf-8"))["__change_proven"]
+    known = {"system", "record", "change", "deploy", "rollback", "database_migration"}
+    for name in short:
+        plays = yaml.safe_load((ROOT / f"playbooks/{name}.yml").read_text(encoding="utf-8"))
+        assert set(re.findall(r"'runbook\.ops\.([a-z_]+)'", str(plays))) <= known
+
+
+def test_the_lease_is_long_where_steps_do_not_prove_themselves_and_short_where_they_do(controller: Controller) -> None:
+    leases = {}
+    for name in ("deploy", "upkeep"):
+        (controller.folder / f"{name}.yml").write_text(PLAYBOOK)
+        assert controller.run(command=f"cp {controller.lock} {controller.folder}/{name}.json", playbook=name)[0] == 0
+        leases[name] = json.loads((controller.folder / f"{name}.json").read_text(encoding="utf-8"))["lease_seconds"]
+    assert leases == {"deploy": 300, "upkeep": 21600}
