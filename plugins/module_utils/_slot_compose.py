@@ -106,9 +106,7 @@ class ComposeSlot:
             image=release.image,
             port=self.port,
             environment=environment,
-            replicas=max(
-                (other.running() for other in self.others), default=0
-            ),  # what was scaled for the load stays so
+            replicas=self._scaled(release.id),
         )
         wait_for_port(self, clock=self._clock, sleep=self._sleep)
         try:
@@ -137,10 +135,16 @@ class ComposeSlot:
         with suppress(FileNotFoundError):
             self._file.unlink()
 
+    def _scaled(self, release: str) -> int:
+        """Return how many containers run in the other slot, or of this release here: what was scaled for the load stays so."""
+        if not self._front:
+            return 1
+        slots = (*self.others, self) if self.look().release == release else self.others
+        return max((slot.running() for slot in slots), default=1)
+
     def running(self) -> int:
         """Return how many containers of the release run here, without what shares requests among them."""
-        found = [one for one in self._containers() if one["State"]["Status"] == "running"]
-        return len(self._instances(found)) if self._front else min(1, len(found))
+        return sum(one["State"]["Status"] == "running" for one in self._instances(self._containers()))
 
     def standing(self) -> Standing | None:
         found = self._instances(self._containers())
