@@ -47,6 +47,10 @@ options:
     description: Whether values that nobody can read are written anew. Without it a variable that is there is taken for right.
     type: bool
     default: false
+  redeployed:
+    description: Whether a redeployment follows by itself. Without it a check says that one is needed.
+    type: bool
+    default: false
   reason:
     description: Why this is done, for the record.
     type: str
@@ -107,6 +111,7 @@ OWN: dict[str, Any] = {
     "targets": {"type": "list", "elements": "str", "default": ["production"]},
     "sensitive": {"type": "bool", "default": True},
     "replace": {"type": "bool", "default": False},
+    "redeployed": {"type": "bool", "default": False},
     "reason": {"type": "str", "default": "asked for"},
 }
 
