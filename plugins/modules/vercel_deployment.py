@@ -24,6 +24,7 @@ description:
 extends_documentation_fragment:
   - runbook.ops.attributes
   - runbook.ops.vercel
+  - runbook.ops.change.fence
 attributes:
   check_mode:
     support: full
@@ -132,9 +133,12 @@ changes:
   elements: dict
 """
 
+from contextlib import nullcontext
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.runbook.ops.plugins.module_utils._change_fence import FENCE, fence_of
+from ansible_collections.runbook.ops.plugins.module_utils._change_lock import PROVEN_SECONDS, LockError, keeping
 from ansible_collections.runbook.ops.plugins.module_utils._vercel import VercelError
 from ansible_collections.runbook.ops.plugins.module_utils._vercel_api import ARGUMENTS, Vercel, by_module
 from ansible_collections.runbook.ops.plugins.module_utils._vercel_change import Wish, run
@@ -153,7 +157,7 @@ OWN: dict[str, Any] = {
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec={**ARGUMENTS, **OWN},
+        argument_spec={**ARGUMENTS, **OWN, **FENCE},
         supports_check_mode=True,
     )
     params = module.params
@@ -162,9 +166,14 @@ def main() -> None:
             by_module(module, params["timeout_seconds"]),
             **{key: params[key] for key in ("project", "team", "token", "api")},
         )
-        result = run(vercel, Wish(**{key: params[key] for key in OWN}), Waiting(), check_mode=module.check_mode)
+        wish = Wish(**{key: params[key] for key in OWN})
+        holds = params["fence"] and not module.check_mode
+        with keeping(fence_of(params), lease_seconds=PROVEN_SECONDS) if holds else nullcontext():
+            result = run(vercel, wish, Waiting(), check_mode=module.check_mode)
     except VercelError as exc:
         module.fail_json(msg=str(exc), **exc.details)
+    except LockError as exc:
+        module.fail_json(msg=str(exc))
     module.exit_json(**result)
 
 
