@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ansible_collections.runbook.ops.plugins.module_utils._checks import make_check
 from ansible_collections.runbook.ops.plugins.module_utils._gate_ask import (
+    HERE,
     is_version,
     requests_of,
     told_version,
@@ -111,8 +112,9 @@ class _Gate:
         if seen.release not in (self.release.id, ADOPTED if self.release.kind == ADOPTED else self.release.id):
             raise _RefusedError(f"the slot runs {seen.release}, not {self.release.id}")
         if seen.listening:
-            waits = {"starting": "not all of its containers are healthy yet", "ill": seen.trouble}
-            return waits.get(seen.status)
+            if seen.status == "starting" and not self.slot.instances():  # then nobody but its manager knows all of them
+                return "not all of its containers are healthy yet"
+            return seen.trouble if seen.status == "ill" else None
         strangers = self.slot.strangers()
         if strangers:
             raise _RefusedError(f"port {self.slot.port} is taken by {', '.join(strangers)}")
@@ -131,13 +133,25 @@ class _Gate:
             wrong = wrong_answer(request, most_seconds=left)
             if wrong:
                 return wrong
-        return self._ask_version(left)
+        return self._ask_version(left, HERE, self.slot.port) or self._ask_each(left)
 
-    def _ask_version(self, left: float) -> str | None:
+    def _ask_each(self, left: float) -> str | None:
+        """Ask each of several instances by itself: what answered on the port was one of them."""
+        for name, host, port in self.slot.instances():
+            for request in requests_of(self.wishes, port, host):
+                wrong = wrong_answer(request, most_seconds=left)
+                if wrong:
+                    return f"{name}: {wrong}"
+            wrong = self._ask_version(left, host, port)
+            if wrong:
+                return f"{name}: {wrong}"
+        return None
+
+    def _ask_version(self, left: float, host: str, port: int) -> str | None:
         version = self.wishes.version
         if not version or self.wanted is None:
             return None
-        found, wrong = told_version(version, self.slot.port, most_seconds=left)
+        found, wrong = told_version(version, port, host, most_seconds=left)
         if found is None:
             return wrong
         self.version = found

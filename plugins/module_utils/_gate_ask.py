@@ -29,14 +29,17 @@ class Request(NamedTuple):
     timeout_seconds: float = 10
 
 
-def requests_of(wishes: Any, port: int) -> list[Request]:
+HERE = "127.0.0.1"
+
+
+def requests_of(wishes: Any, port: int, host: str = HERE) -> list[Request]:
     """Return what the instance on ``port`` is asked: never the proxy, behind which the old one answers."""
     found = []
     if wishes.health:
         found.append(
             Request(
                 "health",
-                instance_url(wishes.health["url"], port),
+                instance_url(wishes.health["url"], port, host),
                 _as_from_proxy(wishes.health["url"] if "{port}" not in wishes.health["url"] else None),
                 wishes.health.get("status") or 200,
                 wishes.health.get("json"),
@@ -44,17 +47,17 @@ def requests_of(wishes: Any, port: int) -> list[Request]:
             )
         )
     for one in wishes.smoke:
-        url = f"http://127.0.0.1:{port}{one['request']}"
+        url = f"http://{host}:{port}{one['request']}"
         found.append(Request("smoke", url, _as_from_proxy(wishes.url), one.get("status") or 200, one.get("json")))
     return found
 
 
-def instance_url(url: str, port: int) -> str:
+def instance_url(url: str, port: int, host: str = HERE) -> str:
     """Return ``url`` as it is asked of the instance on ``port``, whatever host and port it names."""
     parts = urlsplit(url.replace("{port}", str(port)))
     scheme = parts.scheme if "{port}" in url else "http"
     query = f"?{parts.query}" if parts.query else ""
-    return f"{scheme}://127.0.0.1:{port}{parts.path or '/'}{query}"
+    return f"{scheme}://{host}:{port}{parts.path or '/'}{query}"
 
 
 def wrong_answer(request: Request, *, most_seconds: float) -> str | None:
@@ -79,9 +82,11 @@ def version_wanted(version: Mapping[str, Any] | None, release: Release) -> str |
     ]
 
 
-def told_version(version: Mapping[str, Any], port: int, *, most_seconds: float) -> tuple[str | None, str | None]:
+def told_version(
+    version: Mapping[str, Any], port: int, host: str = HERE, *, most_seconds: float
+) -> tuple[str | None, str | None]:
     """Return the version that the instance tells, and what is wrong where it tells none."""
-    url = instance_url(version["url"], port)
+    url = instance_url(version["url"], port, host)
     try:
         answer = _asked(url, {}, most_seconds)
         found = json.loads(answer.body)

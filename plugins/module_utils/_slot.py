@@ -85,6 +85,9 @@ class Slot(Protocol):
     def strangers(self) -> list[str]:
         """Return who else takes connections on the slot's port: ``pid 812 (nginx)``."""
 
+    def instances(self) -> list[tuple[str, str, int]]:
+        """Return name, address and port of each of several instances, where the slot's port reaches only one of them at a time."""
+
     def taken_by_other(self, *, seconds: float) -> str | None:
         """Return who takes a connection to the slot's port instead of it, or that nobody does; None where the slot does.
 

@@ -32,7 +32,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._slot import (
     SlotSeen,
     Standing,
 )
-from ansible_collections.runbook.ops.plugins.module_utils._slot_compose_containers import addresses, seen
+from ansible_collections.runbook.ops.plugins.module_utils._slot_compose_containers import addresses, inner_port, seen
 from ansible_collections.runbook.ops.plugins.module_utils._slot_compose_file import (
     FRONT,
     compose_name,
@@ -168,6 +168,14 @@ class ComposeSlot:
             return []
         mine = addresses(self._containers())
         return [self._named(one) for one in found if _proxied(one) is None or _proxied(one) not in mine]
+
+    def instances(self) -> list[tuple[str, str, int]]:
+        found = self._instances(self._containers()) if self._front else []
+        places = [(one["Name"].lstrip("/"), sorted(addresses([one])), inner_port(one)) for one in found]
+        # Where one cannot be asked, its own health check has to tell: then none is.
+        if not all(hosts and port for _name, hosts, port in places):
+            return []
+        return [(name, hosts[0], port) for name, hosts, port in places if port]
 
     def taken_by_other(self, *, seconds: float) -> str | None:
         try:

@@ -74,3 +74,13 @@ def addresses(containers: Sequence[Mapping[str, Any]]) -> set[str]:
     """Return the addresses of the containers in their networks."""
     networks = [((one.get("NetworkSettings") or {}).get("Networks") or {}).values() for one in containers]
     return {network["IPAddress"] for each in networks for network in each if network.get("IPAddress")}
+
+
+def inner_port(container: Mapping[str, Any]) -> int | None:
+    """Return the one port that what runs in a container listens on; None where nobody says."""
+    config = container.get("Config") or {}
+    variables = dict(str(one).partition("=")[::2] for one in config.get("Env") or [])
+    if str(variables.get("PORT") or "").isdigit():
+        return int(variables["PORT"])
+    exposed = [str(one).partition("/")[0] for one in config.get("ExposedPorts") or {} if str(one).endswith("/tcp")]
+    return int(exposed[0]) if len(exposed) == 1 and exposed[0].isdigit() else None

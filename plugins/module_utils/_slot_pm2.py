@@ -121,6 +121,9 @@ class Pm2Slot:
         own = _family(mine, found)
         return [self._named(one) for one in found if one.pid not in own and not self._shared(one, mine)]
 
+    def instances(self) -> list[tuple[str, str, int]]:
+        return []  # those of a cluster share the port: none can be asked by itself
+
     def taken_by_other(self, *, seconds: float) -> str | None:
         try:
             found = taken_by(self._module, self.port, seconds=seconds, passes_on=self._is_daemon)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -51,14 +52,18 @@ class FakeSlot:
 
     name, label, secrets = "green", "shop-green", ()
 
-    def __init__(self, port, looks, *, strangers=(), taken=None, log=()):
+    def __init__(self, port, looks, *, strangers=(), taken=None, log=(), instances=()):
         self.port, self.looks, self._strangers, self._taken, self._log = port, list(looks), strangers, taken, log
+        self._instances = instances
 
     def look(self):
         return self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
 
     def strangers(self):
         return list(self._strangers)
+
+    def instances(self):
+        return list(self._instances)
 
     def taken_by_other(self, *, seconds):
         assert seconds > 0
@@ -142,6 +147,21 @@ def test_a_release_that_answers_rightly_several_times_in_a_row_passes(server):
 def test_a_release_may_take_its_time_to_start(server):
     slow = [running(status="starting", listening=())] * 8
     assert tried(server, *slow, running())[1] >= 2 + WISHES.stable_seconds
+
+
+def test_each_of_several_instances_has_to_be_right(server):
+    port = server.server_address[1]
+    assert tried(server, running(status="starting"), instances=[("web-1", "127.0.0.1", port)])
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        free = other.getsockname()[1]
+    with pytest.raises(GateError, match="web-2: health /health: "):
+        tried(server, instances=[("web-1", "127.0.0.1", port), ("web-2", "127.0.0.1", free)])
+
+
+@pytest.mark.parametrize(("status", "why"), [("starting", "not all of its containers"), ("ill", "it says unhealthy")])
+def test_where_only_its_manager_knows_all_of_them_its_word_counts(server, status, why):
+    with pytest.raises(GateError, match=why):
+        tried(server, running(status=status, trouble="it says unhealthy"))
 
 
 @pytest.mark.parametrize(
