@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Union
 
 from ansible_collections.runbook.ops.plugins.module_utils._deployment_parts import HostParts, Task
+from ansible_collections.runbook.ops.plugins.module_utils._deployment_plan import Live, Seen
 from ansible_collections.runbook.ops.plugins.module_utils._release import listed
 from ansible_collections.runbook.ops.plugins.module_utils._release_ledger import events, good
 from ansible_collections.runbook.ops.plugins.module_utils._vercel_parts import VercelParts
@@ -30,6 +31,13 @@ def parts_of(task: Task, wanted: str | None = None) -> Parts:
     :raises TroubleError: its manager has none, or the description lacks something.
     """
     return VercelParts(task, wanted) if task.service["manager"] == "vercel" else HostParts(task)
+
+
+def shown(parts: Parts, seen: Seen) -> Seen:
+    """Return what is told of: at Vercel what the domains lead to is live, whoever has deployed it."""
+    if seen.live is None and seen.adoptable and isinstance(parts, VercelParts):
+        return seen._replace(live=Live(seen.adoptable, seen.adoptable))
+    return seen
 
 
 def deployed(services: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

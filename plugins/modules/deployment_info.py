@@ -89,6 +89,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._deployment_ways impor
     deployed,
     parts_of,
     releases_of,
+    shown,
 )
 from ansible_collections.runbook.ops.plugins.module_utils._release_ledger import events
 
@@ -109,7 +110,7 @@ def look(
     :raises StateError: what is written about it cannot be read.
     """
     parts = parts_of(Task(service, {}, paths, Fence("", 0, ""), "", hotfix=False, module=module))
-    seen = Deployment(parts, Wish("recovered", None), run="").observe()
+    seen = shown(parts, Deployment(parts, Wish("recovered", None), run="").observe())
     releases = releases_of(parts, paths)
     told = events(paths)
     found = {**snapshot(service["name"], seen), "releases": releases, "events": told[-last:] if last > 0 else []}
