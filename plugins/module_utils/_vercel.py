@@ -29,6 +29,10 @@ class VercelError(Exception):
         self.details = details
 
 
+class RefusedError(VercelError):
+    """Vercel understood what was asked for, and will not do it."""
+
+
 @dataclass(frozen=True)
 class Deployment:
     """One deployment."""
@@ -188,4 +192,4 @@ def explain(status: int, body: str, *, what: str, project: str, said: str = "") 
         return VercelError(
             f"Vercel did not answer {what} ({numbered}): see https://www.vercel-status.com, then run this again"
         )
-    return VercelError(f"Vercel refused to {what} ({status} {words})")
+    return RefusedError(f"Vercel refused to {what} ({status} {words})")

@@ -9,7 +9,12 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils._failpoint import reached
-from ansible_collections.runbook.ops.plugins.module_utils._vercel import Deployment, VercelError, alias_request
+from ansible_collections.runbook.ops.plugins.module_utils._vercel import (
+    Deployment,
+    RefusedError,
+    VercelError,
+    alias_request,
+)
 from ansible_collections.runbook.ops.plugins.module_utils._vercel_watch import LOOKED_AT, Waiting, Watch
 
 ORDER_SECONDS = 120.0  # until Vercel has led the domains elsewhere
@@ -39,13 +44,9 @@ def lead_to(
     live, _latest = vercel.look(LOOKED_AT)
     if live is not None and live.id == one.id:
         return None
-    warning = None
     try:
         with commit():
-            if back is not None and one.candidate:
-                vercel.roll_back(one.id, back)
-            else:
-                vercel.promote(one.id)
+            warning = _ask(vercel, one, back)
     except VercelError as exc:
         if not _was_taken(vercel, one, waiting):
             raise
@@ -59,6 +60,19 @@ def lead_to(
             raise DoubtError(f"{exc}. It may still come: the next run ends it") from exc
         raise
     return warning
+
+
+def _ask(vercel: Any, one: Deployment, back: str | None) -> str | None:
+    """Ask for it; return a warning where a way back is refused, such as by a plan that goes back by one only, and is a promotion now."""
+    if back is not None and one.candidate:
+        try:
+            vercel.roll_back(one.id, back)
+            return None
+        except RefusedError as exc:
+            vercel.promote(one.id)
+            return f"{exc}; it was promoted instead"
+    vercel.promote(one.id)
+    return None
 
 
 def settled(vercel: Any, waiting: Waiting) -> Deployment | None:

@@ -44,6 +44,7 @@ class Project:
         self.follows, self.stuck, self.request = True, False, None  # whether the domains follow what is built
         self.lost = 0  # orders that are carried out and answered by nothing
         self.sites = False
+        self.refuses = False  # as a plan that does not allow to go back so far
         self.lock = threading.Lock()
 
     def deploy(
@@ -90,6 +91,8 @@ class Project:
         one = next((each for each in self.deployments if each["id"] == identity), None)
         if one is None:
             return NOT_FOUND
+        if kind == "rollback" and self.refuses:
+            return 402, {"error": {"code": "payment_required", "message": "Not on this plan"}}
         if one["readyState"] != "READY" or (kind == "rollback" and not one["isRollbackCandidate"]):
             return 422, {"error": {"code": "invalid_deployment", "message": f"Cannot {kind} to this deployment"}}
         now = int(time.time() * 1000)

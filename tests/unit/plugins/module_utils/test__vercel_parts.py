@@ -233,6 +233,16 @@ def test_a_rollback_goes_to_the_last_good_one_and_a_second_to_none(shop):
         shop.to("rolled_back")
 
 
+def test_what_vercel_will_not_roll_back_to_is_promoted(shop):
+    shop.deploy(A)
+    shop.project.refuses = True
+    assert shop.to("rolled_back").outcome == "rolled_back"
+    assert (shop.serves(), shop.project.follows) == (FIRST, True)
+    assert shop.warnings == [
+        "Vercel refused to roll back (402 payment_required Not on this plan); it was promoted instead"
+    ]
+
+
 def test_a_rollback_right_after_a_way_back_stays(shop):
     with pytest.raises(DeploymentError):
         shop.deploy("d" * 40)
