@@ -198,6 +198,12 @@ def _redis() -> Any:
     return redis
 
 
+def _schedule() -> Any:
+    from ansible_collections.runbook.ops.plugins.module_utils.probes import schedule
+
+    return schedule
+
+
 def _swap() -> Any:
     from ansible_collections.runbook.ops.plugins.module_utils.probes import swap
 
@@ -255,6 +261,7 @@ PROBES: dict[str, Callable[[], Any]] = {
     "backup_proof": _backup_proof,
     "reboot": _reboot,
     "monitor": _monitor,
+    "schedule": _schedule,
     "disk": _disk,
     "memory": _memory,
     "swap": _swap,

@@ -1,0 +1,88 @@
+# Copyright: the runbook.ops authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Lines of cron that something else takes the place of. Private to this collection."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from ansible_collections.runbook.ops.plugins.module_utils._checks import make_change, make_check
+from ansible_collections.runbook.ops.plugins.module_utils._engine_file import reinstate, retire, retired
+
+SECTION = "Calendar"
+
+
+class Edit(NamedTuple):
+    """A crontab that is to be another."""
+
+    path: str
+    text: str
+
+
+def plan(crontabs: Mapping[str, str], state: str, programs: Sequence[str], mark: str) -> list[Edit]:
+    """Return the crontabs that change: lines that run one of ``programs`` are commented out, or with ``present`` put back.
+
+    A line that was commented out for a program that is no longer among them is put back too. Every other byte stays.
+    """
+    edits = []
+    for path, text in crontabs.items():
+        new = reinstate(text, mark)[0]
+        if state == "absent":
+            new = retire(new, programs, mark)[0]
+        if new != text:
+            edits.append(Edit(path, new))
+    return edits
+
+
+def predict(crontabs: Mapping[str, str], edits: Sequence[Edit]) -> dict[str, str]:
+    """Return the crontabs once ``edits`` are made."""
+    return {**crontabs, **{edit.path: edit.text for edit in edits}}
+
+
+def judge(
+    crontabs: Mapping[str, str], scripts: Sequence[str], programs: Sequence[str], mark: str
+) -> list[dict[str, Any]]:
+    """Return a warning for each line, and each script of ``/etc/cron.daily`` and its like, that still does the same.
+
+    :param scripts: paths of such scripts that run one of ``programs``, or are one
+    """
+    found = [(path, line) for path, text in crontabs.items() for line in retire(text, programs, mark)[1]]
+    found += [(path, "the whole script") for path in scripts]
+    return [
+        make_check(
+            f"cron:{path}:{number}",
+            name=f"cron in /{path}",
+            section=SECTION,
+            status="warning",
+            detail=f"does what the calendar does as well: {line}",
+            remedy="set schedule_replace_cron to comment it out"
+            if line != "the whole script"
+            else f"remove /{path}, or chmod -x",
+        )
+        for number, (path, line) in enumerate(found)
+    ]
+
+
+def changes(before: Mapping[str, str], edits: Sequence[Edit], mark: str) -> list[dict[str, Any]]:
+    """Return what people are told of ``edits``, line by line."""
+    found = []
+    for edit in edits:
+        now, then = retired(edit.text, mark), retired(before[edit.path], mark)
+        for line in sorted({*now} ^ {*then}):
+            action = "commented out" if line in now else "put back"
+            found.append(make_change(f"/{edit.path}", action=action, section=SECTION, reason=line))
+    return found
+
+
+def diff(before: Mapping[str, str], after: Mapping[str, str], edits: Sequence[Edit]) -> list[dict[str, str]]:
+    """Return the crontabs that change, before and after."""
+    return [
+        {
+            "before_header": f"/{edit.path}",
+            "after_header": f"/{edit.path}",
+            "before": before[edit.path],
+            "after": after[edit.path],
+        }
+        for edit in edits
+    ]

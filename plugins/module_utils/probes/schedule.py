@@ -1,0 +1,72 @@
+# Copyright: the runbook.ops authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The calendar of this machine: every job ran when it was due, and went well. Private to this collection."""
+
+from __future__ import annotations
+
+import glob
+import json
+import time
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.runbook.ops.plugins.module_utils._probe_options import Option, ProbeError
+from ansible_collections.runbook.ops.plugins.module_utils._probe_program import last_line, run_program
+from ansible_collections.runbook.ops.plugins.module_utils._schedule import STATE
+from ansible_collections.runbook.ops.plugins.module_utils._schedule_run import installed_at, read_results
+from ansible_collections.runbook.ops.plugins.module_utils._schedule_state import SECTION as CALENDAR
+from ansible_collections.runbook.ops.plugins.module_utils._schedule_state import judge_entry
+from ansible_collections.runbook.ops.plugins.module_utils._schedule_units import PROPERTIES, result_of
+
+SECTION = CALENDAR
+OPTIONS = {
+    "configs": Option("list", "configurations of calendars, globs allowed", ["/etc/runbook-ops/schedule-*.json"]),
+    "root": Option("str", "directory that what the jobs leave is below", "/"),
+}
+
+
+def measure(options: dict[str, Any]) -> dict[str, Any]:
+    """Return each calendar with what became of its entries.
+
+    :raises ProbeError: there is none, it cannot be read, or systemd does not answer.
+    """
+    paths = sorted(path for pattern in options["configs"] for path in glob.glob(pattern))  # noqa: PTH207  # patterns are absolute
+    if not paths:
+        raise ProbeError("no calendar is installed on this machine", "run the playbook schedule")
+    found = []
+    for path in paths:
+        try:
+            config = json.loads(Path(path).read_text(encoding="utf-8"))
+            results = read_results(Path(options["root"], STATE, config["system"]))
+            since = installed_at(Path(path)).timestamp()
+        except (OSError, ValueError, KeyError) as exc:
+            raise ProbeError(f"{path}: {exc}", "run the playbook schedule, which writes it anew") from None
+        for slug, entry in config["entries"].items():
+            if entry["done_by"]:
+                results[slug] = _watched(entry["done_by"], options["timeout_seconds"])
+        found.append({"config": config, "results": results, "since": since})
+    return {"calendars": found, "now": time.time()}
+
+
+def _watched(unit: str, seconds: float) -> dict[str, Any]:
+    """Return what became of a unit that somebody else installed, and of what it starts."""
+    service = unit[: -len(".timer")] + ".service" if unit.endswith(".timer") else unit
+    argv = ["systemctl", "show", "--no-pager", "--timestamp=unix", f"--property={PROPERTIES}", "--", unit, service]
+    done = run_program(argv, timeout_seconds=seconds)
+    if done.code != 0:
+        raise ProbeError(f"systemctl show failed ({done.code}): {last_line(done.err)}")
+    return result_of(done.out, unit)
+
+
+def judge(measured: dict[str, Any], options: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return one check for each entry of each calendar."""
+    now = datetime.fromtimestamp(measured["now"], tz=timezone.utc)
+    checks = []
+    for calendar in measured["calendars"]:
+        since = datetime.fromtimestamp(calendar["since"], tz=timezone.utc)
+        for slug, entry in calendar["config"]["entries"].items():
+            result = calendar["results"].get(slug, {})
+            check = judge_entry(slug, entry, calendar["config"], result, since=since, now=now)
+            checks.append({**check, "section": options["section"]})
+    return checks
