@@ -183,11 +183,6 @@ class VercelParts:
         del check_mode
         return []
 
-    def give_back(self, *, check_mode: bool) -> list[str]:
-        """Do nothing: no proxy was taken over."""
-        del check_mode
-        return []
-
     def note(self, event: str, release: str, **more: Any) -> None:
         note(self._task.paths, self._task.fence, event, release, **{"run": self._task.run, **more})
 
