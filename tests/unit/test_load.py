@@ -160,6 +160,33 @@ def test_a_websocket_that_is_told_to_go_is_no_websocket_that_was_cut_off() -> No
     assert not sockets["cut_off"]
 
 
+def test_a_pong_is_found_behind_what_the_server_tells_by_itself() -> None:
+    async def tells(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        frame = await reader.readexactly(11)
+        assert frame[0] == 0x89
+        writer.write(b"\x81\x07welcome\x81\x02hi\x8a\x05hello")
+
+    async def run() -> bool:
+        server = await asyncio.start_server(tells, "127.0.0.1", 0)
+        users = load.Server("127.0.0.1", server.sockets[0].getsockname()[1], ping=True)
+        connection = await users.connect()
+        came_back = await load.echo(connection, ping=True)
+        connection.close()
+        server.close()
+        return bool(came_back)
+
+    assert asyncio.run(run())
+
+
+def test_failures_are_told_with_their_time_of_day_so_that_a_log_can_be_read_beside_them() -> None:
+    samples = [
+        load.Sample("keep", 10.0, 10.1, "ok", "1.0.0"),
+        load.Sample("fresh", 10.5, 12.0, "wrong", why="wrong: 502"),
+        load.Sample("slow", 11.0, 11.0, "refused", why="refused: nobody listens"),
+    ]
+    assert load.failures(samples, 1000.0, most=1) == [{"at": 1010.5, "took": 1.5, "kind": "fresh", "why": "wrong: 502"}]
+
+
 def test_an_account_holds_all_requests_and_the_longest_time_without_a_right_answer() -> None:
     told = load.account(
         [
