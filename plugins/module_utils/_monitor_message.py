@@ -1,6 +1,9 @@
 # Copyright: the runbook.ops authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an alert says: as a mail, as JSON, as Slack's JSON. Private to this collection."""
+"""What an alert says: as a mail, as JSON, as Slack's JSON. Private to this collection.
+
+A message with a ``text`` is no alert but the summary of a report: it brings its own ``subject``, ``text`` and ``status``.
+"""
 
 from __future__ import annotations
 
@@ -32,12 +35,16 @@ def make_message(events: Sequence[Record], *, system: str, host: str, number: in
 
 def worst(message: Record) -> str:
     """Return the status that the message is about: that of its first event, ok where it only says that all is over."""
+    if "text" in message:
+        return str(message["status"])
     first = message["events"][0]
     return "ok" if first["kind"] in OVER else str(first["status"])
 
 
 def subject(message: Record) -> str:
     """Return one line: where, how bad, what."""
+    if "text" in message:
+        return one_line(message["subject"])[:200]
     events = message["events"]
     first = events[0]
     word = WORDS[first["kind"]] + ("" if first["kind"] in OVER else f"{first['status']}: ")
@@ -47,6 +54,8 @@ def subject(message: Record) -> str:
 
 def text(message: Record) -> str:
     """Return the message for people, a paragraph for each event."""
+    if "text" in message:
+        return str(message["text"])
     parts = ["\n".join(_lines(event)) for event in message["events"][:SHOWN]]
     hidden = len(message["events"]) - SHOWN
     if hidden > 0:
@@ -82,6 +91,9 @@ def _lines(event: Record) -> list[str]:
 
 def as_json(message: Record) -> Record:
     """Return what a webhook gets."""
+    if "text" in message:
+        kept = {key: message[key] for key in ("id", "system", "host", "status", "subject", "text")}
+        return {**kept, "at": moment(message["at"])}
     events = [{**event, "since": moment(event["since"])} for event in message["events"][: 5 * SHOWN]]
     return {
         "id": message["id"],

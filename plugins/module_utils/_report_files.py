@@ -1,0 +1,105 @@
+# Copyright: the runbook.ops authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Read the records of a directory, write reports into another, and let go of old ones. Private to this collection."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from ansible_collections.runbook.ops.plugins.module_utils._report_gather import Gathered
+from ansible_collections.runbook.ops.plugins.module_utils._report_records import RecordError, choose_names, parse_record
+from ansible_collections.runbook.ops.plugins.module_utils._small_file import NEW, sync_directory
+
+MOST_BYTES = 64 * 1024 * 1024
+NAMES = {"week": r"\d{4}-W\d\d", "month": r"\d{4}-\d\d", "quarter": r"\d{4}-Q\d", "year": r"\d{4}"}
+
+
+def read_records(directory: Path, gathered: Gathered) -> None:
+    """Take in all records that a report needs; what is damaged is named and left out.
+
+    :raises OSError: the directory cannot be read.
+    """
+    try:
+        names = [entry.name for entry in os.scandir(directory)]
+    except FileNotFoundError:
+        names = []  # nothing has run yet
+    chosen, strange = choose_names(names, since=gathered.since, until=gathered.latest)
+    for name in strange:
+        gathered.skip(name, "not named like a record")
+    for name in chosen:
+        try:
+            gathered.add(parse_record(_content(directory / name)))
+        except FileNotFoundError:
+            continue  # removed meanwhile
+        except RecordError as exc:
+            gathered.skip(name, str(exc))
+        except OSError as exc:
+            gathered.skip(name, exc.strerror or str(exc))
+
+
+def _content(path: Path) -> bytes:
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with os.fdopen(handle, "rb") as file:
+        content = file.read(MOST_BYTES + 1)
+    if len(content) > MOST_BYTES:
+        raise RecordError("larger than 64 MB")
+    return content
+
+
+def stem(system: str, name: str) -> str:
+    """Return how the files of a report are called, without their ends."""
+    return f"{re.sub(r'[^A-Za-z0-9._-]', '_', system).lstrip('.') or 'system'}-{name}"
+
+
+def differing(directory: Path, contents: Mapping[str, bytes]) -> list[str]:
+    """Return the names of those files that are not there with these contents."""
+    return [name for name, content in contents.items() if _present(directory / name) != content]
+
+
+def _present(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def write_files(directory: Path, contents: Mapping[str, bytes], *, group: int | None = None) -> None:
+    """Replace the files together: all are on the disk before the first gets its name.
+
+    :raises OSError: they could not be written; those of before are still there.
+    """
+    partial = {name: directory / f".{name}.partial" for name in contents}
+    try:
+        for name, content in contents.items():
+            handle = os.open(partial[name], NEW, 0o600)
+            with os.fdopen(handle, "wb") as file:
+                if group is not None:
+                    os.fchown(handle, -1, group)
+                os.fchmod(handle, 0o600 if group is None else 0o640)
+                file.write(content)
+                file.flush()
+                os.fsync(handle)
+        for name, aside in partial.items():
+            aside.replace(directory / name)
+    finally:
+        for aside in partial.values():
+            with suppress(OSError):
+                aside.unlink()
+    sync_directory(directory)
+
+
+def outdated(directory: Path, system: str, keep: int) -> list[str]:
+    """Return the files of reports beyond the ``keep`` newest of each kind of period."""
+    gone: list[str] = []
+    with suppress(FileNotFoundError):
+        names = sorted(entry.name for entry in os.scandir(directory))
+        for pattern in NAMES.values():
+            own = re.compile(rf"({re.escape(stem(system, ''))}{pattern})\.(?:html|md|json)")
+            found = [(met[1], name) for name in names if (met := own.fullmatch(name))]
+            old = sorted({report for report, _name in found}, reverse=True)[keep:]
+            gone += [name for report, name in found if report in old]
+    return gone
