@@ -79,7 +79,7 @@ SHOP: dict[str, Any] = {
         "url": f"http://127.0.0.1:{FRONT}/api/v1/health",
         "version": {"url": "http://localhost:{port}/api/v1/version", "json": "commit"},
         "smoke": [{"request": "/api/v1/slow?seconds=0"}],
-        "start_timeout": "30s",
+        "start_timeout": "2m",
     },
 }
 

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 from ansible_collections.runbook.ops.plugins.module_utils import _slot_compose
+from ansible_collections.runbook.ops.plugins.module_utils._slot import SlotError, Standing
 from ansible_collections.runbook.ops.plugins.module_utils._slot_compose import ComposeSlot
 
 
@@ -43,3 +44,63 @@ def test_what_a_person_brought_up_stays_down_at_a_boot_once_it_is_stopped_for_a_
     base.start(SimpleNamespace(kind="adopted", id="a"), {})
     assert told == [("start", "c1"), *([("update", "--restart", kept, "c1")] if kept else [])]
     assert not (tmp_path / "base" / "restart.json").exists()
+
+
+def box(service, *, address="10.0.0.2", status="running", **config):
+    """Return a container of a service, as Docker inspects it."""
+    return {
+        "Id": f"{service}-{address}",
+        "Name": f"/{service}-{address}",
+        "Image": f"sha256:{service}",
+        "State": {"Status": status},
+        "Config": {"Labels": {"com.docker.compose.service": service}, "ExposedPorts": {"3000/tcp": {}}, **config},
+        "NetworkSettings": {"Networks": {"inner": {"IPAddress": address}}},
+    }
+
+
+def slot_of(monkeypatch, tmp_path, found, *, name="green", front="lb", **more):
+    made = ComposeSlot(
+        None,
+        lambda *_arguments, **_more: "",
+        name=name,
+        label="shop" if name == "base" else f"shop-app-{name}",
+        compose_service="app",
+        port=3001,
+        directory=tmp_path / name,
+        front=front,
+        **more,
+    )
+    monkeypatch.setattr(made, "_containers", lambda: list(found))
+    return made
+
+
+def test_each_container_behind_a_front_can_be_asked_by_itself(tmp_path, monkeypatch):
+    app, front = "shop-app-green", "shop-app-green-front"
+    found = [box(app), box(app, address="10.0.0.3", Env=["PORT=8080"]), box(front, address="10.0.0.4")]
+    slot = slot_of(monkeypatch, tmp_path, found)
+    assert slot.instances() == [(f"{app}-10.0.0.2", "10.0.0.2", 3000), (f"{app}-10.0.0.3", "10.0.0.3", 8080)]
+    assert slot.running() == 2
+    nobody_says = slot_of(monkeypatch, tmp_path, [box(app, ExposedPorts={"1/tcp": {}, "2/tcp": {}})])
+    assert nobody_says.instances() == []
+    assert slot_of(monkeypatch, tmp_path, [box(app)], front=None).instances() == []
+
+
+def test_what_a_person_scaled_is_as_many_in_the_next_slot(tmp_path, monkeypatch):
+    live = slot_of(monkeypatch, tmp_path, [box("shop-app-blue", address=f"10.0.0.{n}") for n in range(3)], name="blue")
+    next_one = slot_of(monkeypatch, tmp_path, [])
+    next_one.others = (live,)
+    assert next_one._scaled("r1") == 3
+
+
+def test_what_a_person_brought_up_can_be_started_in_any_slot(tmp_path, monkeypatch):
+    said = Standing({"service": {}}, {"KEY": "of the file", "MODE": "x"})
+    found = [box("app", Env=["KEY=as it was started"]), box("lb")]
+    assert slot_of(monkeypatch, tmp_path, found, name="base", defined=lambda: said).standing() == Standing(
+        {"service": {}}, {"KEY": "as it was started", "MODE": "x"}, None, "sha256:app"
+    )
+
+    def broken():
+        raise SlotError("no such file")
+
+    kept = slot_of(monkeypatch, tmp_path, found, name="base", defined=broken).standing()
+    assert kept == Standing({}, {}, None, "sha256:app")
