@@ -121,6 +121,10 @@ deployment:
   description: Which deployment it was about; null where it is yet to be built. The keys are the same.
   returned: success
   type: dict
+outcome:
+  description: With O(staged=true), refused where nothing was begun, and rolled_back where a build failed. What served before serves.
+  returned: failure
+  type: str
 checks:
   description: Whether a push to the production branch is served.
   returned: success
@@ -171,7 +175,9 @@ def main() -> None:
         with keeping(fence_of(params), lease_seconds=PROVEN_SECONDS) if holds else nullcontext():
             result = run(vercel, wish, Waiting(), check_mode=module.check_mode)
     except VercelError as exc:
-        module.fail_json(msg=str(exc), **exc.details)
+        # What is staged is served by nobody: what served before serves, whatever became of it.
+        outcome = {"outcome": "rolled_back" if exc.details.get("changed") else "refused"} if params["staged"] else {}
+        module.fail_json(msg=str(exc), **outcome, **exc.details)
     except LockError as exc:
         module.fail_json(msg=str(exc))
     module.exit_json(**result)
