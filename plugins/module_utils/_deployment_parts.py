@@ -271,7 +271,10 @@ class HostParts:
             other.look().status == "ill" for other in self.slots.values() if other is not slot
         ):
             return None  # so is the other release: a host that has no time for health checks blames none
-        if now.status != "running":
+        if now.status not in (
+            "running",
+            "starting",
+        ):  # a health check of Docker's begins late: the gate has asked itself
             return f"{slot.label} is {now.status}" + (f" ({now.trouble})" if now.trouble else "")
         return f"{slot.label} was restarted by its manager" if now.restarts > first.restarts else None
 

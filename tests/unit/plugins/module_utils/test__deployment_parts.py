@@ -222,3 +222,24 @@ def test_a_slot_is_taken_once_the_requests_of_its_old_release_had_their_time(hos
     parts.start("green", NEW, fresh=True)
     assert found == waited
     assert parts.slots["green"].started[0][0] == NEW
+
+
+@pytest.mark.parametrize(
+    ("now", "other", "wrong"),
+    [
+        pytest.param(SlotSeen("running"), SlotSeen(), None, id="it runs"),
+        pytest.param(SlotSeen("starting"), SlotSeen(), None, id="its manager has not asked it yet, as the gate has"),
+        pytest.param(
+            SlotSeen("ill", trouble="unhealthy"), SlotSeen("running"), "ill (unhealthy)", id="it alone is ill"
+        ),
+        pytest.param(SlotSeen("ill"), SlotSeen("ill"), None, id="so is the other one: it is the host"),
+        pytest.param(SlotSeen("stopped"), SlotSeen("ill"), "stopped", id="it has ended"),
+        pytest.param(SlotSeen("running", restarts=1), SlotSeen(), "was restarted", id="it was restarted"),
+    ],
+)
+def test_a_release_is_blamed_for_what_is_wrong_with_it_alone(host, now, other, wrong):
+    slots = FakeSlot("blue", 3000), FakeSlot("green", 3001)
+    for slot, seen in zip(slots, (other, now)):
+        slot.look = lambda seen=seen: seen
+    said = host(*slots)._ill(slots[1], SlotSeen("running"))
+    assert (wrong in said) if wrong else said is None
