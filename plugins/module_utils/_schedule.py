@@ -12,6 +12,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._calendar import to_on
 from ansible_collections.runbook.ops.plugins.module_utils._calendar_rule import CalendarError
 from ansible_collections.runbook.ops.plugins.module_utils._calendar_words import explain
 from ansible_collections.runbook.ops.plugins.module_utils._engine_file import HOME, main_program
+from ansible_collections.runbook.ops.plugins.module_utils._units import parse_duration
 
 START = f"{HOME}._schedule_run"
 MAIN = main_program(START, "schedule")
@@ -105,12 +106,15 @@ def make_config(options: Mapping[str, Any]) -> dict[str, Any]:
             raise ScheduleError(f"{entry['name']!r} cannot be told from another entry: rename it; nothing was changed")
         try:
             explain(entry, options["time_zone"])
+            limit = int(parse_duration(entry["timeout"])) if entry.get("timeout") else options["timeout_seconds"]
         except CalendarError as exc:
             raise ScheduleError(f"{exc}; nothing was changed") from None
+        except ValueError as exc:
+            raise ScheduleError(f"{entry['name']}: timeout: {exc}; nothing was changed") from None
         known = {key: entry.get(key) for key in ("name", "playbook", "cron", "calendar", "done_by")}
         if not known["done_by"]:
             known["argv"] = command(entry, options)
-            known["timeout_seconds"] = entry.get("timeout_seconds") or options["timeout_seconds"]
+            known["timeout_seconds"] = limit
         entries[slug] = known
     named = ("system", "time_zone", "directory", "user", "environment", "delay_seconds", "grace_seconds")
     return {**{key: options[key] for key in named}, "with": options["schedule_with"], "entries": entries}
@@ -119,7 +123,7 @@ def make_config(options: Mapping[str, Any]) -> dict[str, Any]:
 def command(entry: Mapping[str, Any], options: Mapping[str, Any]) -> list[str]:
     """Return what runs the playbook of an entry. The password of the vault is named by its file, never given."""
     playbook = entry["playbook"]
-    is_ours = not playbook.endswith((".yml", ".yaml")) and "." not in playbook
+    is_ours = "." not in playbook and not options["command"][-1].endswith("plugin_utils.ci")  # which knows no others
     argv = [*options["command"], f"runbook.ops.{playbook}" if is_ours else playbook]
     for inventory in options["inventory"]:
         argv += ["-i", inventory]

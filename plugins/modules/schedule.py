@@ -63,9 +63,9 @@ options:
       done_by:
         description: Unit on this machine that does it already. It is watched, not scheduled again.
         type: str
-      timeout_seconds:
-        description: Seconds after which a run is ended. O(timeout_seconds) without it.
-        type: int
+      timeout:
+        description: Duration after which a run is ended, such as V(3h). O(timeout_seconds) without it.
+        type: str
   time_zone:
     description: Time zone of times that name none.
     type: str
@@ -195,7 +195,7 @@ ENTRY: dict[str, Any] = {
     "cron": {"type": "str"},
     "calendar": {"type": "str"},
     "done_by": {"type": "str"},
-    "timeout_seconds": {"type": "int"},
+    "timeout": {"type": "str"},
 }
 ARGUMENTS: dict[str, Any] = {
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},

@@ -57,6 +57,8 @@ READS = {
     "backup": "reads what is live; a lock of each set keeps two backups apart, and no backup may wait for a deploy",
     "mirror_buckets": "as the backups",
     "rotate_backups": "as the backups",
+    "schedule": "sets up the timers of the calendar; what they run takes the lock",
+    "schedule_status": "only reads",
     "schedule_backups": "sets up the timer of the backups",
     "point_in_time_backup": "as the backups; a restart of the server has to be asked for by itself",
     "install_monitoring": "sets up the timer of the monitoring",
