@@ -1,0 +1,207 @@
+# Copyright: the runbook.ops authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Read the logs of a host: since a time, or since the last reading. Private to this collection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from ansible_collections.runbook.ops.plugins.module_utils._log_scan_blocks import Clock
+from ansible_collections.runbook.ops.plugins.module_utils._log_scan_report import (
+    checks_of,
+    figures_of,
+    missing_check,
+    span_of,
+)
+from ansible_collections.runbook.ops.plugins.module_utils._log_scan_run import Job, scan_parts
+from ansible_collections.runbook.ops.plugins.module_utils._log_scan_sets import (
+    Member,
+    Start,
+    close,
+    expand,
+    first_bytes,
+    mark,
+    names_of,
+    open_members,
+    resume,
+)
+from ansible_collections.runbook.ops.plugins.module_utils._log_scan_source import (
+    JOURNALS,
+    SourceError,
+    journal,
+    part_of,
+    run,
+)
+from ansible_collections.runbook.ops.plugins.module_utils._log_scan_tally import Tally
+from ansible_collections.runbook.ops.plugins.module_utils._units import human_duration
+
+Redact = Callable[[str], str]
+
+
+class Told(NamedTuple):
+    """What came of one log."""
+
+    checks: list[dict[str, Any]]
+    figures: dict[str, Any] | None  # None where it cannot be read, or nothing is new
+    left: dict[str, Any]  # for the next reading
+
+
+KEYS = (
+    *("name", "path", "pm2", "also", "user", "unit", "project", "service", "format", "fields", "errors", "patterns"),
+    *("top", "top_number", "examples", "p95_ms", "failed_percent", "endpoints"),
+)
+
+
+def check_log(log: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``log`` without what nobody set.
+
+    :raises ValueError: it has no name, no place or several, or a key that does not exist.
+    """
+    name = log.get("name")
+    strange = sorted({*log} - {*KEYS})
+    if not name or strange:
+        raise ValueError(f"log {name!r}: {f'it takes no {strange[0]}' if strange else 'it needs a name'}")
+    if sum(bool(log.get(way)) for way in ("path", "pm2", "unit", "service")) != 1:
+        raise ValueError(f"log {name!r}: it needs one of path, pm2, unit and service")
+    return {key: value for key, value in log.items() if value is not None}
+
+
+class Reading:
+    """One reading of some logs."""
+
+    def __init__(
+        self, *, now: float, since_seconds: float, goes_on: bool = False, workers: int = 2, redact: Redact
+    ) -> None:
+        """Prepare.
+
+        :param since_seconds: how far back
+        :param goes_on: begin where the last reading of a log ended, where there was one
+        """
+        self._now, self._seconds, self._goes_on = now, since_seconds, goes_on
+        self._workers, self._redact = workers, redact
+
+    def log(self, log: Mapping[str, Any], before: Mapping[str, Any]) -> Told:
+        """Return checks and figures of one log, and what the next reading has to know.
+
+        :param before: what the last one left
+        :raises ValueError: its format or a pattern is none.
+        """
+        job = Job(log, self._now)
+        before = before if self._goes_on else {}
+        since = before.get("read_at", self._now - self._seconds)
+        try:
+            tally, marks = self._read(job, log, before, since)
+        except (SourceError, OSError) as exc:
+            check = missing_check(log, str(exc), "correct it in ops_logs, or see who should write it")
+            return Told([check], None, {**before})
+        if before.get("checks") and not tally.lines and not tally.notes:
+            return Told(_unchanged(before["checks"]), None, {**marks, "checks": before["checks"]})
+        span = span_of(tally, since=since, now=self._now)
+        figures = figures_of(log, tally, job.patterns, span=span, now=self._now, redact=self._redact)
+        period = "since the last reading" if before else f"in the last {human_duration(self._now - since)}"
+        if span < 0.9 * (self._now - since):
+            period = f"in {human_duration(span)}, for the log begins no earlier"
+        checks = checks_of(log, figures, job.patterns, period)
+        return Told(checks, figures, {**marks, "checks": checks})
+
+    def _read(
+        self, job: Job, log: Mapping[str, Any], before: Mapping[str, Any], since: float
+    ) -> tuple[Tally, dict[str, Any]]:
+        paths = paths_of(log)
+        known = before.get("files") or {}
+        members = {path: open_members(path, since=None if path in known else since) for path in paths}
+        try:
+            if any(members.values()):
+                return self._files(job, members, known, since)
+        finally:
+            for each in members.values():
+                close(each)
+        if any(names_of(path) for path in paths):  # nobody wrote to them for so long
+            return job.counting().end(), {"read_at": self._now, "files": known}
+        return self._streams(job, log, since), {"read_at": self._now}
+
+    def _files(
+        self, job: Job, members: Mapping[str, Sequence[Member]], known: Mapping[str, Any], since: float
+    ) -> tuple[Tally, dict[str, Any]]:
+        parts, marks, notes = [], {path: known[path] for path in members if path in known}, []
+        for path, files in members.items():
+            starts, from_time = [Start(one, 0, False) for one in files], since
+            if path in known:
+                starts, note = resume(files, {**known[path], "read_at": since})
+                notes += [note] if note else []
+            mine = [
+                part_of(one, since=None if path in known else from_time, now=self._now, whole_lines=self._goes_on)
+                for one in starts
+            ]
+            parts += mine
+            plain = [part for part in mine if part.member.kind == "plain"]
+            if plain and self._goes_on:
+                marks[path] = mark(plain[-1].member, plain[-1].end)
+        tally = scan_parts(job, [part for part in parts if part.size], workers=self._workers)
+        tally.begins_at = None if known else _begins_at(members, self._now)
+        for note in notes:
+            tally.note(note)
+        return tally, {"read_at": self._now, "files": marks}
+
+    def _streams(self, job: Job, log: Mapping[str, Any], since: float) -> Tally:
+        counting = job.counting()
+        for argv in _commands(log, since, self._now):
+            counting.count(run(argv))
+        return counting.end()
+
+
+def _begins_at(members: Mapping[str, Sequence[Member]], now: float) -> float | None:
+    """Return since when there is anything in the files of a log; None where there were older ones, or nothing says when."""
+    begins = []
+    for path, files in members.items():
+        if files and len(files) < len(names_of(path)):
+            return None  # older ones were not opened
+        begins += [Clock(now).first(first_bytes(one)) for one in files[:1]]
+    told = [at for at in begins if at is not None]
+    return min(told) if told and len(told) == len(begins) else None
+
+
+def _unchanged(checks: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the checks of the last reading: what it found is not mended because nothing was written since."""
+    return [{**one, "detail": f"nothing new since the last reading, which found: {one['detail']}"} for one in checks]
+
+
+def paths_of(log: Mapping[str, Any]) -> list[str]:
+    """Return the files that a log is kept in; none where it is a journal or that of a container."""
+    if log.get("path"):
+        return expand(log["path"])
+    if not log.get("pm2"):
+        return []
+    from ansible_collections.runbook.ops.plugins.module_utils._diagnose_logs import pm2_paths  # noqa: PLC0415  # one log of many
+    from ansible_collections.runbook.ops.plugins.module_utils._probe_options import ProbeError  # noqa: PLC0415
+
+    found, said = [], ""
+    for name in (log["pm2"], *(log.get("also") or [])):
+        try:
+            found += pm2_paths(name, log.get("user"))
+        except ProbeError as exc:
+            said = said or str(exc)
+    if not found:
+        raise SourceError(said)
+    return list(dict.fromkeys(found))
+
+
+def _commands(log: Mapping[str, Any], since: float, now: float) -> list[list[str]]:
+    """Return what prints a log that is in no file.
+
+    :raises SourceError: nothing does.
+    """
+    if log.get("unit") or (log.get("path") and log.get("format") in JOURNALS):
+        return [journal(log, since, now)]
+    if not log.get("service"):
+        raise SourceError(f"{log.get('path') or log.get('pm2')} does not exist")
+    from ansible_collections.runbook.ops.plugins.module_utils._docker import DockerError, containers  # noqa: PLC0415
+
+    try:
+        names = [one.name for one in containers(project=log.get("project"), service=log["service"])]
+    except DockerError as exc:
+        raise SourceError(str(exc)) from exc
+    if not names:
+        raise SourceError(f"{log['service']} has no container")
+    return [["docker", "logs", "--timestamps", f"--since={since:.3f}", name] for name in names]

@@ -1,0 +1,42 @@
+# Copyright: the runbook.ops authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From a system's description to the logs that are scanned. Private to this collection."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+COUNTED = ("format", "fields", "errors", "patterns", "top", "p95_ms", "endpoints")
+
+
+def plan_log_scans(system: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return what the module ``log_scan`` takes, in the order of the description.
+
+    :param system: the description as the role ``system`` returns it
+    """
+    writers = {service["name"]: service for service in system.get("services") or []}
+    failed = (system.get("thresholds") or {}).get("error_rate_percent")
+    planned = []
+    for log in system.get("logs") or []:
+        writer = writers.get(log.get("pm2") or log.get("container")) or {}
+        what = {key: log[key] for key in COUNTED if log.get(key)}
+        planned.append(
+            {
+                "name": log["name"],
+                **_where(log, writer),
+                **what,
+                **({"failed_percent": failed} if failed else {}),
+            }
+        )
+    return planned
+
+
+def _where(log: Mapping[str, Any], writer: Mapping[str, Any]) -> dict[str, Any]:
+    if log.get("pm2"):
+        # Of a service with two slots either may have written in the period.
+        also = [writer["standby_name"]] if writer.get("standby_name") else []
+        return {"pm2": log["pm2"], "also": also, "user": writer.get("user")}
+    if log.get("container"):
+        return {"project": writer.get("project"), "service": writer.get("compose_service") or log["container"]}
+    return {key: log[key] for key in ("path", "unit") if log.get(key)}
