@@ -50,14 +50,23 @@ def _date(rule: Rule) -> str:
 
 def _clock(rule: Rule) -> str:
     hours, minutes, seconds = sorted(rule.hours), sorted(rule.minutes), sorted(rule.seconds)
-    if seconds != [0] and len(seconds) > 1:
-        return f"at {len(hours) * len(minutes) * len(seconds)} times of a day"
+    if len(seconds) > 1:
+        step = _step(seconds, 60)
+        return (
+            f"every {step} seconds"
+            if step and rule.is_hourly and len(minutes) == 60
+            else f"at {len(hours) * len(minutes) * len(seconds)} times of a day"
+        )
     second = f":{seconds[0]:02}" if seconds[0] else ""
     step = _step(minutes, 60)
     if len(hours) == 24:
         if len(minutes) == 1:
             return f"every hour at minute {minutes[0]}"
-        return f"every {step} minutes" if step else f"every hour at the minutes {_join([str(one) for one in minutes])}"
+        return (
+            f"every {step} minutes".replace("every 1 minutes", "every minute")
+            if step
+            else f"every hour at the minutes {_join([str(one) for one in minutes])}"
+        )
     if len(hours) * len(minutes) <= FEW:
         return "at " + _join([f"{hour:02}:{minute:02}{second}" for hour in hours for minute in minutes])
     often = f"every {step} minutes" if step else f"at the minutes {_join([str(one) for one in minutes])}"

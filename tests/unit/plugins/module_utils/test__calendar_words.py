@@ -13,7 +13,8 @@ from ansible_collections.runbook.ops.plugins.module_utils._calendar_words import
     [
         ({"cron": "0 9 * * *"}, "every day at 09:00 Europe/Berlin"),
         ({"cron": "*/5 * * * *"}, "every 5 minutes"),
-        ({"cron": "* * * * *"}, "every 1 minutes"),
+        ({"cron": "* * * * *"}, "every minute"),
+        ({"calendar": "*:*:0/15"}, "every 15 seconds"),
         ({"cron": "0 * * * *"}, "every hour at minute 0"),
         ({"cron": "0 4 * * 1"}, "every Monday at 04:00 Europe/Berlin"),
         ({"cron": "0 4 * * 1-5"}, "every Monday to Friday at 04:00 Europe/Berlin"),
