@@ -31,6 +31,7 @@ PACKAGES = {
     "zstd": "zstd",
     "age": "age",
     "gpg": "gnupg",
+    "chromium-headless-shell": "chromium-headless-shell",  # looks at reports as people do
 }
 # A server that the package would start: the tests start private ones.
 NO_SERVERS = ("/etc/postgresql-common/createcluster.d", "create_main_cluster = false\n")

@@ -63,7 +63,7 @@ def _verdict(full: float, level: float, doubt: float, line: Line, span: float) -
     far = min(HORIZON_DAYS, FORESIGHT * span)
     if line.slope + sure <= room / far:
         return Growth("steady", f"not within {far:.0f} days", per_day=line.slope)
-    if line.slope < 1.5 * sure:
+    if line.slope < 2 * sure:
         return Growth("unknown", "cannot tell: it goes up and down more than it grows", per_day=line.slope)
     days = room / line.slope
     if days > far:

@@ -92,11 +92,11 @@ def write_files(directory: Path, contents: Mapping[str, bytes], *, group: int | 
     sync_directory(directory)
 
 
-def outdated(directory: Path, system: str, keep: int) -> list[str]:
-    """Return the files of reports beyond the ``keep`` newest of each kind of period."""
+def outdated(directory: Path, system: str, keep: int, *, new: str) -> list[str]:
+    """Return the files of reports beyond the ``keep`` newest of each kind of period, ``new`` among them."""
     gone: list[str] = []
     with suppress(FileNotFoundError):
-        names = sorted(entry.name for entry in os.scandir(directory))
+        names = sorted({*(entry.name for entry in os.scandir(directory)), f"{new}.html"})
         for pattern in NAMES.values():
             own = re.compile(rf"({re.escape(stem(system, ''))}{pattern})\.(?:html|md|json)")
             found = [(met[1], name) for name in names if (met := own.fullmatch(name))]

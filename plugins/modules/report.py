@@ -175,7 +175,8 @@ def run(options: dict[str, Any], *, check_mode: bool, hand_over: sending.Send = 
     contents = render(report, stem)
     before = verdict_of(directory / f"{stem}.json")
     write = files.differing(directory, contents)
-    remove = [name for name in files.outdated(directory, system, max(1, options["keep"])) if name not in contents]
+    old = files.outdated(directory, system, max(1, options["keep"]), new=stem)
+    remove = [name for name in old if name not in contents]
     tell = [] if options["current"] else sending.pending(directory, stem, list(channels))
     sent: list[str] = []
     problems: list[str] = []

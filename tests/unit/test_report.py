@@ -1,0 +1,324 @@
+# Copyright: the runbook.ops authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A year of records becomes a page: small, quick, escaped, the same each time, and looked at in a real browser."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timezone
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.runbook.ops.plugins.module_utils._notify import NotifyError
+from ansible_collections.runbook.ops.plugins.module_utils._report_options import ReportError
+from ansible_collections.runbook.ops.plugins.module_utils._report_records import RecordError, parse_record
+from ansible_collections.runbook.ops.plugins.modules import report, report_info
+
+ROOT = Path(__file__).parents[2]
+specification = importlib.util.spec_from_file_location("records_year", ROOT / "tests" / "records" / "year.py")
+assert specification and specification.loader
+year: Any = importlib.util.module_from_spec(specification)
+specification.loader.exec_module(year)
+
+BROWSER = shutil.which("chromium-headless-shell") or shutil.which("chromium")
+END = datetime(2027, 1, 1, tzinfo=timezone.utc)
+AT = "2027-01-01T06:00:00Z"
+NASTY = "</td><script>fetch('http://203.0.113.9/x')</script><img src=http://203.0.113.9/i onerror=alert(1)> token=planted-secret-1"
+
+
+def plant(told: dict[str, Any]) -> dict[str, Any] | None:
+    """Return a record of the year with what is planted in its last month."""
+    day = (END - datetime.fromisoformat(told["started_at"].replace("Z", "+00:00"))).days
+    if told["playbook"] == "backup" and day in (9, 10):
+        return None
+    for one in told["checks"]:
+        if one["id"] == "queue:mail" and day < 4:
+            one.update(status="critical", detail=f"2314 waiting {NASTY}", remedy="restart it", value=2314)
+        if one["id"] == "listening:8004" and day < 45:
+            one.update(status="warning", detail="a stranger listens")
+        if one["id"] == "systemd:unit-7.service" and 30 < day < 45:
+            one.update(status="critical", detail="failed")
+    return told
+
+
+@pytest.fixture(scope="module")
+def records(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("runs")
+    for told in year.year(END, 400):
+        planted = plant(told)
+        if planted:
+            year.write(directory, planted)
+    return directory
+
+
+def options(records: Path, directory: Path, **more: Any) -> dict[str, Any]:
+    given = {
+        name: option.get("default") for name, option in {**report.ARGUMENTS, **report.OWN, **report_info.OWN}.items()
+    }
+    own = {"records_directory": str(records), "directory": str(directory), "system": year.SYSTEM, "at": AT}
+    return {**given, **own, "schedule": year.SCHEDULE, "kpis": year.KPIS, **more}
+
+
+class Reader(HTMLParser):
+    """What a page consists of, and whether it is well formed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+
+@pytest.fixture(scope="module")
+def made(records: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[dict[str, Any], str, float]]:
+    directory = tmp_path_factory.mktemp("reports")
+    began = time.process_time()
+    told = report.run(options(records, directory, period="year"), check_mode=False)
+    seconds = time.process_time() - began
+    yield told, Path(told["path"]).read_text(encoding="utf-8"), seconds
+
+
+def test_a_year_is_one_page_below_a_megabyte_made_in_seconds(made: tuple[dict[str, Any], str, float]) -> None:
+    told, page, seconds = made
+    assert told["counts"]["runs"] > 780
+    assert all(Path(path).stat().st_size < 1_000_000 for path in told["paths"])
+    assert seconds < 30, seconds
+    assert page.count("<figure>") >= 12
+
+
+def test_nothing_on_the_page_runs_or_asks_for_anything(made: tuple[dict[str, Any], str, float]) -> None:
+    reader = Reader()
+    reader.feed(made[1])
+    tags = {tag for tag, _attributes in reader.tags}
+    assert not tags & {"script", "img", "link", "iframe", "object", "embed", "form", "base", "audio", "video", "image"}
+    for _tag, attributes in reader.tags:
+        assert not any(name.startswith("on") for name in attributes)
+        assert all((attributes.get(name) or "#").startswith("#") for name in ("href", "src", "xlink:href", "action"))
+    assert "url(" not in made[1] and "@import" not in made[1]
+    assert "planted-secret-1" not in made[1]
+    assert "<script>fetch" in "".join(reader.texts), "what a host says is shown, not obeyed"
+
+
+def test_every_picture_says_in_words_what_it_shows(made: tuple[dict[str, Any], str, float]) -> None:
+    page = made[1]
+    pictures = re.findall(r"<svg[^>]*>", page)
+    assert pictures
+    for picture in pictures:
+        named = 'aria-hidden="true"' in picture or ('role="img"' in picture and "aria-label" in picture)
+        assert named, picture
+    for name in re.findall(r'aria-labelledby="(c\d+t c\d+d)"', page):
+        assert all(page.count(f'id="{part}"') == 1 for part in name.split())
+    assert page.count("<figure>") == page.count("<summary>Values</summary>") == page.count("<desc ")
+
+
+def test_markdown_and_json_say_the_same(made: tuple[dict[str, Any], str, float]) -> None:
+    path = Path(made[0]["path"])
+    data, text = json.loads(path.with_suffix(".json").read_text()), path.with_suffix(".md").read_text()
+    assert data["verdict"] in text.replace("\\", "") and data["verdict"] == made[0]["verdict"]
+    assert all(one["name"] in text for group in data["findings"].values() for one in group)
+    assert "planted-secret-1" not in text + json.dumps(data)
+    assert "<script" not in text.replace("\\<script", "")
+
+
+def test_what_was_planted_is_told_and_nothing_else(records: Path, tmp_path: Path) -> None:
+    told = report.run(options(records, tmp_path), check_mode=False)
+    data = json.loads(Path(told["path"]).with_suffix(".json").read_text())
+    names = {group: [one["id"] for one in found] for group, found in data["findings"].items()}
+    assert names == {
+        "new": ["queue:mail"],
+        "unchanged": ["listening:8004"],
+        "fixed": ["systemd:unit-7.service"],
+        "passing": [],
+        "unseen": [],
+    }
+    assert {one["name"]: one["missed"] for one in data["calendar"]}["nightly backup"] == 2
+    assert sum(one["missed"] for one in data["calendar"]) == 2
+    assert [item["kind"] for item in data["attention"]] == ["new", "unchanged", "missed"]
+    disk = next(one for one in data["capacity"] if one["id"] == "disk:/")
+    assert disk["verdict"] == "days" and disk["low_days"] < disk["days"] < disk["high_days"]
+
+
+def test_check_mode_writes_nothing_and_the_second_run_changes_nothing(records: Path, tmp_path: Path) -> None:
+    given = options(records, tmp_path / "reports", period="week")
+    predicted = report.run(given, check_mode=True)
+    assert predicted["changed"] and not (tmp_path / "reports").exists()
+    first, second = (report.run(given, check_mode=False) for _time in range(2))
+    assert (first["actions"], first["diff"]) == (predicted["actions"], predicted["diff"])
+    assert (second["changed"], second["actions"]) == (False, [])
+    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "reports").iterdir()} == {0o600}
+
+
+def test_a_record_cut_at_any_byte_is_read_whole_or_refused() -> None:
+    checks = [year.check("disk:/", 41.5, detail="größer")]
+    whole = (json.dumps(year.record(END, "backup", checks), ensure_ascii=False) + "\n").encode()
+    for end in range(len(whole) - 1):
+        with pytest.raises(RecordError):
+            parse_record(whole[:end])
+    assert parse_record(whole)["checks"] == parse_record(whole[:-1])["checks"] == checks
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"schema": 2},
+        {"status": "fine"},
+        {"started_at": "yesterday"},
+        {"checks": [{"id": 1}]},
+        {"changes": None},
+        {"playbook": None},
+    ],
+)
+def test_a_record_that_is_not_understood_is_refused(change: Mapping[str, Any]) -> None:
+    with pytest.raises(RecordError):
+        parse_record(json.dumps({**year.record(END, "backup", []), **change}).encode())
+
+
+def test_damaged_records_are_named_and_nothing_else_is_lost(records: Path, tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    shutil.copytree(records, runs)
+    victims = sorted(runs.glob("202612*health_check*"))[3:6]
+    before = report_info.run(options(runs, tmp_path))["counts"]["runs"]
+    victims[0].write_bytes(victims[0].read_bytes()[:700])
+    victims[1].write_bytes(b"")
+    victims[2].write_bytes(b"\xff\x00" * 99)
+    (runs / "notes.json").write_text("{}")
+    os.mkfifo(runs / "20261211T020000Z-pipe-0123456789ab.json")
+    told = report_info.run(options(runs, tmp_path, topics=["records"]))
+    assert told["counts"]["runs"] == before - 3
+    assert {one["name"] for one in told["damaged"]} >= {*(path.name for path in victims), "notes.json"}
+    assert (told["checks"][0]["status"], told["checks"][0]["value"]) == ("warning", len(told["damaged"]))
+
+
+def test_without_records_there_is_a_report_that_says_so(tmp_path: Path) -> None:
+    told = report.run(options(tmp_path / "none", tmp_path / "reports", period="week"), check_mode=False)
+    assert "There is no record of this period" in Path(told["path"]).read_text()
+
+
+def test_no_room_leaves_the_report_of_before(records: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = options(records, tmp_path, period="week")
+    path = Path(report.run(given, check_mode=False)["path"])
+    before = {one.name: one.read_bytes() for one in tmp_path.iterdir()}
+
+    def full(_handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        report.run({**given, "title": "Another"}, check_mode=False)
+    assert {one.name: one.read_bytes() for one in tmp_path.iterdir()} == before and path.exists()
+
+
+def test_a_summary_is_sent_once_and_again_only_where_it_was_not_taken(records: Path, tmp_path: Path) -> None:
+    messages: list[Mapping[str, Any]] = []
+
+    def taken(_channel: str, message: Mapping[str, Any], _settings: object, _secrets: object) -> None:
+        messages.append(message)
+
+    def down(*_given: object) -> None:
+        raise NotifyError("the mail server does not answer: Connection refused")
+
+    given = options(records, tmp_path, period="week", send_to=["email"], alerts={"email": "ops@example.org"})
+    first = report.run(given, check_mode=False, hand_over=down)
+    assert (first["sent"], first["checks"][-1]["status"]) == ([], "warning") and Path(first["path"]).exists()
+    assert first["problems"] == ["email: the mail server does not answer: Connection refused"]
+    assert report.run(given, check_mode=True)["actions"] == ["send to email"]
+    runs = [report.run(given, check_mode=False, hand_over=taken) for _time in range(3)]
+    assert [one["sent"] for one in runs] == [["email"], [], []]
+    assert (
+        len(messages) == 1
+        and "Report Week 52" in messages[0]["subject"]
+        and "planted-secret-1" not in messages[0]["text"]
+    )
+
+
+def test_a_receiver_that_is_not_described_is_refused_before_anything_is_written(records: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=re.escape("ops_alerts.webhook does not say where")):
+        report.run(options(records, tmp_path / "reports", send_to=["webhook"]), check_mode=False)
+    assert not (tmp_path / "reports").exists()
+
+
+def test_old_reports_go_and_others_stay(records: Path, tmp_path: Path) -> None:
+    for name in (
+        "orchard-2026-08.html",
+        "orchard-2026-09.html",
+        "orchard-2026-09.md",
+        "orchard-2025.html",
+        "other-2026-08.html",
+        "a.txt",
+    ):
+        (tmp_path / name).write_text("old")
+    told = report.run(options(records, tmp_path, keep=2), check_mode=False)
+    assert [action for action in told["actions"] if "remove" in action] == ["remove orchard-2026-08.html"]
+    assert (tmp_path / "orchard-2025.html").exists() and (tmp_path / "other-2026-08.html").exists()
+
+
+@pytest.mark.parametrize(
+    "change", [{"at": "soon"}, {"kpis": [{"name": "x", "target": 1, "figure": "best"}]}, {"time_zone": "Mars"}]
+)
+def test_what_cannot_be_made_is_refused_in_one_line(records: Path, tmp_path: Path, change: dict[str, Any]) -> None:
+    with pytest.raises(ReportError) as refused:
+        report.run(options(records, tmp_path, **change), check_mode=False)
+    assert "\n" not in str(refused.value)
+
+
+def test_capacity_and_targets_become_checks(records: Path, tmp_path: Path) -> None:
+    told = report_info.run(options(records, tmp_path))
+    found = {one["id"]: one for one in told["checks"]}
+    assert found["capacity:orchard-1:disk:/"]["status"] == "ok" and found["capacity:orchard-1:disk:/"]["unit"] == "days"
+    assert found["kpi:uptime"]["status"] == "unknown", "31 looks do not prove it"
+    assert found["kpi:cost of a user"]["status"] == "unknown"
+    assert found["calendar:nightly backup"]["status"] == "warning"
+    tight = report_info.run(options(records, tmp_path, warning_days=900, critical_days=800))
+    assert {one["id"]: one for one in tight["checks"]}["capacity:orchard-1:disk:/"]["status"] == "critical"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the browser is Debian's")
+@pytest.mark.parametrize("width", [1280, 390], ids=["desktop", "phone"])
+def test_a_browser_shows_it_and_asks_for_nothing(
+    made: tuple[dict[str, Any], str, float], tmp_path: Path, width: int
+) -> None:
+    assert BROWSER, "no browser here: make setup installs chromium-headless-shell"
+    log, picture = tmp_path / "net.json", tmp_path / "page.png"
+    # What the page would tell a reader of its own: the browser's own words for each picture, and how wide it really is.
+    done = subprocess.run(
+        [
+            BROWSER,
+            "--no-sandbox",
+            "--disable-gpu",
+            "--hide-scrollbars",
+            "--no-first-run",
+            "--disable-background-networking",
+            f"--user-data-dir={tmp_path / 'profile'}",
+            f"--log-net-log={log}",
+            f"--window-size={width},2000",
+            f"--screenshot={picture}",
+            f"file://{made[0]['path']}",
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert picture.exists() and picture.stat().st_size > 50_000, done.stderr
+    asked = {
+        url
+        for url in re.findall(r'"url":"([^"]+)"', log.read_text(errors="replace"))
+        if url.startswith(("http", "ws", "ftp"))
+    }
+    assert asked == set()
+    assert "Refused" not in done.stderr and "CONSOLE" not in done.stderr, done.stderr
