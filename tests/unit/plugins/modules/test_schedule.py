@@ -1,0 +1,276 @@
+# Copyright: the runbook.ops authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A calendar in a directory that stands for a machine, with a systemd that does what it is told; and the engine that runs its jobs."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+from ansible_collections.runbook.ops.plugins.module_utils import _engine_apply, _schedule_host, _schedule_run
+from ansible_collections.runbook.ops.plugins.module_utils._command import CommandError
+from ansible_collections.runbook.ops.plugins.module_utils._engine_apply import EngineError
+from ansible_collections.runbook.ops.plugins.module_utils._schedule import STATE, ScheduleError
+from ansible_collections.runbook.ops.plugins.module_utils._schedule_host import Host
+from ansible_collections.runbook.ops.plugins.module_utils.probes import schedule as probe
+from ansible_collections.runbook.ops.plugins.modules import schedule
+
+SOURCES = functools.cache(_schedule_host.needed_sources)
+NOW = datetime(2026, 6, 3, 12, tzinfo=timezone.utc)
+DAILY = {
+    "name": "Daily tasks",
+    "playbook": "health_check",
+    "cron": "0 9 * * *",
+    "calendar": None,
+    "done_by": None,
+    "timeout": None,
+}
+MONTHLY = {
+    **DAILY,
+    "name": "monthly",
+    "playbook": "own/month.yml",
+    "cron": None,
+    "calendar": "Mon *-*-01..07 05:00:00",
+    "timeout": "3h",
+}
+OPTIONS = {
+    **{
+        "state": "present",
+        "system": "demo",
+        "entries": [DAILY, MONTHLY],
+        "time_zone": "Europe/Berlin",
+        "schedule_with": "systemd",
+    },
+    **{
+        "command": ["ansible-playbook"],
+        "inventory": ["inventories/demo"],
+        "vault_password_file": "/root/.vault",
+        "user": None,
+    },
+    **{"environment": {}, "wait_seconds": 60, "delay_seconds": 0, "timeout_seconds": 600, "grace_seconds": 900},
+}
+TIMERS = ["runbook-ops-schedule-demo@daily-tasks.timer", "runbook-ops-schedule-demo@monthly.timer"]
+
+
+@pytest.fixture(autouse=True)
+def sources_read_once(monkeypatch):
+    monkeypatch.setattr(_schedule_host, "needed_sources", SOURCES)
+
+
+class FakeMachine:
+    """Stands for systemctl, systemd-analyze and Python, and can be told to fail at a call."""
+
+    def __init__(self, root):
+        self.root, self.calls, self.on, self.fail = root, [], set(), None
+
+    def __call__(self, program):
+        name = "python" if Path(program).name.startswith("python") else program
+        return lambda *arguments: self.run(name, *arguments)
+
+    def run(self, program, *arguments):
+        self.calls.append(" ".join((program, *arguments[:1])))
+        if self.fail == self.calls[-1]:
+            raise CommandError(f"{self.fail} failed (1): told to")
+        if arguments[0] == "show":
+            return "\n".join(f"Id={name}\n{self.told(name)}" for name in arguments[1:-1])
+        if arguments[0] == "restart":
+            self.on.add(arguments[-1])
+        elif arguments[0] == "disable":
+            self.on.discard(arguments[-1])
+        return ""
+
+    def told(self, name):
+        states = ("enabled", "active") if name in self.on else ("", "inactive")
+        return "UnitFileState={}\nActiveState={}\nNeedDaemonReload=no\n".format(*states)
+
+
+@pytest.fixture
+def machine(tmp_path):
+    (tmp_path / "etc/cron.d").mkdir(parents=True)
+    (tmp_path / "project").mkdir()
+    return FakeMachine(tmp_path)
+
+
+def run(machine, *, check_mode=False, **options):
+    machine.calls = []
+    asked = {**OPTIONS, "directory": str(machine.root / "project"), **options}
+    return schedule.run(asked, Host(machine, asked["system"], root=str(machine.root)), now=NOW, check_mode=check_mode)
+
+
+def tree(machine):
+    return {
+        str(path.relative_to(machine.root)): path.readlink() if path.is_symlink() else path.read_bytes()
+        for path in machine.root.rglob("*")
+        if path.is_symlink() or path.is_file()
+    }
+
+
+def config(machine):
+    return json.loads((machine.root / "etc/runbook-ops/schedule-demo.json").read_text(encoding="utf-8"))
+
+
+def test_check_mode_does_not_touch_and_predicts_what_the_run_does(machine):
+    before = tree(machine)
+    predicted = run(machine, check_mode=True)
+    assert tree(machine) == before
+    done = run(machine)
+    assert done == predicted
+    assert done["changed"] and done["schedule"]["timers"] == TIMERS
+    assert done["entries"][1]["due"] == "every first Monday of the month at 05:00 Europe/Berlin"
+    assert done["entries"][0]["next"][0] == "2026-06-04T07:00:00Z"
+    assert not run(machine)["changed"]
+
+
+def test_a_playbook_of_ours_is_named_in_full_and_another_one_as_it_is(machine):
+    run(machine)
+    entries = config(machine)["entries"]
+    tail = ["-i", "inventories/demo", "--vault-password-file", "/root/.vault", "-e", "change_wait_seconds=60"]
+    assert entries["daily-tasks"]["argv"] == ["ansible-playbook", "runbook.ops.health_check", *tail]
+    assert entries["monthly"]["argv"] == ["ansible-playbook", "own/month.yml", *tail]
+    assert (entries["daily-tasks"]["timeout_seconds"], entries["monthly"]["timeout_seconds"]) == (600, 10800)
+
+
+def test_an_entry_that_is_gone_is_removed_and_another_systems_stays(machine):
+    run(machine)
+    run(machine, system="demo-2", entries=[DAILY])
+    done = run(machine, entries=[DAILY])
+    assert done["schedule"]["timers"] == TIMERS[:1]
+    assert "disable runbook-ops-schedule-demo@monthly.timer" in done["actions"]
+    run(machine, state="absent")
+    assert {name for name in tree(machine) if "schedule" in name and "demo-2" not in name} == set()
+    assert not run(machine, system="demo-2", entries=[DAILY])["changed"]
+
+
+def test_cron_takes_the_place_of_the_timers(machine):
+    run(machine)
+    done = run(machine, schedule_with="cron")
+    assert done["schedule"]["timers"] == [] and machine.on == set()
+    line = (machine.root / "etc/cron.d/runbook-ops-schedule-demo").read_text(encoding="utf-8").splitlines()[-1]
+    assert line.startswith("* * * * * root ") and line.endswith("schedule-demo.json")
+    assert not run(machine, schedule_with="cron")["changed"]
+
+
+@pytest.mark.parametrize("number", range(9))
+def test_killed_before_any_step_the_next_run_finishes(machine, monkeypatch, number):
+    real, left = _engine_apply.do_step, [number]
+
+    def killed(host, step):
+        if not left[0]:
+            raise KeyboardInterrupt
+        left[0] -= 1
+        real(host, step)
+
+    monkeypatch.setattr(_engine_apply, "do_step", killed)
+    with pytest.raises(KeyboardInterrupt):
+        run(machine)
+    monkeypatch.setattr(_engine_apply, "do_step", real)
+    run(machine)
+    assert machine.on == set(TIMERS)
+    assert not run(machine)["changed"]
+
+
+def test_what_fails_is_put_back(machine):
+    run(machine, entries=[DAILY])
+    before = tree(machine)
+    machine.fail = "systemctl restart"
+    with pytest.raises(EngineError, match="back in place"):
+        run(machine)
+    assert tree(machine) == before
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        pytest.param(
+            {"entries": [{**DAILY, "cron": "0 25 * * *"}]},
+            "Daily tasks: .*'25' is not within",
+            id="a time that is none",
+        ),
+        pytest.param({"entries": [DAILY, {**DAILY, "name": "daily-TASKS"}]}, "rename it", id="two of one name"),
+        pytest.param(
+            {"entries": [{**DAILY, "timeout": "soon"}]}, "Daily tasks: timeout: 'soon'", id="a duration that is none"
+        ),
+        pytest.param({"system": "../x"}, "part of a file's name", id="a system that is a path"),
+        pytest.param({"directory": "/nowhere/at/all"}, "bring the project here", id="no project"),
+    ],
+)
+def test_what_cannot_be_installed_is_refused_by_name_and_nothing_is_touched(machine, options, says):
+    before = tree(machine)
+    with pytest.raises(ScheduleError, match=says):
+        run(machine, **options)
+    assert tree(machine) == before
+
+
+@pytest.fixture
+def installed(machine):
+    """A calendar with a program of our own in Ansible's place; returns its configuration and where its results are."""
+    play = machine.root / "play"
+    play.write_text(
+        '#!/bin/sh\necho "$1"\ncase "$1" in *bad) echo "fatal: [a]: no"; echo last; exit 4;; *slow) sleep 60;; esac\n'
+    )
+    play.chmod(0o755)
+    entries = [
+        {**DAILY, "name": name, "playbook": name, "timeout": "1s"} for name in ("good", "bad", "slow", "missing")
+    ]
+    run(machine, entries=entries, command=[str(play)])
+    path = machine.root / "etc/runbook-ops/schedule-demo.json"
+    told = json.loads(path.read_text())
+    told["entries"]["missing"]["argv"] = ["/nowhere/ansible-playbook"]
+    path.write_text(json.dumps(told))
+    return path, machine.root / STATE / "demo"
+
+
+@pytest.mark.parametrize(
+    ("slug", "code", "status", "says"),
+    [
+        ("good", 0, "ok", ""),
+        ("bad", 1, "failed", "exit status 4: fatal: [a]: no"),
+        ("slow", 1, "timed out", "ended after 1 s"),
+        ("missing", 1, "failed", "/nowhere/ansible-playbook is not installed"),
+    ],
+)
+def test_the_engine_keeps_what_became_of_a_job(installed, slug, code, status, says):
+    path, folder = installed
+    root = str(folder).removesuffix(f"/{STATE}/demo")
+    assert _schedule_run.main(["run", str(path), slug], root=root) == code
+    kept = json.loads((folder / f"{slug}.json").read_text())
+    assert (kept["status"], kept["message"][: len(says)]) == (status, says)
+    measured = probe.measure({"configs": [str(path)], "root": root, "timeout_seconds": 5})
+    checks = {check["id"]: check for check in probe.judge(measured, {"section": "Calendar"})}
+    assert checks[f"schedule:demo:{slug}"]["status"] == ("ok" if code == 0 else "critical")
+
+
+def test_a_job_that_runs_is_not_started_a_second_time(installed, capfd):
+    path, folder = installed
+    root = str(folder).removesuffix(f"/{STATE}/demo")
+    folder.mkdir(parents=True)
+    held = _schedule_run._lock_file.take(folder / ".good.lock")
+    try:
+        assert _schedule_run.main(["run", str(path), "good"], root=root) == 0
+    finally:
+        os.close(held)
+    assert "runs already" in capfd.readouterr().out and not (folder / "good.json").exists()
+
+
+def test_a_run_whose_process_is_gone_was_interrupted():
+    own = {"status": "running", "pid": os.getpid(), "born": _schedule_run._born(os.getpid())}
+    assert _schedule_run.settled(own) == own
+    assert _schedule_run.settled({**own, "born": "another"})["status"] == "interrupted"
+    assert _schedule_run.settled({**own, "pid": 2**22 + 1})["status"] == "interrupted"
+
+
+@pytest.mark.parametrize("arguments", [[], ["run"], ["run", "x"], ["list"], ["dance", "x"]])
+def test_who_calls_the_engine_wrongly_is_told_how(arguments, capsys):
+    assert _schedule_run.main(arguments) == 2
+    assert "usage: schedule run CONFIG JOB" in capsys.readouterr().err
+
+
+def test_a_configuration_that_is_broken_is_named(tmp_path, capsys):
+    broken = tmp_path / "schedule-demo.json"
+    broken.write_text("{")
+    assert _schedule_run.main(["list", str(broken)]) == 1
+    assert str(broken) in capsys.readouterr().err
