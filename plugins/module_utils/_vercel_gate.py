@@ -64,7 +64,7 @@ def proof_of(service: Mapping[str, Any], one: Deployment, base: str, headers: Ma
 
     :raises ValueError: a request is described wrongly.
     """
-    known = Known(one.id, one.commit, one.version)
+    known: Any = Known(one.id, one.commit, one.version)
     return Proof(requests_of(service, base, headers), _version_of(service, base, headers), known)
 
 
@@ -75,7 +75,8 @@ def prove(service: Mapping[str, Any], one: Deployment, waiting: Waiting) -> None
     """
     base = production_address(service)
     answers = Proof(requests_of(service, base, {}), None, None)
-    version = Proof([], _version_of(service, base, {}), Known(one.id, one.commit, one.version))
+    known: Any = Known(one.id, one.commit, one.version)
+    version = Proof([], _version_of(service, base, {}), known)
     began, failed, in_row = waiting.clock(), 0, 0
     while in_row < ANSWERS:
         wrong = answers()

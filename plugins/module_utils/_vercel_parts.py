@@ -46,7 +46,7 @@ class VercelParts:
         """
         self._task, self._wanted = task, wanted
         self.service = str(task.service["name"])
-        place = task.service.get("vercel") or {}
+        place: dict[str, Any] = task.service.get("vercel") or {}
         self._bypass = place.get("bypass")
         if not place.get("token"):
             raise TroubleError(f"{self.service} has no vercel.token: put a token of the API into the vault")
@@ -55,8 +55,8 @@ class VercelParts:
         self._waiting = waiting or gate.real_waiting()
         self.journal = Journal(task.paths, self._commit)
         with _troubles():
-            keys = ("project", "team", "token", "api")
-            self._vercel = vercel or Vercel(by_module(task.module), **{key: place.get(key) for key in keys})
+            reach: dict[str, Any] = {key: place.get(key) for key in ("project", "team", "token", "api")}
+            self._vercel = vercel or Vercel(by_module(task.module), **reach)
         self._latest: list[Deployment] = []
         self._live: Deployment | None = None
 
