@@ -61,6 +61,8 @@ def _needs(path: str, service: Mapping[str, Any], deploy: Mapping[str, Any]) -> 
         yield f"{path}.front is {deploy['front']!r}: it is for the manager compose, and this is {manager}"
     elif deploy["front"] and deploy["front"] == (service["compose_service"] or service["name"]):
         yield f"{path}.front is {deploy['front']!r}: the service itself has this name; name what leads to it"
+    elif not deploy["front"] and manager == "compose" and (service["replicas"] or 1) > 1:
+        yield f"{path}.front is missing ({service['name']}): its {service['replicas']} containers cannot share one port; name what leads to them"
     if deploy["kind"] == "git" and strategy != "vercel" and not service["source"]:
         yield f"{path.rpartition('.')[0]}.source is missing ({service['name']}): releases come from Git"
     if manager == "compose" and (deploy["migration"] or {}).get("kind") == "prisma":

@@ -154,6 +154,10 @@ PROBLEMS: list[tuple[dict[str, Any], str]] = [
         "ops_services[0].source is missing (box): releases come from Git",
     ),
     (
+        {"services": [{**BOX, "port": 1, "standby_port": 2, "replicas": 2, "source": GIT, "deploy": GREEN}, NGINX]},
+        "ops_services[0].deploy.front is missing (box): its 2 containers cannot share one port; name what leads to them",
+    ),
+    (
         {"services": [{**WEB, "deploy": {**GREEN, "front": "balancer"}}, NGINX]},
         "ops_services[0].deploy.front is 'balancer': it is for the manager compose, and this is pm2",
     ),
