@@ -223,11 +223,12 @@ class VercelParts:
     def _watch_wishes(self, *, late: float = 0.0) -> _watch.WatchWishes:
         """Return what is watched; ``late`` seconds after the switch less is enough."""
         limits = self._task.deployment
-        hotfix = self._task.hotfix or late > limits["watch_seconds"]
+        short, whole = limits["hotfix_watch_seconds"], limits["watch_seconds"]
+        seconds = short if self._task.hotfix else min(short, whole) if late > whole else whole
         requests = gate.requests_of(self._task.service, gate.production_address(self._task.service), {})
         return _watch.WatchWishes(
             requests=tuple({**one, "timeout_seconds": _watch.REQUEST_SECONDS} for one in requests),
-            seconds=limits["hotfix_watch_seconds" if hotfix else "watch_seconds"],
+            seconds=seconds,
             least_requests=limits["watch_requests"],
             error_percent=limits["rollback_error_percent"],
             slowdown_percent=limits["rollback_slowdown_percent"],

@@ -311,6 +311,19 @@ def test_while_vercel_does_not_answer_nothing_is_touched(shop):
     assert raised.value.outcome == "refused"
 
 
+@pytest.mark.parametrize(
+    ("hotfix", "late", "seconds"),
+    [(False, 0, 300), (True, 0, 900), (False, 3600, 300)],
+    ids=["as described", "a hotfix, longer here", "long after the switch"],
+)
+def test_it_is_watched_for_as_long_as_the_description_says(shop, hotfix, late, seconds):
+    limits = {**LIMITS, "watch_seconds": 300, "hotfix_watch_seconds": 900}
+    task = Task(shop.described(), limits, shop.paths, Fence("", 0, ""), "run", hotfix, None)
+    wishes = parts.VercelParts(task, vercel=shop.vercel())._watch_wishes(late=late)
+    assert (wishes.seconds, wishes.error_percent, wishes.slowdown_percent) == (seconds, 5, 50)
+    assert [one["url"].rpartition("/")[2] for one in wishes.requests] == ["health", "tasks"]
+
+
 def test_a_token_or_an_address_that_is_missing_is_said(shop):
     described = shop.described()
     for part, key, why in (("vercel", "token", "no vercel.token"), ("deploy", "url", "no deploy.url")):
