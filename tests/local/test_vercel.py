@@ -20,12 +20,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmark"))
 from ansible_collections.runbook.ops.plugins.module_utils import _release_work as work
 from ansible_collections.runbook.ops.plugins.module_utils._change_lock import Fence
 from ansible_collections.runbook.ops.plugins.module_utils._deploy_paths import DeployPaths
 from ansible_collections.runbook.ops.plugins.module_utils._release import ReleaseError
 from ansible_collections.runbook.ops.plugins.module_utils._release_wish import Place
 from ansible_collections.runbook.ops.plugins.module_utils._slot import Standing
+from pg_cluster import Cluster
+from restore_module import make_backup
 
 ROOT = Path(__file__).parents[2]
 ANSIBLE = Path(sys.executable).with_name("ansible-playbook")
@@ -51,7 +55,10 @@ class Shop:
         git(root, "clone", "-q", str(self.bare), str(self.tree))
         self.commit = self.tag("v1.0.0")
         (root / "ansible.cfg").write_text("")  # not this machine's own
-        (root / "hosts.json").write_text(json.dumps({"all": {"hosts": {"shop-vercel": self.variables()}}}))
+        self.describe(self.variables())
+
+    def describe(self, variables: dict[str, Any]) -> None:
+        (self.root / "hosts.json").write_text(json.dumps({"all": {"hosts": {"shop-vercel": variables}}}))
 
     def tag(self, name: str) -> str:
         """Push a commit that the stub takes for a good version: what one is like it tells by the first letter."""
@@ -242,3 +249,33 @@ def test_the_sources_are_fetched_where_migrations_run_and_are_not_built(tmp_path
     release = fetched(shop, "v1.1.0", {"kind": "sql", "database": "shop"})
     assert release["commit"] == commit
     assert (Path(release["path"]) / "migrations" / "1_first.sql").exists()
+
+
+def test_migrations_come_first_and_only_after_a_proven_backup(shop: Shop) -> None:
+    cluster = Cluster(settings={"listen_addresses": "'127.0.0.1'"})
+    cluster.port = free_port()
+    (shop.tree / "migrations").mkdir()
+    (shop.tree / "migrations" / "1_first.sql").write_text("CREATE TABLE users (id int);")
+    git(shop.tree, "add", ".")
+    commit = shop.tag("v1.1.0")
+    described = shop.variables()
+    (service,) = described["ops_services"]
+    service["source"]["migrations"] = "migrations"
+    service["deploy"].update(migration={"kind": "sql", "database": "shop"}, releases=str(shop.root / "releases"))
+    place = {"host": "127.0.0.1", "port": cluster.port, "user": "app", "owner": "app"}
+    described["ops_databases"] = [{"engine": "postgresql", "name": "shop", **place}]
+    backups = {"name": "shop", "made_by": "collection", "databases": ["shop"], "directory": str(shop.root / "backups")}
+    described["ops_backups"] = [{**backups, "pattern": "backup-*.sql.gz", "max_age": "26h", "keep": {"last": 7}}]
+    shop.describe(described)
+    with cluster:
+        cluster.sql("CREATE ROLE app LOGIN")
+        cluster.sql("CREATE DATABASE shop OWNER app")
+        code, said = shop.run("deploy", deploy_version="v1.1.0")
+        assert code == 2, said
+        assert "backup" in said
+        assert shop.users_get() == (200, FIRST)
+        make_backup(cluster, "shop", shop.root / "backups")
+        code, said = shop.run("deploy", deploy_version="v1.1.0")
+        assert code == 0, said
+        assert cluster.sql("SELECT tableowner FROM pg_tables WHERE tablename = 'users'", "shop") == "app"
+    assert shop.users_get() == (200, commit)
