@@ -133,6 +133,17 @@ def test_after_a_week_of_downtime_each_job_is_made_up_for_once(system):
     assert len(machine.starts) == len(missed)
 
 
+def test_a_job_that_is_due_once_a_day_runs_once_a_day():
+    machine = Machine(config_of([DAILY]), BEGIN, MINUTE)
+    for number in range(2 * 1440):
+        machine.minute(datetime(2026, 3, 28, tzinfo=timezone.utc) + number * MINUTE)
+    assert [f"{at:%d %H:%M}" for _slug, at in machine.starts] == [
+        "28 00:00",
+        "28 08:00",
+        "29 07:00",
+    ]  # the first is made up for
+
+
 def test_a_job_that_takes_longer_than_its_interval_never_runs_twice_at_once():
     config = config_of([{"name": "often", "playbook": "x", "cron": "*/5 * * * *", "calendar": None, "done_by": None}])
     machine, start = Machine(config, BEGIN, timedelta(minutes=12)), datetime(2026, 10, 24, 23, tzinfo=timezone.utc)
