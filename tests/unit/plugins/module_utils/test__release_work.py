@@ -11,6 +11,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from ansible_collections.runbook.ops.plugins.module_utils import _release_compose as compose
 from ansible_collections.runbook.ops.plugins.module_utils import _release_image as images
 from ansible_collections.runbook.ops.plugins.module_utils import _release_ledger as ledger
 from ansible_collections.runbook.ops.plugins.module_utils import _release_wish
@@ -161,6 +162,29 @@ def test_a_service_without_a_deploy_is_refused(host):
         host.make("main")
     with pytest.raises(ReleaseError, match="has no deploy in the description"):
         work.remove(host.place, None, check_mode=True)
+
+
+def test_what_compose_runs_is_built_as_an_image_that_lives_as_long_as_its_release(host, monkeypatch):
+    built, gone = [], []
+
+    def build(plan, **more):
+        assert (Path(plan.context) / "REVISION").is_file(), "the image tells its commit"
+        built.append(more["release"])
+        return "sha256:" + "a" * 64
+
+    monkeypatch.setattr(compose, "build", build)
+    monkeypatch.setattr(compose, "plan_of", lambda *_, where, **__: compose.Plan(where, f"{where}/Dockerfile"))
+    monkeypatch.setattr(compose, "remove", lambda _service, release: gone.append(release))
+    host.service["manager"] = "compose"
+    host.service["deploy"]["keep"] = 0
+    names = [host.deploy(host.pack(version)) for version in ("1", "2", "3")]
+    assert names == built
+    assert load(host.paths, names[0]).image == "sha256:" + "a" * 64
+    assert not host.make(host.pack("3"))["changed"]
+    host.standing = Standing({"script": "y"}, {"A": "b"})
+    assert host.make(host.pack("3"), check_mode=True)["changed"], "the Compose file was edited"
+    work.remove(host.place, None, check_mode=False)
+    assert gone == [name for name in names if load(host.paths, name) is None] != []
 
 
 @pytest.fixture
