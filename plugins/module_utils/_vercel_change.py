@@ -181,6 +181,6 @@ def _follow_check(project: str, *, follows: bool) -> list[dict[str, Any]]:
             detail="a push to the production branch is served"
             if follows
             else "what is pushed is built, and not served, since a rollback",
-            remedy="Deploy a release that is good: once it is promoted, the domains follow the branch again",
+            remedy="Deploy a release that is good, or promote what is live (vercel_deployment): from then on the domains follow the branch again",
         )
     ]
