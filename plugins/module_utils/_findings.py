@@ -27,6 +27,7 @@ class State:
     worst: str = "ok"
     looks: int = 0
     bad_looks: int = 0
+    bad: Mapping[str, Any] | None = None  # what was seen when it was bad the last time
 
     def see(self, check: Mapping[str, Any], playbook: str, at: float) -> None:
         """Take in a further look."""
@@ -36,6 +37,7 @@ class State:
             self.bad_since = None
             return
         self.bad_looks += 1
+        self.bad = check
         self.bad_since = self.bad_since if self.bad_since is not None else at
         self.worst = max(self.worst, check["status"], key=STATUSES.index)
 
@@ -102,8 +104,9 @@ def _group(is_: str | None, was: str | None, state: State | None) -> str | None:
 
 
 def _finding(key: Key, state: State, last: State | None, is_: str | None, was: str | None) -> dict[str, Any]:
-    kept = {name: state.check.get(name) for name in KEPT}
     gone = is_ in (None, "ok")
+    told = (state.bad or (last.bad if last else None) or state.check) if gone else state.check
+    kept = {name: told.get(name) for name in KEPT}
     since = state.bad_since
     if last and was not in (None, "ok") and not gone:
         since = last.bad_since

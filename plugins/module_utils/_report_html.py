@@ -113,7 +113,7 @@ def _group(group: str, found: Sequence[Mapping[str, Any]]) -> str:
     status = "It is" if group in ("new", "unchanged") else "It was"
     return (
         f'<h3><b>{title}</b> {len(found)} <small>· {meaning}</small></h3><div class="panel"><table class="found"><thead><tr><th>{status}</th>'
-        f"<th>Check</th><th>Last seen as</th><th>When</th></tr></thead><tbody>{rows}</tbody></table></div>"
+        f"<th>Check</th><th>What was seen</th><th>When</th></tr></thead><tbody>{rows}</tbody></table></div>"
     )
 
 

@@ -96,7 +96,7 @@ def _findings(report: Report) -> list[str]:
         if rows:
             said += [
                 f"### {title}: {len(found)} ({meaning})",
-                table(("", "Check", "Host", "Last seen as", "When"), rows),
+                table(("", "Check", "Host", "What was seen", "When"), rows),
             ]
     return said
 

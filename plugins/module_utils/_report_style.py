@@ -38,6 +38,7 @@ ul.cards li{background:var(--paper);border:1px solid var(--line);border-left:4px
 display:grid;grid-template-columns:7.2rem 1fr;gap:0 1rem}
 ul.cards li>div{color:var(--ink)}ul.cards b{font-weight:600}
 .dim{color:var(--soft)}.do{margin-top:.15rem;font-size:.95rem}.do:before{content:"→ ";color:var(--soft)}
+h2+.panel,h2+.charts{margin-top:1rem}
 .panel{background:var(--paper);border:1px solid var(--line);border-radius:10px;overflow:hidden}
 table{border-collapse:collapse;width:100%;font-size:.94rem}
 th,td{text-align:left;vertical-align:top;padding:.6rem 1rem;border-top:1px solid var(--line)}

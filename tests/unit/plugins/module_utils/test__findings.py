@@ -97,3 +97,15 @@ def test_groups_are_complete_and_the_worst_stands_first() -> None:
     groups = compare(seen, Seen())
     assert tuple(groups) == GROUPS
     assert [one["id"] for one in groups["new"]] == ["c", "b", "a"]
+
+
+def test_of_what_is_over_it_tells_what_was_wrong() -> None:
+    before, now = Seen(), Seen()
+    before.add(look(1, {"fixed": "critical", "passing": "ok"}))
+    for day, passing in ((31, "ok"), (32, "warning"), (33, "ok")):
+        now.add(look(day, {"fixed": "ok", "passing": passing}))
+    groups = compare(now, before)
+    assert [one["detail"] for group in ("fixed", "passing") for one in groups[group]] == [
+        "fixed is critical",
+        "passing is warning",
+    ]
