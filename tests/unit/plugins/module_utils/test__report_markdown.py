@@ -1,0 +1,77 @@
+# Copyright: the runbook.ops authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What hosts say is text in Markdown, in messages and in pages."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.runbook.ops.plugins.module_utils import _monitor_message as message
+from ansible_collections.runbook.ops.plugins.module_utils._report_markdown import cell, table
+from ansible_collections.runbook.ops.plugins.module_utils._report_send import channels_of, make_message
+from ansible_collections.runbook.ops.plugins.module_utils._report_svg import scale, text
+from ansible_collections.runbook.ops.plugins.module_utils._report_words import figure
+
+SUMMARY = {"subject": "[shop] Report October 2026: all is well", "text": "Nothing needs attention.\n", "status": "ok"}
+
+
+def test_a_cell_stays_in_its_cell() -> None:
+    assert (
+        table(("a", "b"), [("x | y", "<b>*z*\n# w")]) == "| a | b |\n| --- | --- |\n| x \\| y | \\<b\\>\\*z\\* \\# w |"
+    )
+    assert cell("[click](http://x)") == "\\[click\\](http://x)"
+
+
+def test_a_page_shows_markup_and_nothing_turns_the_direction_of_writing() -> None:
+    assert text('<a href="x">\u202eevil\x00') == "&lt;a href=&quot;x&quot;&gt; evil"
+
+
+def test_a_summary_goes_out_by_the_senders_of_alerts() -> None:
+    told = make_message("shop-2026-10", SUMMARY, system="shop", host="one", at=0.0)
+    assert told["id"] == make_message("shop-2026-10", SUMMARY, system="shop", host="two", at=9.0)["id"]
+    assert (message.subject(told), message.text(told)) == (SUMMARY["subject"], SUMMARY["text"])
+    assert message.as_json(told)["status"] == "ok"
+    assert message.as_slack(told)["attachments"][0]["text"] == SUMMARY["text"]
+
+
+def test_receivers_are_taken_from_the_description() -> None:
+    smtp = {"host": "mail", "port": 25, "tls": "none", "user": "x", "password": "hidden"}
+    alerts = {"email": "ops@example.org", "smtp": smtp, "webhook": "https://hooks.example/x", "webhook_format": "slack"}
+    found = channels_of(alerts, ["email", "webhook"], hostname="one")
+    assert found["email"][0]["from"] == "root@one" and "password" not in found["email"][0]["smtp"]
+    assert found["email"][1] == {"smtp_password": "hidden"}
+    assert found["webhook"] == ({"format": "slack", "ca_path": None}, {"webhook_url": "https://hooks.example/x"})
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "shown"),
+    [
+        (83.1, "%", "83.1 %"),
+        (2314, "jobs", "2\u202f314 jobs"),
+        (4100000000, "B", "4.1 GB"),
+        (18000, "s", "5h"),
+        (0.024, "%", "0.024 %"),
+        (0, "s", "0 s"),
+        (None, "s", "\u2013"),
+        ("active", None, "active"),
+        (99.9, "percent", "99.9 %"),
+    ],
+)
+def test_a_value_is_shown_as_people_write_it(value: object, unit: str | None, shown: str) -> None:
+    assert figure(value, unit) == shown
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "limit", "ends"),
+    [
+        pytest.param(0, 90, None, (0, 100), id="from nothing"),
+        pytest.param(62, 66, 80, (60, 80), id="a near limit is in the picture"),
+        pytest.param(2, 3, 1000, (0, 3), id="a far one is not"),
+        pytest.param(5, 5, None, (4, 6), id="one value has a scale too"),
+        pytest.param(-3, 4, None, (-5, 5), id="below nothing"),
+        pytest.param(0, 0, None, (0, 0.5), id="all is nothing"),
+    ],
+)
+def test_an_axis_ends_at_round_numbers(low: float, high: float, limit: float | None, ends: tuple[float, float]) -> None:
+    first, last, ticks = scale(low, high, limit)
+    assert (first, last) == ends
+    assert ticks[0] == first and ticks[-1] == pytest.approx(last) and 2 <= len(ticks) <= 6
