@@ -8,12 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ansible_collections.runbook.ops.plugins.module_utils._log_scan_blocks import Clock
-from ansible_collections.runbook.ops.plugins.module_utils._log_scan_report import (
-    checks_of,
-    figures_of,
-    missing_check,
-    span_of,
-)
+from ansible_collections.runbook.ops.plugins.module_utils._log_scan_checks import checks_of, missing_check
+from ansible_collections.runbook.ops.plugins.module_utils._log_scan_report import figures_of, span_of
 from ansible_collections.runbook.ops.plugins.module_utils._log_scan_run import Job, scan_parts
 from ansible_collections.runbook.ops.plugins.module_utils._log_scan_sets import (
     Member,
@@ -45,26 +41,6 @@ class Told(NamedTuple):
     checks: list[dict[str, Any]]
     figures: dict[str, Any] | None  # None where it cannot be read, or nothing is new
     left: dict[str, Any]  # for the next reading
-
-
-KEYS = (
-    *("name", "path", "pm2", "also", "user", "unit", "project", "service", "format", "fields", "errors", "patterns"),
-    *("top", "top_number", "examples", "p95_ms", "failed_percent", "endpoints"),
-)
-
-
-def check_log(log: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``log`` without what nobody set.
-
-    :raises ValueError: it has no name, no place or several, or a key that does not exist.
-    """
-    name = log.get("name")
-    strange = sorted({*log} - {*KEYS})
-    if not name or strange:
-        raise ValueError(f"log {name!r}: {f'it takes no {strange[0]}' if strange else 'it needs a name'}")
-    if sum(bool(log.get(way)) for way in ("path", "pm2", "unit", "service")) != 1:
-        raise ValueError(f"log {name!r}: it needs one of path, pm2, unit and service")
-    return {key: value for key, value in log.items() if value is not None}
 
 
 class Reading:

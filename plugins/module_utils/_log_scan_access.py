@@ -13,6 +13,7 @@ from collections import Counter
 from operator import itemgetter
 from typing import NamedTuple
 
+from ansible_collections.runbook.ops.plugins.module_utils._log_scan_endpoints import endpoint_of, path_of
 from ansible_collections.runbook.ops.plugins.module_utils._log_scan_tally import MOST_STEPS, Tally
 
 # What stands before the request is not looked at, but for the address.
@@ -35,25 +36,9 @@ MEANINGS = {
 SHAPES = {"status": rb"[1-5]\d\d", "seconds": rb"\d{1,9}\.\d{1,9}|-", "ms": rb"\d{1,9}(?:\.\d{1,9})?|-"}
 KNOWN = ("address", "request", "method", "path", "status", "agent", "seconds", "ms")
 FIELD = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
-METHODS = b"GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|PROPFIND|CONNECT|TRACE"
-REQUEST = re.compile(rb"(" + METHODS + rb") ([^ ]*)(?: HTTP/[\d.]+)?")
-VARIES = re.compile(
-    rb"(?<=/)(?:\d+|[0-9a-f]{8}-[0-9a-f-]{27}|[0-9a-f]{16,}|(?=[\w-]*\d)[\w-]{20,})(?=[/.]|$)", re.IGNORECASE
-)
-NO_REQUEST = "(no request)"
 MOST_CACHED = 50_000
-LONGEST = 120  # signs of an endpoint's name
 STATUSES = frozenset(b" %d " % status for status in range(100, 600))
 TOPS = ("addresses", "agents", "paths")
-
-
-def endpoint_of(request: bytes) -> str:
-    """Return method and path of a request without what varies in it: ``GET /users/:id``."""
-    found = REQUEST.match(request)
-    if found is None:
-        return NO_REQUEST
-    path = VARIES.sub(b":id", found[2].partition(b"?")[0].rstrip(b"\r")[: 4 * LONGEST])
-    return f"{found[1].decode()} {path.decode('utf-8', 'replace')}"[:LONGEST]
 
 
 class Format(NamedTuple):
@@ -192,12 +177,6 @@ class AccessReader:
             self._tally.requests.add(endpoint, status.strip().decode(), took, times)
         self._counts = Counter()
         self._tally.requests.trim()
-
-
-def path_of(request: bytes) -> bytes:
-    """Return the path of a request as it was asked for, without its query."""
-    parts = request.split(b" ", 2)
-    return (parts[1] if len(parts) > 1 else request).partition(b"?")[0][:LONGEST]
 
 
 def _milliseconds(told: dict[str, bytes | None]) -> float | None:

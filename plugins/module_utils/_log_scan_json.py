@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ansible_collections.runbook.ops.plugins.module_utils._log_scan_access import LONGEST, endpoint_of
+from ansible_collections.runbook.ops.plugins.module_utils._log_scan_endpoints import LONGEST, endpoint_of
 from ansible_collections.runbook.ops.plugins.module_utils._log_scan_tally import Tally
 
 # Where loggers of Node, Python and nginx put what we look for; a dot leads into an object.

@@ -24,7 +24,10 @@ REFUSED = r"[^;\n]*(?:NOT in sudoers|not allowed|incorrect password attempt)"
 BUILT_IN: Mapping[str, tuple[dict[str, Any], ...]] = {
     "auth": (
         # An attacker chooses the name: the address is what stands last.
-        {"name": "failed logins", "expression": rf"{SSHD}Failed \S+ for (?:invalid user )?(?P<user>.*) from {ADDRESS} port \d"},
+        {
+            "name": "failed logins",
+            "expression": rf"{SSHD}Failed \S+ for (?:invalid user )?(?P<user>.*) from {ADDRESS} port \d",
+        },
         {"name": "logins", "expression": rf"{SSHD}Accepted \S+ for (?P<user>.*) from {ADDRESS} port \d"},
         {
             "name": "logins by password",
@@ -52,7 +55,11 @@ BUILT_IN: Mapping[str, tuple[dict[str, Any], ...]] = {
         {"name": "errors", "expression": r"\b(?P<level>ERROR|FATAL|PANIC):  "},
         {"name": "panics", "expression": r"\bPANIC:  ", "per_day": {"warning": 0, "critical": 0}},
         {"name": "deadlocks", "expression": r"ERROR:  deadlock detected", "per_day": {"warning": 0}},
-        {"name": "no connection left", "expression": r"FATAL:  (?:sorry, too many clients|remaining connection slots)", "per_day": {"warning": 0}},
+        {
+            "name": "no connection left",
+            "expression": r"FATAL:  (?:sorry, too many clients|remaining connection slots)",
+            "per_day": {"warning": 0},
+        },
         {"name": "failed logins", "expression": r"FATAL:  (?:password authentication failed|no pg_hba\.conf entry)"},
         {"name": "statements that took long", "expression": r"LOG:  duration: (?P<ms>\d{1,9}(?:\.\d+)?) ms"},
     ),

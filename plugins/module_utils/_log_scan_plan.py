@@ -8,6 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 COUNTED = ("format", "fields", "errors", "patterns", "top", "p95_ms", "endpoints")
+KEYS = (
+    *("name", "path", "pm2", "also", "user", "unit", "project", "service", "format", "fields", "errors", "patterns"),
+    *("top", "top_number", "examples", "p95_ms", "failed_percent", "endpoints"),
+)
 
 
 def plan_log_scans(system: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -40,3 +44,17 @@ def _where(log: Mapping[str, Any], writer: Mapping[str, Any]) -> dict[str, Any]:
     if log.get("container"):
         return {"project": writer.get("project"), "service": writer.get("compose_service") or log["container"]}
     return {key: log[key] for key in ("path", "unit") if log.get(key)}
+
+
+def check_log(log: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``log`` without what nobody set.
+
+    :raises ValueError: it has no name, no place or several, or a key that does not exist.
+    """
+    name = log.get("name")
+    strange = sorted({*log} - {*KEYS})
+    if not name or strange:
+        raise ValueError(f"log {name!r}: {f'it takes no {strange[0]}' if strange else 'it needs a name'}")
+    if sum(bool(log.get(way)) for way in ("path", "pm2", "unit", "service")) != 1:
+        raise ValueError(f"log {name!r}: it needs one of path, pm2, unit and service")
+    return {key: value for key, value in log.items() if value is not None}

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from ansible_collections.runbook.ops.plugins.module_utils._log_scan_blocks import pieces_of, unpacked, unpacker
+from ansible_collections.runbook.ops.plugins.module_utils._log_scan_unpack import pieces_of, unpacked, unpacker
 
 KINDS = {"": "plain", "gz": "gzip", "zst": "zstd", "xz": "xz", "bz2": "bzip2"}
 PACKED = r"(?:\.(?P<packed>gz|zst|xz|bz2))?"
@@ -169,11 +169,17 @@ def resume(members: Sequence[Member], known: Mapping[str, Any]) -> tuple[list[St
     for index, one in enumerate(members):
         is_it = one.kind == "plain" and (one.device, one.inode) == (known["device"], known["inode"])
         if is_it and one.size >= known["offset"] and _begins(one, known):
-            return [Start(one, known["offset"], True), *(Start(later, 0, False) for later in members[index + 1 :])], None
+            return [
+                Start(one, known["offset"], True),
+                *(Start(later, 0, False) for later in members[index + 1 :]),
+            ], None
     # Not where it was: compressed since, or copied and emptied.
     for index, one in enumerate(members):
         if known["first_bytes"] and (one.kind != "plain" or one.size >= known["offset"]) and _begins(one, known):
-            return [Start(one, known["offset"], True), *(Start(later, 0, False) for later in members[index + 1 :])], None
+            return [
+                Start(one, known["offset"], True),
+                *(Start(later, 0, False) for later in members[index + 1 :]),
+            ], None
     newer = [one for one in members if one.modified_at > known.get("read_at", 0)]
     note = "the file that was read last is gone or was emptied: what was written to it since then is not counted"
     return [Start(one, 0, False) for one in newer], note

@@ -12,14 +12,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ansible_collections.runbook.ops.plugins.module_utils._log_files import find_start, next_dated
-from ansible_collections.runbook.ops.plugins.module_utils._log_scan_blocks import (
-    BLOCK,
-    SLACK_SECONDS,
-    pieces_of,
-    unpacked,
-    unpacker,
-)
+from ansible_collections.runbook.ops.plugins.module_utils._log_scan_blocks import BLOCK, SLACK_SECONDS
 from ansible_collections.runbook.ops.plugins.module_utils._log_scan_sets import Member, Start
+from ansible_collections.runbook.ops.plugins.module_utils._log_scan_unpack import pieces_of, unpacked, unpacker
 from ansible_collections.runbook.ops.plugins.module_utils._pipeline import PipelineError, Stage, spawn
 
 LOOK_AT_ALL = 4 << 20  # in smaller files the time of every line is looked at

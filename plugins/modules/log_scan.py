@@ -121,7 +121,8 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.runbook.ops.plugins.module_utils._checks import STATUSES, worst_status
-from ansible_collections.runbook.ops.plugins.module_utils._log_scan import Reading, check_log
+from ansible_collections.runbook.ops.plugins.module_utils._log_scan import Reading
+from ansible_collections.runbook.ops.plugins.module_utils._log_scan_plan import check_log
 from ansible_collections.runbook.ops.plugins.module_utils._redact import Redactor
 from ansible_collections.runbook.ops.plugins.module_utils._small_file import replace_file
 

@@ -18,7 +18,8 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.runbook.ops.plugins.module_utils import _log_scan_run, _log_scan_source
-from ansible_collections.runbook.ops.plugins.module_utils._log_scan import Reading, check_log
+from ansible_collections.runbook.ops.plugins.module_utils._log_scan import Reading
+from ansible_collections.runbook.ops.plugins.module_utils._log_scan_plan import check_log
 from ansible_collections.runbook.ops.plugins.module_utils._redact import Redactor
 
 START = datetime(2026, 11, 15, tzinfo=timezone.utc)
@@ -333,12 +334,13 @@ def test_a_log_that_is_described_wrongly_is_refused(log, wrong):
 
 
 MEMORY = """
-import resource, sys
+import re, sys
 from ansible_collections.runbook.ops.plugins.module_utils._log_scan import Reading
 from ansible_collections.runbook.ops.plugins.module_utils._redact import Redactor
 log = {"name": "a", "path": sys.argv[1], "format": "combined", "top": ["addresses", "agents", "paths"]}
 Reading(now=float(sys.argv[2]), since_seconds=1e8, workers=1, redact=Redactor()).log(log, {})
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+# Not ru_maxrss: that begins with what our mother had.
+print(re.search(r"VmHWM:\\s*(\\d+)", open("/proc/self/status").read())[1])
 """
 
 
@@ -356,4 +358,4 @@ def test_memory_does_not_grow_with_the_log(tmp_path):
         path = tmp_path / f"{times}.log"
         path.write_bytes(block * times)
         peaks.append(peak_kib(path))
-    assert peaks[1] < peaks[0] + 3000, peaks
+    assert peaks[1] < peaks[0] + 2000, peaks

@@ -9,12 +9,10 @@ import re
 
 import pytest
 from ansible_collections.runbook.ops.plugins.module_utils._log_scan_access import (
-    NO_REQUEST,
     AccessReader,
     compile_format,
-    endpoint_of,
-    path_of,
 )
+from ansible_collections.runbook.ops.plugins.module_utils._log_scan_endpoints import NO_REQUEST, endpoint_of, path_of
 from ansible_collections.runbook.ops.plugins.module_utils._log_scan_tally import Tally
 
 GOOD = b'192.0.2.7 - - [22/Nov/2026:00:00:01 +0000] "GET /users/7?a=1 HTTP/1.1" 200 512 "-" "curl/8" 0.034'
@@ -31,7 +29,9 @@ def count(block, form="combined", tops=ALL_TOPS):
 
 def told(tally):
     return {
-        (name, status): times for name, one in tally.requests.endpoints.items() for status, times in one.statuses.items()
+        (name, status): times
+        for name, one in tally.requests.endpoints.items()
+        for status, times in one.statuses.items()
     }
 
 
@@ -42,7 +42,9 @@ def told(tally):
         pytest.param(b"GET /users/7?a=1 HTTP/1.1", "GET /users/:id", id="numbers vary, questions do not count"),
         pytest.param(b"POST /a/5/b/6/ HTTP/2.0", "POST /a/:id/b/:id/", id="two of them"),
         pytest.param(b"GET /v/0b9b5c1e-0d4e-4c0b-9c54-0f3a3f1f7f10 HTTP/1.1", "GET /v/:id", id="a uuid"),
-        pytest.param(b"GET /v/507f1f77bcf86cd799439011.json HTTP/1.1", "GET /v/:id.json", id="an identity with an ending"),
+        pytest.param(
+            b"GET /v/507f1f77bcf86cd799439011.json HTTP/1.1", "GET /v/:id.json", id="an identity with an ending"
+        ),
         pytest.param(b"GET /v1/api2 HTTP/1.1", "GET /v1/api2", id="names with digits stay"),
         pytest.param(b"GET /old", "GET /old", id="HTTP 0.9"),
         pytest.param(b"\\x16\\x03\\x01", NO_REQUEST, id="TLS to a plain port"),
@@ -65,7 +67,9 @@ def test_the_path_as_it_was_asked_for():
         pytest.param(GOOD[:-6], {("GET /users/:id", "200"): 1}, id="without one"),
         pytest.param(GOOD[:-5] + b"-", {("GET /users/:id", "200"): 1}, id="with a dash for it"),
         pytest.param(GOOD + b"\r", {("GET /users/:id", "200"): 1}, id="with the end of a line of Windows"),
-        pytest.param(GOOD.replace(b"curl/8", b'a \\"b\\" c'), {("GET /users/:id", "200"): 1}, id="quotes within quotes"),
+        pytest.param(
+            GOOD.replace(b"curl/8", b'a \\"b\\" c'), {("GET /users/:id", "200"): 1}, id="quotes within quotes"
+        ),
         pytest.param(GOOD.replace(b" 200 ", b" 999 "), {}, id="a status that is none"),
         pytest.param(GOOD[:60], {}, id="cut"),
         pytest.param(GOOD + b"x", {}, id="with something behind"),
@@ -103,7 +107,13 @@ def test_what_is_told_beside_the_counts():
             1500,
             id="a log_format of nginx",
         ),
-        pytest.param("$time $level ${request_method} $request_uri $status ${ms}ms", b"t INFO GET /b/3 200 12ms", "GET /b/:id", 12, id="braces"),
+        pytest.param(
+            "$time $level ${request_method} $request_uri $status ${ms}ms",
+            b"t INFO GET /b/3 200 12ms",
+            "GET /b/:id",
+            12,
+            id="braces",
+        ),
         pytest.param("$request_uri|$status|$request_time", b"/c|500|-", "GET /c", None, id="no method, no time"),
     ],
 )
@@ -127,7 +137,17 @@ STRICT = re.compile(rb'[^"\n]*"[^"\n]*" [1-5]\d\d [^"\n]*"[^"\n]*" "[^"\n]*"(?: 
 @pytest.mark.parametrize("seed", range(30))
 def test_a_block_counts_as_its_lines_do(seed):
     chance = random.Random(seed)
-    pieces = [GOOD, GOOD.replace(b"200", b"502"), GOOD[:50], b'"', b"\n", b' 200 1 "-" "x" 0.1', b" ", b'a "b', GOOD[50:]]
+    pieces = [
+        GOOD,
+        GOOD.replace(b"200", b"502"),
+        GOOD[:50],
+        b'"',
+        b"\n",
+        b' 200 1 "-" "x" 0.1',
+        b" ",
+        b'a "b',
+        GOOD[50:],
+    ]
     lines = [GOOD] * 8
     for _ in range(chance.randrange(1, 5)):
         lines.insert(chance.randrange(len(lines)), b"".join(chance.choices(pieces, k=chance.randrange(1, 4))))

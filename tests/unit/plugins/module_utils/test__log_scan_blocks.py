@@ -17,9 +17,8 @@ from ansible_collections.runbook.ops.plugins.module_utils._log_scan_blocks impor
     Clock,
     Cutter,
     Since,
-    unpacked,
-    unpacker,
 )
+from ansible_collections.runbook.ops.plugins.module_utils._log_scan_unpack import unpacked, unpacker
 
 NOON = datetime(2026, 11, 15, 12, tzinfo=timezone.utc)
 NOW = NOON.timestamp() + 86400
@@ -47,7 +46,8 @@ def collect():
 def test_every_line_comes_once_and_a_long_one_by_its_beginning(seed):
     chance = random.Random(seed)
     lines = [
-        b"%d" % number + b"x" * chance.choice([0, 5, 80, BLOCK - 3, BLOCK, LONGEST - 2, LONGEST, LONGEST + 9, 1_000_000])
+        b"%d" % number
+        + b"x" * chance.choice([0, 5, 80, BLOCK - 3, BLOCK, LONGEST - 2, LONGEST, LONGEST + 9, 1_000_000])
         for number in range(chance.randrange(1, 12))
     ]
     data = b"\n".join(lines) + b"\n" * chance.randrange(2)

@@ -21,7 +21,9 @@ def read(*lines, fields=None):
 @pytest.mark.parametrize(
     ("line", "endpoint", "status", "milliseconds"),
     [
-        pytest.param({"status": 200, "method": "GET", "path": "/a/7", "duration_ms": 12.4}, "GET /a/:id", "200", 12, id="plain"),
+        pytest.param(
+            {"status": 200, "method": "GET", "path": "/a/7", "duration_ms": 12.4}, "GET /a/:id", "200", 12, id="plain"
+        ),
         pytest.param(
             {"level": 30, "req": {"method": "POST", "url": "/b?x=1"}, "res": {"statusCode": 201}, "responseTime": 7},
             "POST /b",
@@ -29,9 +31,13 @@ def read(*lines, fields=None):
             7,
             id="pino",
         ),
-        pytest.param({"status": "502", "request": "GET /c HTTP/1.1", "request_time": "0.250"}, "GET /c", "502", 250, id="nginx"),
+        pytest.param(
+            {"status": "502", "request": "GET /c HTTP/1.1", "request_time": "0.250"}, "GET /c", "502", 250, id="nginx"
+        ),
         pytest.param({"status": 200, "path": "/d", "ms": None}, "GET /d", "200", None, id="no duration"),
-        pytest.param({"status": 200, "path": "/d", "ms": "1e400"}, "GET /d", "200", None, id="a duration beyond all numbers"),
+        pytest.param(
+            {"status": 200, "path": "/d", "ms": "1e400"}, "GET /d", "200", None, id="a duration beyond all numbers"
+        ),
     ],
 )
 def test_requests_of_usual_loggers_are_found(line, endpoint, status, milliseconds):

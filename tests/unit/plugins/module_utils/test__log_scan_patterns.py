@@ -111,7 +111,18 @@ def test_a_pattern_that_is_none_or_meets_all_is_refused(expression):
 
 @pytest.mark.parametrize(
     "expression",
-    ["error", "^error", "error$", r"\Aerror", r"error\s+x", "[^x]*error", "(?<!no )error", "(?P<word>e.ror)", "(?i)ERROR", r"x\s*error|b$"],
+    [
+        "error",
+        "^error",
+        "error$",
+        r"\Aerror",
+        r"error\s+x",
+        "[^x]*error",
+        "(?<!no )error",
+        "(?P<word>e.ror)",
+        "(?i)ERROR",
+        r"x\s*error|b$",
+    ],
 )
 @pytest.mark.parametrize("seed", range(6))
 def test_a_block_meets_what_its_lines_do(expression, seed):

@@ -5,8 +5,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.runbook.ops.plugins.module_utils._log_scan import check_log
-from ansible_collections.runbook.ops.plugins.module_utils._log_scan_plan import plan_log_scans
+from ansible_collections.runbook.ops.plugins.module_utils._log_scan_plan import check_log, plan_log_scans
 
 SERVICES = [
     {"name": "api", "manager": "pm2", "user": "deploy", "standby_name": "api-green"},
@@ -17,10 +16,14 @@ SERVICES = [
 @pytest.mark.parametrize(
     ("log", "expected"),
     [
-        pytest.param({"path": "/a.log", "format": "combined", "top": []}, {"path": "/a.log", "format": "combined"}, id="a file"),
+        pytest.param(
+            {"path": "/a.log", "format": "combined", "top": []}, {"path": "/a.log", "format": "combined"}, id="a file"
+        ),
         pytest.param({"pm2": "api"}, {"pm2": "api", "also": ["api-green"], "user": "deploy"}, id="either slot of PM2"),
         pytest.param({"container": "worker"}, {"project": "shop", "service": "queue"}, id="a container"),
-        pytest.param({"unit": "nginx.service", "errors": ["x"]}, {"unit": "nginx.service", "errors": ["x"]}, id="a unit"),
+        pytest.param(
+            {"unit": "nginx.service", "errors": ["x"]}, {"unit": "nginx.service", "errors": ["x"]}, id="a unit"
+        ),
     ],
 )
 def test_each_log_is_scanned_where_it_is_kept(log, expected):
@@ -30,5 +33,7 @@ def test_each_log_is_scanned_where_it_is_kept(log, expected):
 
 
 def test_the_threshold_of_failed_requests_is_that_of_the_system():
-    planned = plan_log_scans({"logs": [{"name": "a", "path": "/a"}], "thresholds": {"error_rate_percent": {"warning": 1}}})
+    planned = plan_log_scans(
+        {"logs": [{"name": "a", "path": "/a"}], "thresholds": {"error_rate_percent": {"warning": 1}}}
+    )
     assert planned[0]["failed_percent"] == {"warning": 1}

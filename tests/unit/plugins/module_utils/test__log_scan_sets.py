@@ -24,7 +24,15 @@ from ansible_collections.runbook.ops.plugins.module_utils._log_scan_sets import 
     [
         pytest.param(
             "access.log",
-            ["access.log", "access.log.10.gz", "access.log.2.gz", "access.log.1", "error.log", "access.log.swp", "xaccess.log.1"],
+            [
+                "access.log",
+                "access.log.10.gz",
+                "access.log.2.gz",
+                "access.log.1",
+                "error.log",
+                "access.log.swp",
+                "xaccess.log.1",
+            ],
             ["access.log.10.gz", "access.log.2.gz", "access.log.1", "access.log"],
             id="by number",
         ),
@@ -36,12 +44,19 @@ from ansible_collections.runbook.ops.plugins.module_utils._log_scan_sets import 
         ),
         pytest.param(
             "app-out.log",
-            ["app-out.log", "app-out__2026-11-15_00-00-00.log.gz", "app-out__2026-11-16_00-00-00.log", "app-error__2026-11-16_00-00-00.log"],
+            [
+                "app-out.log",
+                "app-out__2026-11-15_00-00-00.log.gz",
+                "app-out__2026-11-16_00-00-00.log",
+                "app-error__2026-11-16_00-00-00.log",
+            ],
             ["app-out__2026-11-15_00-00-00.log.gz", "app-out__2026-11-16_00-00-00.log", "app-out.log"],
             id="of pm2-logrotate",
         ),
         pytest.param("a.log", ["a.log.1", "a.log.1.gz", "a.log"], ["a.log.1", "a.log"], id="while it is compressed"),
-        pytest.param("messages", ["messages.1", "messages", "messages-old"], ["messages.1", "messages"], id="no ending"),
+        pytest.param(
+            "messages", ["messages.1", "messages", "messages-old"], ["messages.1", "messages"], id="no ending"
+        ),
         pytest.param("a.log", ["b.log"], [], id="none"),
     ],
 )

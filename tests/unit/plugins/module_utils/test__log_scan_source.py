@@ -41,7 +41,10 @@ def test_two_halves_are_the_whole_and_end_at_the_ends_of_lines(opened, seed):
 
 def test_only_the_period_is_read_of_a_large_log_in_order(opened, monkeypatch):
     monkeypatch.setattr(source, "LOOK_AT_ALL", 1000)
-    lines = [b"%s x\n" % datetime.fromtimestamp(START + at, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ").encode() for at in range(100_000)]
+    lines = [
+        b"%s x\n" % datetime.fromtimestamp(START + at, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ").encode()
+        for at in range(100_000)
+    ]
     member = opened("a.log", b"".join(lines))
     part = source.part_of(Start(member, 0, False), since=START + 90_000, now=START + 100_000, whole_lines=False)
     assert not part.every_line
@@ -50,7 +53,12 @@ def test_only_the_period_is_read_of_a_large_log_in_order(opened, monkeypatch):
 
 @pytest.mark.parametrize(
     ("seen", "expected"),
-    [([(0, 5.0), (9, 6.0)], True), ([(9, 6.0), (0, 5.0)], True), ([(0, 50.0), (9, 45.0)], True), ([(0, 50.0), (9, 6.0)], False)],
+    [
+        ([(0, 5.0), (9, 6.0)], True),
+        ([(9, 6.0), (0, 5.0)], True),
+        ([(0, 50.0), (9, 45.0)], True),
+        ([(0, 50.0), (9, 6.0)], False),
+    ],
 )
 def test_order_is_that_of_the_places_in_the_file(seen, expected):
     assert source.is_ordered(seen) is expected

@@ -14,7 +14,11 @@ NOW = 1_795_305_600.0
 def given(tmp_path):
     path = tmp_path / "app.log"
     path.write_text("2026-11-21T00:00:00Z ERROR one\n")
-    log = {"name": "app", "path": str(path), "patterns": [{"name": "errors", "expression": "ERROR", "per_day": {"warning": 0}}]}
+    log = {
+        "name": "app",
+        "path": str(path),
+        "patterns": [{"name": "errors", "expression": "ERROR", "per_day": {"warning": 0}}],
+    }
     return {"logs": [log], "since_seconds": 7 * 86400.0, "state_path": None, "secrets": [], "workers": 2}
 
 
