@@ -194,7 +194,7 @@ def test_a_system_at_vercel_is_deployed_gone_back_from_and_put_into_maintenance(
     assert "what is pushed is built, and not served" in said
     assert shop.users_get() == (200, shop.commit)
 
-    code, said = shop.run("deploy", deploy_version="f" * 40, deploy_until="staged")
+    code, said = shop.run("deploy", "-vvv", deploy_version="f" * 40, deploy_until="staged")
     assert code == 0, said
     assert shop.users_get() == (200, shop.commit)
     code, said = shop.run("promote")
