@@ -87,8 +87,8 @@ def compare(now: Seen, before: Seen) -> dict[str, list[dict[str, Any]]]:
         state = now.states.get(key) or last
         if group and state:
             groups[group].append(_finding(key, state, last, is_, was))
-    for group in groups.values():
-        group.sort(key=lambda one: (-STATUSES.index(one["status"]), bool(one["because"]), one["host"], one["name"]))
+    for found in groups.values():
+        found.sort(key=lambda one: (-STATUSES.index(one["status"]), bool(one["because"]), one["host"], one["name"]))
     return groups
 
 

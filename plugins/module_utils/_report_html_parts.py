@@ -113,7 +113,7 @@ def charts(report: Report) -> str:
     forecasts = {(one["host"], one["id"]): one for one in report["capacity"]}
     span = (words.at_of(report["drawn_since"]).timestamp(), words.at_of(report["period"]["until"]).timestamp())
     several = len({one["host"] for topic in report["topics"] for one in topic["charts"]}) > 1
-    drawn = []
+    drawn: list[str] = []
     for topic in report["topics"]:
         for one in topic["charts"]:
             above = topic["title"] + (f" · {one['host']}" if several else "")

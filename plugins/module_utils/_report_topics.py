@@ -86,7 +86,7 @@ def capacity_of(figure: Mapping[str, Any], points: Sequence[Point], *, now: floa
 
 def draw_list(figures: Sequence[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Return the figures by topic that are drawn large, and all others, which are drawn small."""
-    topics, rest = [], []
+    topics: list[dict[str, Any]] = []
     for topic in TOPICS:
         own = [one for one in figures if one["topic"] == topic.title and len(one["points"]) > 1]
         own.sort(key=lambda one: (one["status"] == "ok", -_movement(one), one["host"], one["name"]))
