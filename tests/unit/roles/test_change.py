@@ -35,6 +35,11 @@ PLAYBOOK = """
         - name: Change
           ansible.builtin.command: "{{ command }}"
           changed_when: false
+        - name: Prove that nobody took over
+          ansible.builtin.import_role: {name: runbook.ops.change, tasks_from: renew}
+        - name: Change more
+          ansible.builtin.command: "{{ more | default('true') }}"
+          changed_when: false
       always:
         - name: Let others change the host
           ansible.builtin.import_role: {name: runbook.ops.change, tasks_from: release}
@@ -103,9 +108,10 @@ class Controller:
         said, _ = process.communicate(timeout=300)
         return process.returncode, " ".join(said.split())
 
-    def working(self, until: Path) -> subprocess.Popen[str]:
+    def working(self, until: Path, **variables: Any) -> subprocess.Popen[str]:
         """Return a run that holds the lock, and works until there is a file ``until``."""
-        process = self.start(command=f"timeout 300 sh -c 'until [ -e {until} ]; do sleep 0.1; done'")
+        work = f"timeout 300 sh -c 'until [ -e {until} ]; do sleep 0.1; done'"
+        process = self.start(command=work, **variables)
         deadline = time.monotonic() + 120
         while not (self.lock.exists() and self.state()["owner"]):
             assert time.monotonic() < deadline, "the run did not take the lock"
@@ -147,6 +153,22 @@ def test_the_lock_of_a_killed_run_is_taken_over_at_once(controller: Controller) 
     go_on.touch()
     assert code == 0, said
     assert (controller.state()["owner"], controller.state()["number"]) == (None, 2)
+
+
+def test_a_controller_that_is_stopped_past_its_lease_is_taken_over_and_refused_when_it_goes_on(
+    controller: Controller,
+) -> None:
+    go_on = controller.folder / "go-on"
+    first = controller.working(go_on, change_lease_seconds=2, more=f"touch {controller.folder}/late")
+    first.send_signal(signal.SIGSTOP)
+    code, said = controller.run(change_wait_seconds=60)
+    assert code == 0, said
+    go_on.touch()
+    first.send_signal(signal.SIGCONT)
+    told, _none = first.communicate(timeout=300)
+    assert first.returncode == 2
+    assert "nothing was written after that" in " ".join(told.split())
+    assert not (controller.folder / "late").exists()
 
 
 def test_a_run_that_fails_gives_its_lock_back_and_one_that_only_looks_takes_none(controller: Controller) -> None:
