@@ -66,6 +66,11 @@ options:
       timeout:
         description: Duration after which a run is ended, such as V(3h). O(timeout_seconds) without it.
         type: str
+  lacking:
+    description: Names of entries that cannot be installed because there is no such playbook. Each is reported.
+    type: list
+    elements: str
+    default: []
   time_zone:
     description: Time zone of times that name none.
     type: str
@@ -169,6 +174,11 @@ entries:
   type: list
   elements: dict
   sample: [{name: morning checklist, playbook: health_check, due: every day at 09:00 Europe/Berlin, next: ['2026-11-23T08:00:00Z']}]
+checks:
+  description: A warning for each of O(lacking).
+  returned: success
+  type: list
+  elements: dict
 changes:
   description: What changed, or in check mode would.
   returned: success
@@ -182,10 +192,11 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.runbook.ops.plugins.module_utils._calendar import upcoming
 from ansible_collections.runbook.ops.plugins.module_utils._calendar_words import explain
+from ansible_collections.runbook.ops.plugins.module_utils._checks import make_check
 from ansible_collections.runbook.ops.plugins.module_utils._command import Command, CommandError
 from ansible_collections.runbook.ops.plugins.module_utils._engine_apply import EngineError, apply
 from ansible_collections.runbook.ops.plugins.module_utils._engine_plan import Cron, changes, diff, plan, predict, told
-from ansible_collections.runbook.ops.plugins.module_utils._schedule import MARK, ScheduleError, config_of
+from ansible_collections.runbook.ops.plugins.module_utils._schedule import MARK, ScheduleError, config_of, slug_of
 from ansible_collections.runbook.ops.plugins.module_utils._schedule_host import Host
 from ansible_collections.runbook.ops.plugins.module_utils._schedule_state import SECTION, written_at
 
@@ -201,6 +212,7 @@ ARGUMENTS: dict[str, Any] = {
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "system": {"type": "str", "required": True},
     "entries": {"type": "list", "elements": "dict", "default": [], "options": ENTRY},
+    "lacking": {"type": "list", "elements": "str", "default": []},
     "time_zone": {"type": "str", "default": "UTC"},
     "schedule_with": {"type": "str", "choices": ["systemd", "cron"], "default": "systemd"},
     "directory": {"type": "path"},
@@ -238,6 +250,7 @@ def run(options: dict[str, Any], host: Host, *, now: datetime, check_mode: bool)
             "command": [*host.command(), "list", f"/{config_of(options['system'])}"],
         },
         "entries": [describe(entry, options["time_zone"], now) for entry in options["entries"]],
+        "checks": [lack(name, options["system"]) for name in options["lacking"] if options["state"] == "present"],
         "changes": changes(about, before, after, steps, mark=MARK),
         "diff": diff(before, after, mark=MARK),
     }
@@ -251,6 +264,18 @@ def describe(entry: dict[str, Any], zone: str, now: datetime) -> dict[str, Any]:
         "due": explain(entry, zone),
         "next": [written_at(at) for at in upcoming(entry, zone, now, 3)],
     }
+
+
+def lack(name: str, system: str) -> dict[str, Any]:
+    """Return the check of an entry that cannot be installed."""
+    return make_check(
+        f"schedule:{system}:{slug_of(name)}",
+        name=name,
+        section=SECTION,
+        status="warning",
+        detail="not installed: there is no such playbook",
+        remedy="correct its playbook in ops_schedule, or update the collection",
+    )
 
 
 def main() -> None:

@@ -50,6 +50,7 @@ OPTIONS = {
         "inventory": ["inventories/demo"],
         "vault_password_file": "/root/.vault",
         "user": None,
+        "lacking": [],
     },
     **{"environment": {}, "wait_seconds": 60, "delay_seconds": 0, "timeout_seconds": 600, "grace_seconds": 900},
 }
@@ -143,6 +144,11 @@ def test_an_entry_that_is_gone_is_removed_and_another_systems_stays(machine):
     run(machine, state="absent")
     assert {name for name in tree(machine) if "schedule" in name and "demo-2" not in name} == set()
     assert not run(machine, system="demo-2", entries=[DAILY])["changed"]
+
+
+def test_an_entry_without_a_playbook_is_reported(machine):
+    done = run(machine, lacking=["Security scan"])
+    assert [(check["id"], check["status"]) for check in done["checks"]] == [("schedule:demo:security-scan", "warning")]
 
 
 def test_cron_takes_the_place_of_the_timers(machine):
