@@ -12,6 +12,11 @@ from ansible_collections.runbook.ops.plugins.module_utils._schedule_state import
 PROPERTIES = "Id,LoadState,ActiveState,Result,LastTriggerUSec,InactiveExitTimestamp,ActiveEnterTimestamp,ExecMainStatus"
 
 
+def service_of(unit: str) -> str:
+    """Return what a timer starts; another unit is itself."""
+    return unit[: -len(".timer")] + ".service" if unit.endswith(".timer") else unit
+
+
 def result_of(told: str, unit: str) -> dict[str, Any]:
     """Return the result of the last run of ``unit``, from what ``systemctl show --timestamp=unix`` says of it and of its service.
 
@@ -19,7 +24,7 @@ def result_of(told: str, unit: str) -> dict[str, Any]:
     """
     blocks = [dict(line.partition("=")[::2] for line in block.splitlines()) for block in told.split("\n\n")]
     by_name = {block["Id"]: block for block in blocks if block.get("Id")}
-    timer, service = by_name.get(unit, {}), by_name.get(unit.replace(".timer", ".service"), {})
+    timer, service = by_name.get(unit, {}), by_name.get(service_of(unit), {})
     if timer.get("LoadState") != "loaded":
         return {"status": "missing", "message": f"there is no unit {unit}"}
     started = max(filter(None, map(_moment, _stamps(timer, service))), default=None)

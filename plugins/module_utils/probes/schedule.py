@@ -17,7 +17,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._schedule import STATE
 from ansible_collections.runbook.ops.plugins.module_utils._schedule_run import installed_at, read_results
 from ansible_collections.runbook.ops.plugins.module_utils._schedule_state import SECTION as CALENDAR
 from ansible_collections.runbook.ops.plugins.module_utils._schedule_state import judge_entry
-from ansible_collections.runbook.ops.plugins.module_utils._schedule_units import PROPERTIES, result_of
+from ansible_collections.runbook.ops.plugins.module_utils._schedule_units import PROPERTIES, result_of, service_of
 
 SECTION = CALENDAR
 OPTIONS = {
@@ -42,21 +42,30 @@ def measure(options: dict[str, Any]) -> dict[str, Any]:
             since = installed_at(Path(path)).timestamp()
         except (OSError, ValueError, KeyError) as exc:
             raise ProbeError(f"{path}: {exc}", "run the playbook schedule, which writes it anew") from None
-        for slug, entry in config["entries"].items():
-            if entry["done_by"]:
-                results[slug] = _watched(entry["done_by"], options["timeout_seconds"])
+        watched = {slug: entry["done_by"] for slug, entry in config["entries"].items() if entry["done_by"]}
+        results.update(_watched(watched, options["timeout_seconds"]))
         found.append({"config": config, "results": results, "since": since})
     return {"calendars": found, "now": time.time()}
 
 
-def _watched(unit: str, seconds: float) -> dict[str, Any]:
-    """Return what became of a unit that somebody else installed, and of what it starts."""
-    service = unit[: -len(".timer")] + ".service" if unit.endswith(".timer") else unit
-    argv = ["systemctl", "show", "--no-pager", "--timestamp=unix", f"--property={PROPERTIES}", "--", unit, service]
+def _watched(units: dict[str, str], seconds: float) -> dict[str, dict[str, Any]]:
+    """Return what became of units that somebody else installed, and of what they start, by the names of the entries."""
+    if not units:
+        return {}
+    names = [name for unit in units.values() for name in (unit, service_of(unit))]
+    argv = [
+        "systemctl",
+        "show",
+        "--no-pager",
+        "--timestamp=unix",
+        f"--property={PROPERTIES}",
+        "--",
+        *dict.fromkeys(names),
+    ]
     done = run_program(argv, timeout_seconds=seconds)
     if done.code != 0:
         raise ProbeError(f"systemctl show failed ({done.code}): {last_line(done.err)}")
-    return result_of(done.out, unit)
+    return {slug: result_of(done.out, unit) for slug, unit in units.items()}
 
 
 def judge(measured: dict[str, Any], options: dict[str, Any]) -> list[dict[str, Any]]:
