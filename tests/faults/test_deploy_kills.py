@@ -1,0 +1,181 @@
+# Copyright: the runbook.ops authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Deploys that are cut off on a real server while users ask; a small part of tests/campaign/deploy_kills.py."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from ._matrix import ROOT
+from .conftest import Host
+
+sys.path.insert(0, str(ROOT / "tests" / "versions"))
+from versions import numbered, stream
+
+QUICK = {"ops_deployment": {"watch": "3s", "rollback_slowdown_percent": 2000}}
+REPOSITORY = """
+set -eu
+runuser -u owlivion -- bash -euc 'cd; rm -rf versions.git; git init -q --bare -b main versions.git
+  git -C versions.git fast-import --force --quiet
+  git config --global url.file://$HOME/versions.git.insteadOf https://github.com/babafpv/owlivion-mail' <<'END'
+STREAM
+END
+cp -a /etc/nginx /root/nginx.before
+"""
+AS_BEFORE = """
+rm -f /root/user.asks
+rm -rf /etc/nginx && mv /root/nginx.before /etc/nginx && systemctl reload nginx
+runuser -u owlivion -- bash -c 'cd; pm2 delete -s owlivion-sync-server-new; pm2 save -s --force
+  rm -rf versions.git owlivion-mail/owlivion-sync-server.releases; rm -f .gitconfig
+  cd .pm2/logs; rm -f owlivion-sync-server-new-*.log owlivion-sync-server-*-[0-9].log'
+systemctl stop 'runbook-ops-live-*' 2>/dev/null
+rm -rf /var/lib/runbook-ops/deploy /run/runbook-ops/deploy /etc/tmpfiles.d/runbook-ops-live* /etc/systemd/system/runbook-ops-live*
+rm -rf /etc/systemd/system/*.wants/runbook-ops-live*
+systemctl daemon-reload
+"""
+USER = """
+cat > /root/user.py <<'END'
+import http.client, os, socket, ssl, time
+context = ssl._create_unverified_context()
+asked, wrong = 0, []
+open("/root/user.asks", "w").close()
+while os.path.exists("/root/user.asks"):
+    asked += 1
+    try:
+        line = http.client.HTTPSConnection("owlivion.com", context=context, timeout=20)
+        line.sock = context.wrap_socket(socket.create_connection(("127.0.0.1", 443), 20), server_hostname="owlivion.com")
+        line.request("GET", "/api/v1/health")
+        status = line.getresponse().status
+        line.close()
+        if status != 200:
+            wrong.append(status)
+    except Exception as exc:
+        wrong.append(repr(exc))
+    time.sleep(0.05)
+open("/root/user.says", "w").write(f"{asked} {len(wrong)} {wrong[:3]}")
+END
+rm -f /root/user.says; setsid python3 /root/user.py >/dev/null 2>&1 </dev/null &
+"""
+ANSWER = "for n in $(seq 100); do [ ! -e /root/user.says ] || break; sleep 0.1; done; cat /root/user.says"
+VERSION = "curl -sk --resolve owlivion.com:443:127.0.0.1 https://owlivion.com/api/v1/version"
+MARK = "RUNBOOK_OPS_STOP_AT"
+# Kills what stands stopped at the point, in one of three ways, and prints how many there were.
+CUT = f"""
+for n in $(seq 600); do
+  pids=$(grep -lz '^{MARK}=POINT$' /proc/[0-9]*/environ 2>/dev/null | cut -d/ -f3 | while read pid; do
+    grep -q '^State:.T' /proc/$pid/status 2>/dev/null && echo $pid; done)
+  [ -z "$pids" ] || break
+  sleep 0.1
+done
+[ -n "$pids" ] || exit 1
+case WAY in
+  tree) kill -KILL $pids ;;
+  session)
+    for pid in $pids; do
+      while [ $pid -gt 1 ]; do
+        grep -q '^sshd' /proc/$pid/comm && {{ kill -KILL $pid; break; }}
+        pid=$(cut -d' ' -f4 /proc/$pid/stat)
+      done
+    done
+    kill -CONT $pids ;;
+esac
+echo $pids
+"""
+LEFT = """
+cd /var/lib/runbook-ops
+[ ! -e deploy/owlivion-sync-server/journal.json ] || echo journal
+grep -q '"owner": null' change/lock.json || echo lock
+grep -q '"next": null' deploy/owlivion-sync-server/live.json || echo switch
+"""
+
+
+@pytest.fixture(scope="module")
+def four(host: Host) -> Iterator[Host]:
+    host(REPOSITORY.replace("STREAM", stream(numbered(["good"] * 4), "owlivion-sync-server")))
+    yield host
+    host(AS_BEFORE, check=False)
+
+
+def begin(host: Host, version: str, *, stop_at: str = "nowhere") -> subprocess.Popen[str]:
+    """Begin a deploy in a session of its own; what it starts on the host stops at that point."""
+    given = {**QUICK, "deploy_version": version, "ansible_become_flags": f"-H -S -n {MARK}={stop_at}"}
+    return subprocess.Popen(
+        [*host.command("deploy"), "-e", json.dumps(given)],
+        cwd=ROOT,
+        env=os.environ | {"NO_COLOR": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def cut(host: Host, point: str, way: str) -> None:
+    host(CUT.replace("POINT", point).replace("WAY", way))
+
+
+def serves(host: Host) -> str:
+    return str(json.loads(host(VERSION))["version"])
+
+
+def owner(host: Host) -> str:
+    return str(json.loads(host("cat /var/lib/runbook-ops/change/lock.json"))["owner"])
+
+
+def ended(run: subprocess.Popen[str]) -> tuple[int, str]:
+    said, _none = run.communicate(timeout=300)
+    return run.returncode, said
+
+
+def test_users_notice_nothing_of_runs_that_are_cut_off_and_the_next_one_needs_no_hand(four: Host) -> None:
+    host = four
+    host(USER)
+    assert host.play("deploy", "-e", "deploy_version=1.0.0", variables=QUICK).code == 0
+
+    # The whole tree is killed in the midst of the switch. Then two controllers begin at once: one of them does it.
+    killed = begin(host, "1.1.0", stop_at="live:linked")
+    cut(host, "live:linked", "none")
+    os.killpg(killed.pid, signal.SIGKILL)
+    cut(host, "live:linked", "tree")
+    assert serves(host) in ("1.0.0", "1.1.0")
+    both = {version: begin(host, version) for version in ("1.1.0", "1.2.0")}
+    told = {version: ended(run) for version, run in both.items()}
+    assert sorted(code == 0 for code, _said in told.values()) == [False, True], told
+    done, refused = sorted(told, key=lambda version: told[version][0])
+    assert "changes this host since" in told[refused][1]
+    assert serves(host) == done
+
+    # The connection is lost after the switch: the module goes on, and the next run takes over from it.
+    lost = begin(host, "1.3.0", stop_at="deploy:switched")
+    cut(host, "deploy:switched", "session")
+    assert ended(lost)[0] != 0
+    assert host.play("deploy", "-e", "deploy_version=1.3.0", variables=QUICK).code == 0
+    assert serves(host) == "1.3.0"
+
+    # A controller and its module are stopped for so long that another run takes over, and then go on.
+    sleeping = begin(host, "1.0.0", stop_at="deploy:before-switching")
+    cut(host, "deploy:before-switching", "none")
+    os.kill(sleeping.pid, signal.SIGSTOP)
+    taken = host.play("rollback", "-e", f"change_break={owner(host)}", variables=QUICK)
+    assert taken.code == 0, taken.text
+    assert serves(host) == "1.3.0"
+    os.kill(sleeping.pid, signal.SIGCONT)
+    code, said = ended(sleeping)
+    assert code != 0
+    time.sleep(1)
+    assert serves(host) == "1.3.0", said
+    assert host(LEFT) == ""
+
+    first = host("basename $(ls /var/lib/runbook-ops/deploy/owlivion-sync-server/releases/adopted-*.json) .json").strip()
+    assert host.play("rollback", "-e", f"rollback_version={first}", variables=QUICK).code == 0
+    asked, wrong, _ = host(f"rm /root/user.asks; {ANSWER}").split(maxsplit=2)
+    assert int(asked) > 100
+    assert int(wrong) == 0, host("cat /root/user.says")
