@@ -1,0 +1,220 @@
+# Copyright: the runbook.ops authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Deploys on a real server, with users who ask all the time: by a pipeline and by hand, good and bad ones, killed, looked at first, and back."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ._kill import kill_at
+from ._pipeline import Pipeline
+from .conftest import ROOT, Host, Outcome
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "versions"))
+from versions import KINDS, stream
+
+SERVICE, STATE = "owlivion-sync-server", "/var/lib/runbook-ops/deploy/owlivion-sync-server"
+# The repository of the pipeline takes the place of the one on the Internet, and a directory that of the monitor.
+REPOSITORY = """
+set -eu
+runuser -u owlivion -- git config --global url.{url}.insteadOf https://github.com/babafpv/owlivion-mail
+cp -a /etc/nginx /root/nginx.before
+mkdir -p -m 0700 /var/lib/runbook-ops/monitor
+"""
+AS_BEFORE = """
+rm -f /root/user.asks
+rm -rf /etc/nginx && mv /root/nginx.before /etc/nginx && systemctl reload nginx
+runuser -u owlivion -- bash -c 'cd; pm2 delete -s owlivion-sync-server-new; pm2 save -s --force
+  rm -rf owlivion-mail/owlivion-sync-server.releases; rm -f .gitconfig
+  cd .pm2/logs; rm -f owlivion-sync-server-new-*.log owlivion-sync-server-*-[0-9].log'
+systemctl stop 'runbook-ops-live-*' 2>/dev/null
+rm -rf /var/lib/runbook-ops/deploy /run/runbook-ops/deploy /etc/tmpfiles.d/runbook-ops-live* /etc/systemd/system/runbook-ops-live*
+rm -rf /etc/systemd/system/*.wants/runbook-ops-live* /var/lib/runbook-ops/monitor
+systemctl daemon-reload
+runuser -u postgres -- psql -Xq -d owlivion_sync -c 'DROP TABLE IF EXISTS deploy_notes, runbook_ops_migrations'
+"""
+# Asks until its file is gone, and then says how often it got no right answer.
+USER = """
+cat > /root/user.py <<'END'
+import http.client, os, socket, ssl, time
+context = ssl._create_unverified_context()
+asked, wrong = 0, []
+open("/root/user.asks", "w").close()
+while os.path.exists("/root/user.asks"):
+    asked += 1
+    try:
+        line = http.client.HTTPSConnection("owlivion.com", context=context, timeout=20)
+        line.sock = context.wrap_socket(socket.create_connection(("127.0.0.1", 443), 20), server_hostname="owlivion.com")
+        line.request("GET", "/api/v1/health")
+        status = line.getresponse().status
+        line.close()
+        if status != 200:
+            wrong.append(status)
+    except Exception as exc:
+        wrong.append(repr(exc))
+    time.sleep(0.05)
+open("/root/user.says", "w").write(f"{asked} {len(wrong)} {wrong[:3]}")
+END
+rm -f /root/user.says; setsid python3 /root/user.py >/dev/null 2>&1 </dev/null &
+"""
+ANSWER = "for n in $(seq 100); do [ ! -e /root/user.says ] || break; sleep 0.1; done; cat /root/user.says"
+VERSION = "curl -sk --resolve owlivion.com:443:127.0.0.1 https://owlivion.com/api/v1/version"
+
+# The first is applied already: it would fail.
+MIGRATIONS = {
+    "001_begin.sql": "CREATE TABLE users (id integer);\n",
+    "002_notes.sql": "CREATE TABLE deploy_notes (note text);\n",
+}
+MORE = {"003_more.sql": "ALTER TABLE deploy_notes ADD COLUMN noted_at timestamptz;\n"}
+VERSIONS = [
+    ("1.0.0", "good", {}),
+    ("1.1.0", "throws-after-a-while", {}),
+    ("1.2.0", "good", {"003_half.sql": "CREATE TABLE deploy_half (id integer);\nSELECT 1 / 0;\n"}),
+    ("1.3.0", "good", {"003_drop.sql": "DROP TABLE deploy_notes;\n"}),
+    ("1.4.0", "good", MORE),
+    ("1.5.0", "good", MORE),
+]
+
+
+def versions() -> str:
+    made = []
+    for number, kind, more in VERSIONS:
+        files = {f"deployment/migrations/{name}": sql for name, sql in {**MIGRATIONS, **more}.items()}
+        made.append((number, KINDS[kind]._replace(files=files)))
+    return stream(made, SERVICE)
+
+
+def described() -> dict[str, Any]:
+    """Return what is other than in the inventory: migrations, watches that are short, and silence."""
+    group = ROOT / "inventories" / "owlivion" / "group_vars" / "owlivion" / "main.yml"
+    services = yaml.safe_load(group.read_text(encoding="utf-8"))["ops_services"]
+    for service in services:
+        if service["name"] == SERVICE:
+            service["deploy"]["migration"] = {"kind": "sql", "database": "owlivion_sync"}
+    deployment = {"watch": "4s", "hotfix_watch": "3s", "rollback_slowdown_percent": 2000, "silence": "10m"}
+    return {"ops_services": services, "ops_deployment": deployment}
+
+
+NO_BACKUP = {"database_migration_accept_no_backup": "a test", "database_migration_baseline": "001_begin.sql"}
+
+
+@pytest.fixture(scope="module")
+def pipeline(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
+    inventories = [str(ROOT / "inventories/owlivion"), str(host.inventory)]
+    made = Pipeline(tmp_path_factory.mktemp("pipeline"), inventories, {**described(), **NO_BACKUP})
+    made.write(versions())
+    gateway = host("ip route show default").split()[2]
+    with made.served(gateway) as url:
+        host(REPOSITORY.format(url=url))
+        try:
+            yield made
+        finally:
+            host(AS_BEFORE, check=False)
+
+
+@pytest.fixture(autouse=True)
+def _users(host: Host, pipeline: Pipeline) -> Iterator[None]:
+    """Have users ask all the time, and fail where one got a wrong answer."""
+    del pipeline
+    host(USER)
+    yield
+    asked, wrong, _ = host(f"rm /root/user.asks; {ANSWER}").split(maxsplit=2)
+    assert int(asked) > 100
+    assert int(wrong) == 0, host("cat /root/user.says")
+
+
+def play(host: Host, playbook: str, *options: str) -> Outcome:
+    done = host.play(playbook, *options, variables={**described(), **NO_BACKUP})
+    assert done.code == 0, done.text
+    return done
+
+
+def serves(host: Host) -> str:
+    """Return the commit that users get."""
+    return str(json.loads(host(VERSION))["commit"])
+
+
+def table(host: Host, name: str) -> str:
+    return host.sql(f"SELECT to_regclass('{name}')")
+
+
+def test_a_push_is_deployed_and_what_must_not_stay_ends_with_a_code_of_its_own(host: Host, pipeline: Pipeline) -> None:
+    at_first = host(VERSION)
+    refused = pipeline.run("deploy", "-e", "deploy_version=main")
+    assert (refused["code"], refused["outcome"]) == (10, "refused"), refused  # nothing was pushed yet
+    assert host(VERSION) == at_first
+
+    done = pipeline.push("1.0.0")
+    assert (done["code"], done["message"], done["changed"]) == (0, "", True), done
+    assert done["hosts"]["owlivion-1"]["outcome"] == "promoted"
+    assert {"start", "gate", "switch", "watch"} <= set(done["hosts"]["owlivion-1"]["seconds"])
+    assert serves(host) == pipeline.commit("1.0.0")
+    assert table(host, "deploy_notes") == "deploy_notes"
+
+    again = pipeline.run("deploy", "-e", f"deploy_version={pipeline.commit('1.0.0')}")
+    assert (again["code"], again["changed"], again["hosts"]["owlivion-1"]["outcome"]) == (0, False, "unchanged"), again
+
+    bad = pipeline.push("1.1.0")
+    assert (bad["code"], bad["outcome"]) == (11, "rolled_back"), bad
+    assert "broken on purpose" in bad["message"]
+    assert "serves as before" in bad["message"]
+    assert host.records()[-1]["failure"]["message"] in bad["message"]
+
+    half = pipeline.push("1.2.0")
+    assert (half["code"], half["outcome"]) == (10, "refused"), half
+    assert "division by zero" in half["message"]
+    assert table(host, "deploy_half") == ""
+
+    destroys = pipeline.push("1.3.0")
+    assert destroys["code"] == 10, destroys
+    assert "003_drop.sql" in destroys["message"]
+    assert table(host, "deploy_notes") == "deploy_notes"
+
+    pipeline.offer("1.4.0")
+    unproven = pipeline.run("deploy", "-e", "deploy_version=1.4.0", "-e", "database_migration_accept_no_backup=")
+    assert unproven["code"] == 10, unproven
+    assert "backup" in unproven["message"]
+
+    nobody = pipeline.run("deploy", "-e", "deploy_version=main", "-e", "ansible_port=1")
+    assert (nobody["code"], nobody["outcome"]) == (13, "not_reached"), nobody
+    assert serves(host) == pipeline.commit("1.0.0")
+
+
+def test_nobody_notices_a_killed_controller_a_release_that_is_looked_at_first_and_the_way_back(
+    host: Host, pipeline: Pipeline
+) -> None:
+    pipeline.offer("1.4.0", "1.5.0")
+    options = ["-e", json.dumps({**described(), **NO_BACKUP}), "-e", "deploy_version=1.4.0"]
+    kill_at([*host.command("deploy"), *options], "switch | Send the requests", after_seconds=4)
+
+    # This ends what was cut off, and leaves another release beside.
+    play(host, "deploy", "-e", "deploy_version=1.5.0", "-e", "deploy_until=staged")
+    live = serves(host)
+    assert live in (pipeline.commit("1.0.0"), pipeline.commit("1.4.0"))
+    beside = [host(f"curl -s http://localhost:{port}/api/v1/version") for port in (3000, 3001)]
+    assert {json.loads(one)["commit"] for one in beside} == {live, pipeline.commit("1.5.0")}
+    play(host, "promote")
+    assert serves(host) == pipeline.commit("1.5.0")
+
+    play(host, "rollback")
+    assert serves(host) == live
+    first = re.findall(r"adopted-[0-9a-f]+", host(f"ls {STATE}/releases"))[0]
+    play(host, "rollback", "-e", f"rollback_version={first}")
+
+    assert "unix:/run/runbook-ops/deploy" in host("nginx -T 2>/dev/null")
+    play(host, "end_deploys")
+    configuration = host("nginx -T 2>/dev/null")
+    assert "runbook-ops/deploy" not in configuration
+    assert "127.0.0.1:3000" in configuration
+    assert host("ls -d /run/runbook-ops/deploy/owlivion-sync-server/*.sock 2>/dev/null || true") == ""
+
+    # The monitor was silenced, and speaks again.
+    assert host("ls -A /var/lib/runbook-ops/monitor/silences") == ""
