@@ -202,8 +202,9 @@ def main(arguments: Sequence[str]) -> int:
             silences = lasting(this_moment(), str(store.directory))
             for silence in silences:
                 say(f"nothing is counted for {says(silence)}")
-            told = {"now": time.time(), "silent": bool(silences)}
-            problems = look_once(config, secrets, store, **told) if free else ["another run is at work"]
+            problems = ["another run is at work"]
+            if free:
+                problems = look_once(config, secrets, store, now=time.time(), silent=bool(silences))
         if free:
             say(store.load().get("msg", ""))
     for problem in problems:
