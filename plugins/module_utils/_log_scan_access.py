@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from operator import itemgetter
-from typing import NamedTuple
+from typing import NamedTuple, Union
 
 from ansible_collections.runbook.ops.plugins.module_utils._log_scan_endpoints import endpoint_of, path_of
 from ansible_collections.runbook.ops.plugins.module_utils._log_scan_tally import MOST_STEPS, Tally
@@ -55,11 +55,13 @@ def compile_format(template: str) -> Format:
     :raises ValueError: it names no status, or neither a request nor a path.
     """
     if template == "combined":
-        return Format(*(re.compile(COMBINED % ((quoted,) * 3)) for quoted in (STRICT, LENIENT)), True)
+        strict, lenient = (re.compile(COMBINED % ((quoted,) * 3)) for quoted in (STRICT, LENIENT))
+        return Format(strict, lenient, True)
     names = {MEANINGS.get(left or right, left or right) for left, right in FIELD.findall(template)}
     if "status" not in names or not names & {"request", "path"}:
         raise ValueError(f"{template!r} needs $status, and $request or $request_uri: it describes no requests without")
-    return Format(*(re.compile(_expression(template, quoted)) for quoted in (STRICT, LENIENT)), False)
+    strict, lenient = (re.compile(_expression(template, quoted)) for quoted in (STRICT, LENIENT))
+    return Format(strict, lenient, False)
 
 
 STRICT = rb'[^"\n]*'
@@ -87,7 +89,7 @@ def _expression(template: str, quoted: bytes) -> bytes:
     return b"".join([*parts, re.escape(template[at:].encode()), rb"\r*"])
 
 
-class _Endpoints(dict):  # type: ignore[type-arg]
+class _Endpoints(dict[bytes, str]):
     """Endpoints by request, found once for each."""
 
     def __missing__(self, request: bytes) -> str:
@@ -97,7 +99,7 @@ class _Endpoints(dict):  # type: ignore[type-arg]
         return found
 
 
-class _Tails(dict):  # type: ignore[type-arg]
+class _Tails(dict[bytes, Union[float, None]]):
     """Milliseconds by what stands behind the last quote of a line.
 
     :raises ValueError: it is no request time.

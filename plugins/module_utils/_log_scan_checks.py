@@ -22,7 +22,7 @@ def checks_of(
 ) -> list[dict[str, Any]]:
     """Return the checks of one log. Their ids depend on the inventory alone, so that they are the same over a year."""
     limits = {one.name: one.per_day for one in patterns}
-    checks = [_reading(log, figures, period)]
+    checks: list[dict[str, Any] | None] = [_reading(log, figures, period)]
     checks += [_pattern_check(log, one, limits[one["name"]], period) for one in figures["patterns"]]
     requests = figures["requests"]
     if requests or has_requests(log):
@@ -124,12 +124,15 @@ def _response(
     figures: Mapping[str, Any],
     period: str,
 ) -> dict[str, Any] | None:
-    """Return the check of a 95th percentile; none where the log tells no durations."""
-    if one is None or one["p95_ms"] is None:
-        return None
+    """Return the check of a 95th percentile; none where a log tells no durations, and no endpoint was asked for by name."""
     path, limits = wanted.get("endpoint") or "", wanted.get("p95_ms") or {}
-    status, limit = judge_high(one["p95_ms"], limits.get("warning"), limits.get("critical"))
-    detail = f"95 % of {one['count']} requests within {one['p95_ms']} ms, half within {one['p50_ms']} ms, 99 % within {one['p99_ms']} ms {period}"
+    is_told = one is not None and one["p95_ms"] is not None
+    if one is None or not (is_told or path):
+        return None
+    status, limit = judge_high(one["p95_ms"] or 0, limits.get("warning"), limits.get("critical"))
+    detail = f"no duration of {one['count']} requests is told {period}"
+    if is_told:
+        detail = f"95 % of {one['count']} requests within {one['p95_ms']} ms, half within {one['p50_ms']} ms, 99 % within {one['p99_ms']} ms {period}"
     slow = [each for each in figures["slowest"] if each["count"] >= LEAST_REQUESTS][:SHOWN]
     if slow and not path:
         detail += "; slowest: " + ", ".join(f"{each['endpoint']} ({each['p95_ms']} ms)" for each in slow)

@@ -9,7 +9,14 @@ from datetime import datetime, timezone
 from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils._log_scan_patterns import Pattern
-from ansible_collections.runbook.ops.plugins.module_utils._log_scan_tally import Endpoint, Met, Tally, Tops, percentile
+from ansible_collections.runbook.ops.plugins.module_utils._log_scan_tally import (
+    OTHERS,
+    Endpoint,
+    Met,
+    Tally,
+    Tops,
+    percentile,
+)
 from ansible_collections.runbook.ops.plugins.module_utils._log_times import line_time
 
 DAY = 86400.0
@@ -113,9 +120,10 @@ def shown(line: bytes, redact: Redact, most: int = 200) -> str:
 
 
 def _top(tops: Tops, number: int, redact: Redact) -> list[dict[str, Any]]:
-    ranked = [{"value": shown(value, redact), "count": count} for value, count in tops.top(number)]
-    rest = tops.total - sum(one["count"] for one in ranked)
-    return [*ranked, {"value": "(others)", "count": rest}] if rest else ranked
+    ranked = tops.top(number)
+    shares = [{"value": shown(value, redact), "count": count} for value, count in ranked]
+    rest = tops.total - sum(count for _value, count in ranked)
+    return [*shares, {"value": OTHERS, "count": rest}] if rest else shares
 
 
 def _iso(at: float | None) -> str | None:

@@ -303,6 +303,20 @@ def test_a_format_that_is_not_the_logs_is_told(tmp_path):
     assert (told.checks[0]["status"], told.checks[0]["remedy"]) == ("warning", "correct its format in ops_logs")
 
 
+def test_an_endpoint_that_nobody_asked_for_keeps_its_check(tmp_path):
+    path = tmp_path / "access.log"
+    path.write_bytes(request_line(random.Random(1), 9) + b"\n")
+    log = {
+        "name": "a",
+        "path": str(path),
+        "format": "combined",
+        "endpoints": [{"endpoint": "/never", "p95_ms": {"warning": 1}}],
+    }
+    checks = {one["id"]: one for one in reading().log(log, {}).checks}
+    assert [*checks] == ["log_scan:a", "log_scan:a:error_rate", "log_scan:a:p95", "log_scan:a:p95:/never"]
+    assert (checks["log_scan:a:p95:/never"]["status"], checks["log_scan:a:p95:/never"]["value"]) == ("ok", None)
+
+
 def test_a_worker_that_dies_costs_time_and_no_count(tmp_path, monkeypatch):
     monkeypatch.setattr(_log_scan_run, "WORTH_TWO", 1000)
     path = tmp_path / "access.log"

@@ -76,6 +76,7 @@ def test_the_path_as_it_was_asked_for():
         pytest.param(GOOD + GOOD, {}, id="two on one line"),
         pytest.param(b"\0\x01\xff" * 9, {}, id="binary"),
         pytest.param(b"", {}, id="empty"),
+        pytest.param(GOOD.replace(b'" "', b'"x"'), {}, id="something between the last quotes"),
         pytest.param(GOOD[:-5] + b"1" * 400 + b".0", {}, id="a time beyond all numbers"),
     ],
 )
@@ -129,6 +130,12 @@ def test_a_declared_format_is_read(form, line, endpoint, milliseconds):
 def test_a_format_that_describes_no_requests_is_refused(form):
     with pytest.raises(ValueError, match="needs"):
         compile_format(form)
+
+
+def test_the_end_of_a_line_is_no_quote():
+    tally = count((GOOD + b"\n") * 3 + GOOD.replace(b'" 200', b"\n 200") + b"\n")
+    assert told(tally) == {("GET /users/:id", "200"): 3}
+    assert tally.broken == 2
 
 
 STRICT = re.compile(rb'[^"\n]*"[^"\n]*" [1-5]\d\d [^"\n]*"[^"\n]*" "[^"\n]*"(?: (?:\d{1,9}\.\d{1,9}|-))?\r*')

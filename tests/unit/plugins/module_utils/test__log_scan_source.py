@@ -51,6 +51,19 @@ def test_only_the_period_is_read_of_a_large_log_in_order(opened, monkeypatch):
     assert part.start == (90_000 - source.SLACK_SECONDS) * len(lines[0])
 
 
+def test_a_large_log_whose_clock_went_back_is_read_line_by_line(opened, monkeypatch):
+    monkeypatch.setattr(source, "LOOK_AT_ALL", 1000)
+    times = [*range(50_000), *range(10_000, 60_000)]
+    lines = [
+        b"%s x\n" % datetime.fromtimestamp(START + at, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ").encode()
+        for at in times
+    ]
+    member = opened("a.log", b"".join(lines))
+    part = source.part_of(Start(member, 0, False), since=START + 45_000, now=START + 100_000, whole_lines=False)
+    assert part.every_line
+    assert part.start == 0
+
+
 @pytest.mark.parametrize(
     ("seen", "expected"),
     [
