@@ -28,6 +28,20 @@ def checks_of(report: Mapping[str, Any], topics: Sequence[str], *, warning_days:
     return found
 
 
+def message_check(channel: str, problems: Sequence[str]) -> dict[str, Any]:
+    """Return whether ``channel`` has the summary."""
+    wrong = next((line for line in problems if line.startswith(f"{channel}: ")), None)
+    return make_check(
+        f"report-message:{channel}",
+        name=f"report by {channel}",
+        section="Report",
+        status="warning" if wrong else "ok",
+        value="not sent" if wrong else "sent",
+        detail=wrong or "the summary was sent",
+        remedy="the report itself is written; mend the receiver and run the playbook again, which sends it once",
+    )
+
+
 def _capacity(one: Mapping[str, Any], warning_days: float, critical_days: float) -> dict[str, Any]:
     status, limit = "ok", warning_days
     if one["days"] is not None:

@@ -24,30 +24,29 @@ Send = Callable[[str, Mapping[str, Any], Mapping[str, Any], Mapping[str, str]], 
 
 
 def channels_of(
-    alerts: Mapping[str, Any], wanted: Sequence[str], *, hostname: str
+    options: Mapping[str, Any], wanted: Sequence[str], *, hostname: str
 ) -> dict[str, tuple[dict[str, Any], dict[str, str]]]:
     """Return settings and secrets of each receiver that is wanted and described.
 
+    :param options: those of the module
     :raises ValueError: one is wanted and not described.
     """
     found: dict[str, tuple[dict[str, Any], dict[str, str]]] = {}
     for channel in wanted:
-        if not alerts.get(channel):
+        if not options.get({"webhook": "webhook_url"}.get(channel, channel)):
             raise ValueError(
                 f"the report is to be sent by {channel}, and ops_alerts.{channel} does not say where: "
                 "add it, or take it out of ops_reports.send_to"
             )
         if channel == "webhook":
-            settings = {"format": alerts.get("webhook_format") or "json", "ca_path": alerts.get("webhook_ca_path")}
-            found[channel] = (settings, {"webhook_url": alerts["webhook"]})
+            settings = {"format": options["webhook_format"], "ca_path": options["webhook_ca_path"]}
+            found[channel] = (settings, {"webhook_url": options["webhook_url"]})
             continue
-        smtp = alerts.get("smtp") or None
-        server = {key: smtp.get(key) for key in ("host", "port", "tls", "user", "ca_path")} if smtp else None
-        secret = {"smtp_password": smtp["password"]} if smtp and smtp.get("password") else {}
-        found[channel] = (
-            {"to": alerts["email"], "from": alerts.get("from") or f"root@{hostname}", "smtp": server},
-            secret,
-        )
+        smtp = options["smtp"] or None
+        server = {key: smtp[key] for key in ("host", "port", "tls", "user", "ca_path")} if smtp else None
+        secret = {"smtp_password": smtp["password"]} if smtp and smtp["password"] else {}
+        place = {"to": options["email"], "from": options["email_from"] or f"root@{hostname}", "smtp": server}
+        found[channel] = (place, secret)
     return found
 
 

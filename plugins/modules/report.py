@@ -51,10 +51,49 @@ options:
     elements: str
     choices: [email, webhook]
     default: []
-  alerts:
-    description: Where messages go, as C(ops_alerts) describes it.
+  email:
+    description: Address that gets a mail. No mail without it.
+    type: str
+  email_from:
+    description: Address that mails come from. C(root) at the host's name without it.
+    type: str
+  smtp:
+    description: Server that takes the mail. The host's own sendmail without it.
     type: dict
-    default: {}
+    suboptions:
+      host:
+        description: Name or address.
+        type: str
+        required: true
+      port:
+        description: TCP port.
+        type: int
+        default: 25
+      tls:
+        description: How the connection is encrypted.
+        type: str
+        choices: [none, starttls, tls]
+        default: none
+      user:
+        description: Name to log in with. No login without it.
+        type: str
+      password:
+        description: Its password.
+        type: str
+      ca_path:
+        description: File of certificates to trust instead of the system's store.
+        type: path
+  webhook_url:
+    description: URL that gets a message. None without it.
+    type: str
+  webhook_format:
+    description: What the webhook is sent; V(slack) is what Slack and Mattermost take.
+    type: str
+    choices: [json, slack]
+    default: json
+  webhook_ca_path:
+    description: File of certificates to trust instead of the system's store.
+    type: path
 seealso:
   - module: runbook.ops.report_info
   - module: runbook.ops.run_record
@@ -135,18 +174,30 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.runbook.ops.plugins.module_utils import _report_files as files
 from ansible_collections.runbook.ops.plugins.module_utils import _report_send as sending
-from ansible_collections.runbook.ops.plugins.module_utils._checks import make_check
-from ansible_collections.runbook.ops.plugins.module_utils._report_checks import checks_of
+from ansible_collections.runbook.ops.plugins.module_utils._report_checks import checks_of, message_check
 from ansible_collections.runbook.ops.plugins.module_utils._report_html import page
 from ansible_collections.runbook.ops.plugins.module_utils._report_markdown import markdown, summary
 from ansible_collections.runbook.ops.plugins.module_utils._report_options import ARGUMENTS, ReportError, build
 
+SMTP: dict[str, Any] = {
+    "host": {"type": "str", "required": True},
+    "port": {"type": "int", "default": 25},
+    "tls": {"type": "str", "choices": ["none", "starttls", "tls"], "default": "none"},
+    "user": {"type": "str"},
+    "password": {"type": "str", "no_log": True},
+    "ca_path": {"type": "path"},
+}
 OWN: dict[str, Any] = {
     "directory": {"type": "path", "default": "/var/lib/runbook-ops/reports"},
     "keep": {"type": "int", "default": 60},
     "group": {"type": "str"},
     "send_to": {"type": "list", "elements": "str", "choices": ["email", "webhook"], "default": []},
-    "alerts": {"type": "dict", "default": {}, "no_log": True},
+    "email": {"type": "str"},
+    "email_from": {"type": "str"},
+    "smtp": {"type": "dict", "options": SMTP},
+    "webhook_url": {"type": "str", "no_log": True},
+    "webhook_format": {"type": "str", "choices": ["json", "slack"], "default": "json"},
+    "webhook_ca_path": {"type": "path"},
 }
 
 
@@ -168,7 +219,7 @@ def verdict_of(path: Path) -> str:
 def run(options: dict[str, Any], *, check_mode: bool, hand_over: sending.Send = sending._notify.send) -> dict[str, Any]:
     """Write and send what is not there yet."""
     directory, system = Path(options["directory"]), options["system"]
-    channels = sending.channels_of(options["alerts"], options["send_to"], hostname=socket.gethostname())
+    channels = sending.channels_of(options, options["send_to"], hostname=socket.gethostname())
     group = grp.getgrnam(options["group"]).gr_gid if options["group"] else None
     report = build(options)
     stem = files.stem(system, report["period"]["name"])
@@ -216,20 +267,6 @@ def _place(directory: Path, write: list[str], remove: list[str], contents: dict[
         files.write_files(directory, {name: contents[name] for name in write}, group=group)
     for name in remove:
         (directory / name).unlink()
-
-
-def message_check(channel: str, problems: list[str]) -> dict[str, Any]:
-    """Return whether ``channel`` has the summary."""
-    wrong = next((line for line in problems if line.startswith(f"{channel}: ")), None)
-    return make_check(
-        f"report-message:{channel}",
-        name=f"report by {channel}",
-        section="Report",
-        status="warning" if wrong else "ok",
-        value="not sent" if wrong else "sent",
-        detail=wrong or "the summary was sent",
-        remedy="the report itself is written; mend the receiver and run the playbook again, which sends it once",
-    )
 
 
 def main() -> None:

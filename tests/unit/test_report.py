@@ -232,7 +232,7 @@ def test_a_summary_is_sent_once_and_again_only_where_it_was_not_taken(records: P
     def down(*_given: object) -> None:
         raise NotifyError("the mail server does not answer: Connection refused")
 
-    given = options(records, tmp_path, period="week", send_to=["email"], alerts={"email": "ops@example.org"})
+    given = options(records, tmp_path, period="week", send_to=["email"], email="ops@example.org")
     first = report.run(given, check_mode=False, hand_over=down)
     assert (first["sent"], first["checks"][-1]["status"]) == ([], "warning") and Path(first["path"]).exists()
     assert first["problems"] == ["email: the mail server does not answer: Connection refused"]

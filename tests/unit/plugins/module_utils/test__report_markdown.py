@@ -34,9 +34,10 @@ def test_a_summary_goes_out_by_the_senders_of_alerts() -> None:
 
 
 def test_receivers_are_taken_from_the_description() -> None:
-    smtp = {"host": "mail", "port": 25, "tls": "none", "user": "x", "password": "hidden"}
-    alerts = {"email": "ops@example.org", "smtp": smtp, "webhook": "https://hooks.example/x", "webhook_format": "slack"}
-    found = channels_of(alerts, ["email", "webhook"], hostname="one")
+    smtp = {"host": "mail", "port": 25, "tls": "none", "user": "x", "password": "hidden", "ca_path": None}
+    hook = {"webhook_url": "https://hooks.example/x", "webhook_format": "slack", "webhook_ca_path": None}
+    options = {"email": "ops@example.org", "email_from": None, "smtp": smtp, **hook}
+    found = channels_of(options, ["email", "webhook"], hostname="one")
     assert found["email"][0]["from"] == "root@one" and "password" not in found["email"][0]["smtp"]
     assert found["email"][1] == {"smtp_password": "hidden"}
     assert found["webhook"] == ({"format": "slack", "ca_path": None}, {"webhook_url": "https://hooks.example/x"})
