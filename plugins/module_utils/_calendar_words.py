@@ -11,7 +11,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._calendar import under
 from ansible_collections.runbook.ops.plugins.module_utils._calendar_rule import Rule
 
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-MONTHS = ("January", "February", "March", "April", "May", "June")
+MONTHS: tuple[str, ...] = ("January", "February", "March", "April", "May", "June")
 MONTHS += ("July", "August", "September", "October", "November", "December")
 WEEKS = {
     frozenset(range(first, first + 7)): word
