@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import random
+import resource
 import shutil
 import statistics
 import subprocess
@@ -34,12 +35,13 @@ from ansible_collections.runbook.ops.plugins.modules.log_scan import run
 given = json.loads(sys.argv[1])
 def read():
     return int(re.search(r"rchar: (\\d+)", open("/proc/self/io").read())[1])
-before, began = read(), time.perf_counter()
+def cpu():
+    return sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+before, spent, began = read(), cpu(), time.perf_counter()
 result = run(given["options"], now=given["now"], check_mode=False)
 seconds = time.perf_counter() - began
 peak = int(re.search(r"VmHWM:\\s*(\\d+)", open("/proc/self/status").read())[1])
-cpu = sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-print(json.dumps({"seconds": seconds, "peak_mib": peak / 1024, "cpu": cpu, "read": read() - before,
+print(json.dumps({"seconds": seconds, "peak_mib": peak / 1024, "cpu": cpu() - spent, "read": read() - before,
                   "lines": sum(one["lines"] for one in result["logs"]),
                   "failed": sum(one["requests"]["failed"] for one in result["logs"] if one["requests"]),
                   "window": sum(one["bytes_read"] for one in result["logs"]),
@@ -108,13 +110,16 @@ def ours(path: Path, now: float, **options: object) -> dict[str, float]:
     return told
 
 
-def timed(argv: list[str]) -> tuple[float, str]:
+def timed(argv: list[str]) -> tuple[float, float, str]:
+    """Return wall time, CPU time and what was printed."""
+    before = sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
     began = time.perf_counter()
     # Into a pipe: grep and others stop early where their output goes nowhere.
     done = subprocess.run(
         argv, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env={**os.environ, "LC_ALL": "C"}
     )
-    return time.perf_counter() - began, done.stdout.decode()
+    seconds = time.perf_counter() - began
+    return seconds, sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2]) - before, done.stdout.decode()
 
 
 def peers(path: Path, without: list[str]) -> dict[str, list[str]]:
@@ -135,11 +140,13 @@ def measure(path: Path, now: float, rounds: int, without: list[str]) -> None:
     only_errors = {"patterns": [{"name": "failed", "expression": '" 5[0-9][0-9] '}]}
     state = path.with_suffix(".state")
     times: dict[str, list[float]] = {}
+    cpus: dict[str, list[float]] = {}
     told: dict[str, dict[str, float]] = {}
     said = ""
     for _round in range(rounds):
         for name, argv in peers(path, without).items():
-            seconds, out = timed(argv)
+            seconds, cpu, out = timed(argv)
+            cpus.setdefault(name, []).append(cpu)
             times.setdefault(name, []).append(seconds)
             said = out.split("\n")[0] if name == "mawk" else said
         state.unlink(missing_ok=True)
@@ -155,14 +162,16 @@ def measure(path: Path, now: float, rounds: int, without: list[str]) -> None:
         for name, way in ways.items():
             told[name] = ours(path, now, **way)
             times.setdefault(name, []).append(told[name]["seconds"])
+            cpus.setdefault(name, []).append(told[name]["cpu"])
     mawk_lines, mawk_failed = (int(number) for number in said.split()[:2]) if said else (0, 0)
     print(
         f"lines {told['full']['lines']:.0f} (mawk {mawk_lines}), failed {told['full']['failed']:.0f} (mawk {mawk_failed})"
     )
     print(f"memory {told['full']['peak_mib']:.0f} MiB, CPU {told['full']['cpu']:.1f} s, load {os.getloadavg()[0]:.1f}")
     middle = {name: statistics.median(each) for name, each in times.items()}
+    middle_cpu = {name: statistics.median(each) for name, each in cpus.items()}
     for name, seconds in middle.items():
-        print(f"{name:28} {seconds:8.3f} s")
+        print(f"{name:28} {seconds:8.3f} s, CPU {middle_cpu[name]:8.3f} s")
     for name, way, peer, goal in (
         ("G2a full ÷ mawk", "full", "mawk", 0.50),
         ("G2a full ÷ naive", "full", "naive", 0.15),
@@ -171,7 +180,8 @@ def measure(path: Path, now: float, rounds: int, without: list[str]) -> None:
         ("G2d errors only ÷ grep -c", "errors only", "grep", 0.7),
     ):
         if peer in middle:
-            print(f"{name:28} {middle[way] / middle[peer]:8.3f} (goal {goal})")
+            cpu_ratio = middle_cpu[way] / middle_cpu[peer]
+            print(f"{name:28} {middle[way] / middle[peer]:8.3f} (goal {goal}), CPU {cpu_ratio:.3f}")
     window = told["last 24 h"]["window"]
     print(
         f"{'G2b read ÷ window':28} {told['last 24 h']['read'] / window:8.5f} (goal 1.001; one process of two is seen)"
