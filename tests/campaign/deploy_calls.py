@@ -140,6 +140,8 @@ def one(known: dict[str, Any], wanted: dict[str, Any], versions: list[str], ask:
     old = ask(1)
     first = made(known, wanted["run"], version, began, gone="", cut=cut)
     between = ask(5)
+    if wanted["next"] == "reboot":  # there is nobody left who could go on
+        return {"hits": int(first.hit), "between": between}
     following = {"same": ("deploy", version), "other": ("deploy", other)}.get(wanted["next"], (wanted["next"], ""))
     if first.left and wanted["way"] == "orphan":
         os.kill(first.left, signal.SIGCONT)  # it goes on beside the next run, which takes the lock over

@@ -64,6 +64,24 @@ MOMENTS = (
 BAD = "fails-half-of-the-time"
 SHORT = {"stable": "1s", "drain": "3s", "keep": 3, "start_timeout": "120s"}
 MARK = "RUNBOOK_OPS_STOP_AT"
+# What `pm2 startup` writes.
+AT_BOOT = """
+cat >/etc/systemd/system/pm2-bench.service <<'END'
+[Unit]
+After=network.target
+[Service]
+Type=forking
+User=bench
+Environment=PM2_HOME=/home/bench/.pm2
+PIDFile=/home/bench/.pm2/pm2.pid
+Restart=on-failure
+ExecStart=/usr/local/bin/pm2 resurrect
+[Install]
+WantedBy=multi-user.target
+END
+systemctl daemon-reload
+systemctl enable -q pm2-bench.service
+"""
 
 # On the host: finds what Ansible runs there, kills it, and tells all that a deploy leaves.
 PROGRAM = r'''
@@ -164,7 +182,7 @@ def ask(times):
     found = set()
     for _time in range(times):
         try:
-            found.add(urllib.request.urlopen("http://127.0.0.1:FRONT/api/v1/version", timeout=10).read().decode())
+            found.add(urllib.request.urlopen("http://127.0.0.1:FRONT/api/v1/version", timeout=60).read().decode())
         except OSError as exc:
             found.add(str(exc))
     return sorted(found)
@@ -264,9 +282,10 @@ class Kills(Bench):
         try:
             yield
         finally:
-            self.on_host("kill", "tree")  # a run that a fault of ours has left on the host
-            self.program.communicate()
-        self("rm -rf /root/kills.py /root/kills /root/call.*")
+            if self.program.poll() is None:
+                self.on_host("kill", "tree")  # a run that a fault of ours has left on the host
+                self.program.communicate()
+        self("rm -f /root/kills.py /root/call.*")
 
     def on_host(self, *words: object) -> Any:
         assert self.program.stdin is not None
@@ -274,6 +293,15 @@ class Kills(Bench):
         self.program.stdin.write(json.dumps(words) + "\n")
         self.program.stdin.flush()
         return json.loads(self.program.stdout.readline())
+
+    def begin(self, options: str, kinds: Sequence[str]) -> str:
+        return super().begin(options, kinds) + AT_BOOT
+
+    def end(self) -> str:
+        return (
+            "rm -rf /root/kills /etc/systemd/system/pm2-bench.service /etc/systemd/system/*/pm2-bench.service\n"
+            + super().end()
+        )
 
     def known(self) -> dict[str, Any]:
         """Return the service as modules are given it, and have what is needed to call them on the host."""
@@ -370,6 +398,38 @@ def cut_off(bench: Kills, made: Round, version: str | None) -> bool:
             return True
         time.sleep(0.1)
     return False
+
+
+def rebooted(bench: Kills, versions: tuple[str, str], commits: dict[str, str]) -> list[str]:
+    """Boot the host in the midst of the watch, and return what is not as it was promised."""
+    made = Round("deploy", "deploy:switched", 0, "hung", "reboot", twice=False)
+    users = {"failed": 0, "why": ""}
+    with bench.observer():
+        cut = bench.on_host("called", bench.known(), {**made._asdict(), "delay": None}, versions)
+    subprocess.run(["podman", "restart", "--time", "20", f"runbook-ops-{bench.host}"], check=True, capture_output=True)
+    for _try in range(120):
+        asked = bench(f"curl -sf -m 5 http://127.0.0.1:{FRONT}/api/v1/version; true", check=False)
+        if asked:
+            break
+        time.sleep(1)
+    with bench.observer():
+        booted = bench.on_host("ask", 5)
+        following = Round("maintenance", "nowhere", 0, "tree", "maintenance", twice=True)
+        got = bench.on_host("called", bench.known(), {**following._asdict(), "delay": None}, ("", ""))
+    print(f"boot in the midst of the watch: {cut['between']} > {booted} > {got['says']}", flush=True)
+    live = str(live_of(got["after"]).get("release"))
+    number = next((number for number, one in commits.items() if live.endswith(one[:12])), "?")
+    serves = (json.loads(got["says"][0])["version"], number)
+    told = Seen(cut["hits"], "", versions[0], booted, len(got["output"]), " / ".join(got["output"]), got["after"], got["again"], 0, serves, users)  # fmt: skip
+    return violations(following, told, commits)
+
+
+def version_of(answers: Sequence[str]) -> str:
+    """Return the version of the first answer; what came instead, where there was none."""
+    try:
+        return str(json.loads(answers[0])["version"])
+    except (ValueError, LookupError):
+        return answers[0] if answers else "nothing"
 
 
 def live_of(seen: dict[str, Any]) -> dict[str, Any]:
@@ -530,6 +590,21 @@ def drawn(chance: random.Random, rounds: int) -> list[Round]:
     return made
 
 
+def deployed(bench: Kills) -> None:
+    """Deploy twice: nginx is taken over once, and there is a way back."""
+    for number in ("1.1.0", "1.2.0"):
+        if bench.options.calls:
+            first = Round("maintenance", "nowhere", 0, "tree", "same", twice=False)
+            got = bench.on_host("called", bench.known(), first._asdict(), (number, ""))
+            print(number, got["output"], got["first"], flush=True)
+            continue
+        began = time.monotonic()
+        code, output = bench.next_run("same", number, "")
+        if code:
+            raise SystemExit(f"cannot deploy {number}: {last_words(output)}")
+        bench.usual = time.monotonic() - began
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--host", default="demo-owlivion")
@@ -541,6 +616,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--watch", default="2s")
     parser.add_argument("--maintenance", default="weekly_maintenance", help="the playbook that maintains")
     parser.add_argument("--calls", action="store_true", help="without controllers: see deploy_calls.py")
+    parser.add_argument(
+        "--reboot",
+        action="store_true",
+        help="with --calls: boot the host in the midst of a watch, instead of all kills",
+    )
     parser.set_defaults(slow=0, websockets=0)
     options = parser.parse_args(argv)
     bench, chance = Kills(options.host, options), random.Random(options.seed)
@@ -554,17 +634,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             "runuser -u bench -- git -C /home/bench/versions.git for-each-ref --format='%(refname:short) %(objectname)' refs/tags"
         )
         commits = dict(line.split() for line in refs.splitlines())
-        for number in ("1.1.0", "1.2.0"):  # nginx is taken over once, and there is a way back
-            if options.calls:
-                first = Round("maintenance", "nowhere", 0, "tree", "same", twice=False)
-                got = bench.on_host("called", bench.known(), first._asdict(), (number, ""))
-                print(number, got["output"], got["first"], flush=True)
-                continue
-            began = time.monotonic()
-            code, output = bench.next_run("same", number, "")
-            if code:
-                raise SystemExit(f"cannot deploy {number}: {last_words(output)}")
-            bench.usual = time.monotonic() - began
+        deployed(bench)
+        if options.reboot:
+            bench.program.communicate()
+            wrong = rebooted(bench, ("1.3.0", "1.4.0"), commits)
+            print("; ".join(wrong) or "0 violations")
+            return 1 if wrong else 0
         for place, made in enumerate(rounds):
             version, other = f"1.{3 + 2 * place}.0", f"1.{4 + 2 * place}.0"
             began = time.monotonic()
@@ -580,7 +655,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             at += f" + {' '.join(made.then)}" if made.then else ""
             print(
                 f"{options.skip + place:3d} {made.run:<8} {at:<46} {made.way:<8} {made.next:<12} {seen.hits} hit  "
-                f"{seen.old} > {json.loads(seen.between[0])['version'] if seen.between else '?'} > {seen.serves[0]}  "
+                f"{seen.old} > {version_of(seen.between)} > {seen.serves[0]}  "
                 f"{time.monotonic() - began:5.1f} s  {seen.users['requests']} requests, {seen.users['failed']} failed"
                 f"{'  VIOLATED: ' + '; '.join(wrong) if wrong else ''}",
                 flush=True,
