@@ -70,7 +70,7 @@ def judge(events: Iterable[Mapping[str, Any]], rc: int, *, check_mode: bool = Fa
             changed = changed or bool(result.get("changes"))
             if "outcome" in result:
                 keys = ("outcome", "release", "seconds", "outage_seconds")
-                hosts[host] = {**hosts.get(host, {}), **{key: result[key] for key in keys if key in result}}
+                hosts[host] = _with(hosts.get(host, {}), {key: result[key] for key in keys if key in result})
     changed = (changed or bool(open_ended)) and not check_mode
     if rc == 0:
         return Outcome(DONE, "", changed, hosts)
@@ -110,6 +110,14 @@ def _of_hosts(events: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, str, M
             "runner_on_skipped",
         ):
             yield kind, str(data.get("host")), data
+
+
+def _with(before: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is known of a host with what one more task told; of the steps of both, how long each took."""
+    old, new = before.get("seconds"), told.get("seconds")
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        return {**before, **told, "seconds": {**old, **new}}
+    return {**before, **told}
 
 
 def _may_change(data: Mapping[str, Any]) -> bool:

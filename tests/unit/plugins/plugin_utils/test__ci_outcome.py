@@ -77,3 +77,9 @@ def test_a_prediction_changes_nothing() -> None:
 def test_a_run_that_came_to_no_host_says_what_ansible_said() -> None:
     told = judge([], 4, said="ERROR! the inventory cannot be read")
     assert (told.code, told.message) == (10, "ERROR! the inventory cannot be read")
+
+
+def test_of_two_calls_on_a_host_the_steps_of_both_are_told() -> None:
+    staged = event("ok", outcome="staged", release="r2", seconds={"start": 1.5, "gate": 2.0}, **CHANGE)
+    told = judge([staged, PROMOTED], 0).hosts["a"]
+    assert told == {"outcome": "promoted", "release": "r2", "seconds": {"start": 1.5, "gate": 2.0, "switch": 0.1}}
