@@ -1,6 +1,6 @@
 # Copyright: the runbook.ops authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A year of records becomes a page: small, quick, escaped, the same each time, and looked at in a real browser."""
+"""A year of records becomes a page: small, quick, escaped, the same each time."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
@@ -30,7 +28,6 @@ assert specification and specification.loader
 year: Any = importlib.util.module_from_spec(specification)
 specification.loader.exec_module(year)
 
-BROWSER = shutil.which("chromium-headless-shell") or shutil.which("chromium")
 END = datetime(2027, 1, 1, tzinfo=timezone.utc)
 AT = "2027-01-01T06:00:00Z"
 NASTY = "</td><script>fetch('http://203.0.113.9/x')</script><img src=http://203.0.113.9/i onerror=alert(1)> token=planted-secret-1"
@@ -285,40 +282,3 @@ def test_capacity_and_targets_become_checks(records: Path, tmp_path: Path) -> No
     assert found["calendar:nightly backup"]["status"] == "warning"
     tight = report_info.run(options(records, tmp_path, warning_days=900, critical_days=800))
     assert {one["id"]: one for one in tight["checks"]}["capacity:orchard-1:disk:/"]["status"] == "critical"
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="the browser is Debian's")
-@pytest.mark.parametrize("width", [1280, 390], ids=["desktop", "phone"])
-def test_a_browser_shows_it_and_asks_for_nothing(
-    made: tuple[dict[str, Any], str, float], tmp_path: Path, width: int
-) -> None:
-    assert BROWSER, "no browser here: make setup installs chromium-headless-shell"
-    log, picture = tmp_path / "net.json", tmp_path / "page.png"
-    # What the page would tell a reader of its own: the browser's own words for each picture, and how wide it really is.
-    done = subprocess.run(
-        [
-            BROWSER,
-            "--no-sandbox",
-            "--disable-gpu",
-            "--hide-scrollbars",
-            "--no-first-run",
-            "--disable-background-networking",
-            f"--user-data-dir={tmp_path / 'profile'}",
-            f"--log-net-log={log}",
-            f"--window-size={width},2000",
-            f"--screenshot={picture}",
-            f"file://{made[0]['path']}",
-        ],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert picture.exists() and picture.stat().st_size > 50_000, done.stderr
-    asked = {
-        url
-        for url in re.findall(r'"url":"([^"]+)"', log.read_text(errors="replace"))
-        if url.startswith(("http", "ws", "ftp"))
-    }
-    assert asked == set()
-    assert "Refused" not in done.stderr and "CONSOLE" not in done.stderr, done.stderr
