@@ -69,7 +69,15 @@ def _calendar(entries: Sequence[Mapping[str, Any]]) -> Items:
             every = "never ran" if one["missed"] == one["due"] else f"was missed {one['missed']} of {one['due']} times"
             detail = f"playbook {one['playbook']}, {one['when']}"
             detail += f", the last time {words.minute(one['missed_at'][-1])} UTC" if one["missed_at"] else ""
-            items.append(_item("warning", "missed", f"{one['name']} {every}", detail, remedy="see docs/schedule.md"))
+            items.append(
+                _item(
+                    "warning",
+                    "missed",
+                    f"{one['name']} {every}",
+                    detail,
+                    remedy=f"see why: systemctl list-timers, and the records of {one['playbook']}",
+                )
+            )
     return items
 
 
