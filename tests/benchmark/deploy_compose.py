@@ -39,6 +39,7 @@ services:
 FILES = {"Dockerfile": DOCKERFILE, "docker-compose.yml": COMPOSE}
 UPDATE = f"cd {PLACE}; git checkout -q VERSION; git rev-parse HEAD >REVISION"
 UP = "docker compose --progress quiet build -q >/dev/null 2>&1; docker compose --progress quiet up --detach"
+# A machine that is busy with other things answers late, and then Debian's 768 connections of nginx are too few for the users.
 BEGIN = f"""
 set -eu
 git init -q --bare -b main {PLACE}.git; git -C {PLACE}.git fast-import --force --quiet <<'END'
@@ -50,6 +51,7 @@ git clone -q {PLACE}.git {PLACE}
 cat >{deploy.SITE_FILE} <<'END'
 {deploy.SITE.replace("PORT", str(PORT))}
 END
+sed -i 's/worker_connections 768/worker_connections 8192/' /etc/nginx/nginx.conf
 nginx -t -q
 systemctl start nginx
 systemctl reload nginx
@@ -63,6 +65,7 @@ done
 docker network rm bench_default >/dev/null 2>&1
 docker images -q --filter reference='runbook-ops/shop' --filter reference=bench-shop | sort -u | xargs -r docker rmi -f >/dev/null
 rm -rf {PLACE} {PLACE}.git {PLACE}.releases
+sed -i 's/worker_connections 8192/worker_connections 768/' /etc/nginx/nginx.conf
 {deploy.END}
 """
 SHOP: dict[str, Any] = {
