@@ -66,6 +66,8 @@ def judge_entry(
         told = f"was due at {_minute(was_due)} and did not run"
     elif status in (None, "unknown"):
         told = "has not run yet"
+    elif status == "missing":
+        told = str(result.get("message"))
     elif status == "running":
         told = f"runs since {_minute(started)}"
     elif status == "ok":
