@@ -123,7 +123,7 @@ class Reading:
     def _streams(self, job: Job, log: Mapping[str, Any], since: float) -> Tally:
         counting = job.counting()
         for argv in _commands(log, since, self._now):
-            counting.count(run(argv))
+            counting.count(counting.metered(run(argv)))
         return counting.end()
 
 

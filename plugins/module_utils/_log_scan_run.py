@@ -99,6 +99,12 @@ class Counting:
             self.count(read_part(part, self._counted), part.since, every_line=part.every_line)
         return self.end()
 
+    def metered(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        """Yield ``pieces``, and count how much they hold."""
+        for piece in pieces:
+            self._counted(len(piece))
+            yield piece
+
     def _counted(self, size: int) -> None:
         self.tally.bytes_read += size
 
