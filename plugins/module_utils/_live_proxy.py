@@ -66,6 +66,9 @@ def wishes_of(service: Mapping[str, Any], module: Any) -> ProxyWishes:
         {"url": base + one["request"], "status": [one["status"]], "json": one["json"], **asked}
         for one in deploy["smoke"]
     ]
+    # What the URL answers rightly may be said below smoke: a server of WebSockets has no 200 for such a request.
+    requests = [one for one in smoke if one["url"] == deploy["url"]][:1] or [{"url": deploy["url"], **asked}]
+    requests += [one for one in smoke if one["url"] != deploy["url"]]
     version = deploy["version"]
     if version:
         tail = urlsplit(version["url"].replace("{port}", "1"))
@@ -74,7 +77,7 @@ def wishes_of(service: Mapping[str, Any], module: Any) -> ProxyWishes:
         upstream=service["name"].replace("@", "_"),
         replaces=tuple(f"{name}:{port}" for port in ports for name in NAMES),
         way=deploy["switch"] if deploy["switch"] in (SOCKET, RELOAD) else SOCKET,
-        requests=({"url": deploy["url"], **asked}, *smoke),
+        requests=tuple(requests),
         version=version,
         module=module,
     )

@@ -249,3 +249,14 @@ def test_the_description_says_what_is_asked_through_nginx(host):
     assert asked.requests[1]["json"] == {"ok": True}
     assert asked.version["url"] == "https://shop.example/api/version"
     assert {"localhost:3000", "127.0.0.1:3001"} <= set(asked.replaces)
+
+
+def test_what_the_url_answers_rightly_is_said_by_the_smoke_request_of_the_same_path() -> None:
+    smoke = [{"request": "/voice", "status": 426, "json": None}, {"request": "/other", "status": 200, "json": None}]
+    deploy = {"url": "https://shop.example/voice", "address": "127.0.0.1", "smoke": smoke, "version": None}
+    service = {"name": "voice", "port": 4001, "standby_port": 4011, "deploy": {**deploy, "switch": "socket"}}
+    found = _live_proxy.wishes_of(service, None).requests
+    assert [(one["url"], one["status"]) for one in found] == [
+        ("https://shop.example/voice", [426]),
+        ("https://shop.example/other", [200]),
+    ]
