@@ -66,7 +66,7 @@ class Fleet:
             kinds = dict.fromkeys(options, "raw") | {"service": "dict"}
             (ours / f"plugins/modules/{name}.py").write_text(f"OPTIONS = {kinds!r}\n{STAND_IN}")
 
-    def deploy(self, *refusing: str, **variables: Any) -> str:
+    def deploy(self, *refusing: str, given: tuple[str, ...] = (), **variables: Any) -> str:
         hosts = {}
         for name in ("web-1", "web-2", "web-3"):
             place = self.folder / name
@@ -103,7 +103,15 @@ class Fleet:
             "ANSIBLE_NOCOLOR": "1",
         }
         (self.folder / "ansible.cfg").write_text("")
-        command = [str(ANSIBLE), "-i", "hosts.json", "runbook.ops.deploy", "-e", json.dumps({"ansible_become": False})]
+        command = [
+            str(ANSIBLE),
+            "-i",
+            "hosts.json",
+            "runbook.ops.deploy",
+            "-e",
+            json.dumps({"ansible_become": False}),
+            *given,
+        ]
         done = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False)
         return " ".join((done.stdout + done.stderr).split())
 
@@ -145,6 +153,6 @@ def test_the_first_host_that_refuses_ends_it_and_all_hosts_switch_where_none_doe
 
 
 def test_hosts_keep_what_they_have_where_that_is_asked_for(fleet: Fleet) -> None:
-    said = fleet.deploy("web-2", deploy_together=False)
+    said = fleet.deploy("web-2", given=("-e", "deploy_together=false"))  # a text, not a truth value
     assert fleet.serves() == ["new", "old", "old"], said
     assert "Still on the new one: web-1. Not touched: web-3" in said
