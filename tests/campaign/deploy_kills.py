@@ -447,7 +447,8 @@ def violations(made: Round, seen: Seen, commits: dict[str, str]) -> list[str]:
     promises = (
         (users["failed"] and made.run != "bad", f"{users['failed']} requests failed: {users['why']}"),
         (
-            len(seen.between) != (2 if made.then else 1) or {*seen.between} - whole,
+            # A bad one answers wrongly, now and then, until the next run goes back.
+            made.run != "bad" and (len(seen.between) != (2 if made.then else 1) or {*seen.between} - whole),
             f"after the kill answered {seen.between}",
         ),
         (seen.code and not refused, f"the next run ({made.next}) failed: {last_words(seen.output)}"),
