@@ -48,7 +48,7 @@ DESCRIPTION = {
     "system": {"name": "shop"},
     "services": [SERVICE],
     "deployment": LIMITS,
-    "monitoring": None,
+    "monitoring": {"alertmanager": {"url": None}},
     "run": {"id": "a-run", "playbook": "deploy"},
 }
 VARIABLES = {
