@@ -43,6 +43,14 @@ def test_a_process_is_gone_once_it_has_ended() -> None:
     assert is_gone(name) is True
 
 
+def test_a_process_is_gone_although_its_parent_never_asks_how_it_ended() -> None:
+    with subprocess.Popen(["sleep", "60"]) as process:
+        name = this_run({}, [], parent=process.pid)["process"]
+        process.kill()
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # it has ended, and is still to be asked
+        assert is_gone(name) is True
+
+
 def test_another_process_of_the_same_number_is_another_run() -> None:
     *machine, pid, began = this_run({}, [], parent=os.getpid())["process"].split("/")
     assert is_gone("/".join([*machine, pid, str(int(began) + 1)])) is True
