@@ -57,6 +57,10 @@ class DeploymentError(Exception):
         self.details = details
 
 
+class PassedError(DeploymentError):
+    """Somebody has led the requests elsewhere meanwhile, which at Vercel anybody may: that was left alone."""
+
+
 class Parts(Protocol):
     """What a deployment is made of. Everything raises :class:`TroubleError` where it cannot; LockError passes through."""
 
@@ -180,6 +184,10 @@ class Deployment:
 
     def _end(self, entry: Entry, way: str) -> None:
         why = f"{entry.kind} of {entry.release} was cut off ({entry.phase}, run {entry.run})"
+        passed = self._passed(entry) if entry.phase not in BEFORE else None
+        if passed:
+            self._tell_passed(entry, why, self._leave(entry, passed))
+            return
         if entry.phase == "switching":
             live = self._parts.settle()
             if live == Live(entry.slot, entry.release):
@@ -199,6 +207,31 @@ class Deployment:
             self._came_back = entry.release
         else:
             self._finish_or_tell(entry, why)
+
+    def _passed(self, entry: Entry) -> Live | None:
+        """Return what somebody else has led the requests to since; None where it is what the journal says."""
+        live = None if self._wish.ends else self._parts.settle()
+        due = (entry.release, entry.back_release) if entry.phase in ("switching", "returning") else (entry.release,)
+        return live if live and live.release not in due else None
+
+    def _leave(self, entry: Entry, live: Live) -> PassedError:
+        """Leave the requests where somebody else has led them: what was begun is over, and nothing is known to be good by it."""
+        returned = live.release == entry.back_release
+        told = f"{live.release} serves, which somebody else led the requests to: that was left alone"
+        if entry.kind == "deploy" and entry.phase == "returning":
+            self._parts.note("bad", entry.release, slot=entry.slot, reason=entry.reason)
+        elif entry.kind == "deploy" and returned and entry.phase != "good":
+            self._parts.note("rolled_back", entry.release, slot=entry.slot, reason=told)
+        elif entry.kind == "rollback" and entry.phase == "switched" and not returned and entry.back_release:
+            self._parts.note("bad", entry.back_release, slot=entry.back_slot, reason=entry.reason)
+        self._parts.journal.clear()
+        told = f"{told}; {entry.release} does not serve, and was not marked good"
+        return PassedError(told, "rolled_back" if returned else "not_rolled_back")
+
+    def _tell_passed(self, entry: Entry, why: str, passed: PassedError) -> None:
+        self.notes.append(f"{why}: {passed}")
+        if passed.outcome == "rolled_back" and entry.kind == "deploy":
+            self._came_back = entry.release
 
     def _stay_back(self, entry: Entry) -> None:
         """Have what served before a switch that was not made have the requests: nginx may have read what is not written yet."""
@@ -223,6 +256,8 @@ class Deployment:
             self._have_it_run(entry)
             self._finish(entry)
             self.notes.append(f"{why}: it was finished")
+        except PassedError as exc:
+            self._tell_passed(entry, why, exc)
         except DeploymentError as exc:
             if exc.outcome != "rolled_back":
                 raise
@@ -372,6 +407,7 @@ class Deployment:
                 with self._timed("watch", entry.release, entry.slot):
                     why, checks = self._parts.watch(entry.slot, entry.switched_at or self._now())
                 self.checks += checks
+                self._refuse_passed(entry, certain=not why)
                 if why:
                     self._fail_back(entry, why)
             elif entry.back_release:
@@ -382,6 +418,20 @@ class Deployment:
             entry = self._write(entry, "good")
             self.done.append(Done("mark", entry.release, entry.slot, 0.0))
         return entry
+
+    def _refuse_passed(self, entry: Entry, *, certain: bool) -> None:
+        """Raise where something else was watched than what is to be marked good.
+
+        :param certain: where nobody can tell, that is raised
+        """
+        passed = None
+        try:
+            passed = self._passed(entry)
+        except TroubleError:
+            if certain:
+                raise
+        if passed:
+            raise self._leave(entry, passed)
 
     # Back
 
