@@ -33,6 +33,10 @@ class RefusedError(VercelError):
     """Vercel understood what was asked for, and will not do it."""
 
 
+class UnknownError(VercelError):
+    """Vercel does not know what was asked for: it never was there, or is not any more."""
+
+
 @dataclass(frozen=True)
 class Deployment:
     """One deployment."""
@@ -177,8 +181,8 @@ def explain(status: int, body: str, *, what: str, project: str, said: str = "") 
         return VercelError(
             f"Vercel refused the token ({status} {words}): make a new one that may act for the team, and put it into the vault"
         )
-    if status == 404:
-        return VercelError(
+    if status in (404, 410):
+        return UnknownError(
             f"Vercel does not know {project!r} ({words}): correct project or team in ops_services[].vercel"
         )
     if status == 429:
@@ -187,7 +191,7 @@ def explain(status: int, body: str, *, what: str, project: str, said: str = "") 
         return VercelError(
             f"Vercel takes no more requests of this account for now ({words}){until}: run this again then"
         )
-    if status < 1 or status >= 500:
+    if status < 1 or status == 408 or status >= 500:
         numbered = f"{status} {words}".strip() if status > 0 else words
         return VercelError(
             f"Vercel did not answer {what} ({numbered}): see https://www.vercel-status.com, then run this again"

@@ -22,7 +22,12 @@ from ansible_collections.runbook.ops.plugins.module_utils._deployment import Str
 from ansible_collections.runbook.ops.plugins.module_utils._deployment_plan import NEW_SLOT, Live, came_back
 from ansible_collections.runbook.ops.plugins.module_utils._failpoint import reached
 from ansible_collections.runbook.ops.plugins.module_utils._release_ledger import events, good, note
-from ansible_collections.runbook.ops.plugins.module_utils._vercel import Deployment, VercelError
+from ansible_collections.runbook.ops.plugins.module_utils._vercel import (
+    Deployment,
+    RefusedError,
+    UnknownError,
+    VercelError,
+)
 from ansible_collections.runbook.ops.plugins.module_utils._vercel_api import Vercel, by_module
 from ansible_collections.runbook.ops.plugins.module_utils._vercel_change import follow_checks
 from ansible_collections.runbook.ops.plugins.module_utils._vercel_order import DoubtError, lead_to, settled
@@ -204,11 +209,16 @@ class VercelParts:
         return self._live
 
     def _find(self, name: str) -> Deployment | None:
+        """Return a deployment; None for one that is not there. Where Vercel does not say, that is no answer.
+
+        :raises TroubleError: nobody can tell.
+        """
         found = next((one for one in self._latest if one.id == name), None)
-        try:
-            return found or self._vercel.deployment(name)
-        except VercelError:
-            return None
+        with _troubles():
+            try:
+                return found or self._vercel.deployment(name)
+            except (UnknownError, RefusedError):
+                return None
 
     def _stands(self, name: str) -> bool:
         found = self._find(name)

@@ -289,6 +289,94 @@ def test_a_release_that_vercel_has_no_more_is_no_target(shop):
     assert shop.serves() == FIRST
 
 
+def test_a_release_of_which_vercel_does_not_tell_is_not_taken_for_gone(shop):
+    shop.deploy(A)
+    for _number in range(25):  # failed builds push it out of the newest
+        shop.project.finish(shop.project.deploy("7" * 40, ready=False), "ERROR")
+    shop.deploy(F)
+    found = shop.parts()
+    asked = found._vercel.deployment
+
+    def deployment(name):
+        if name == "dpl_2":
+            raise VercelError("Vercel did not answer")
+        return asked(name)
+
+    found._vercel.deployment = deployment
+    with pytest.raises(DeploymentError, match="did not answer") as raised:
+        Deployment(found, Wish("rolled_back", None, ends=False), run="run").run()
+    assert (raised.value.outcome, shop.serves()) == ("refused", F)
+    assert shop.to("rolled_back").outcome == "rolled_back"
+    assert shop.serves() == A
+
+
+def begin(shop: Shop, commit: str, *, killed_in: str) -> str:
+    """Deploy ``commit``, and be killed."""
+    release = shop.build(commit)
+    found = shop.parts(release)
+
+    def killed(*_arguments):
+        raise KilledError
+
+    setattr(found, killed_in, killed)
+    with pytest.raises(KilledError):
+        Deployment(found, Wish("promoted", release, ends=False), run="killed", reason="the test").run()
+    return release
+
+
+@pytest.mark.parametrize("killed_in", ["switch", "watch"])
+def test_what_was_pushed_past_a_deploy_that_was_cut_off_is_left_alone(shop, killed_in):
+    shop.deploy(A)
+    release = begin(shop, F, killed_in=killed_in)
+    shop.project.deploy("9" * 40, ready=True)
+    done = shop.to("recovered")
+    assert (shop.serves(), shop.project.follows, done.outcome) == ("9" * 40, True, "recovered")
+    assert "somebody else led the requests to" in done.notes[0]
+    assert shop.parts().journal.read() is None
+    assert release not in shop.good()
+    assert shop.to("rolled_back").outcome == "rolled_back"  # one that is asked for goes back from it
+    assert shop.serves() == A
+
+
+def test_what_was_pushed_past_a_way_back_that_was_cut_off_is_left_alone(shop):
+    shop.deploy(A)
+    release = begin(shop, F, killed_in="watch")
+    journal = shop.parts().journal
+    journal.write(journal.read(), "returning", reason="it did worse")
+    shop.project.deploy("9" * 40, ready=True)
+    shop.to("recovered")
+    assert (shop.serves(), shop.project.follows) == ("9" * 40, True)
+    assert release not in shop.good()
+
+
+def test_a_release_that_somebody_has_gone_back_from_is_not_marked_good(shop):
+    shop.deploy(A)
+    release = begin(shop, F, killed_in="watch")
+    shop.project.order("rollback", "dpl_2")
+    done = shop.to("recovered")
+    assert (shop.serves(), release in shop.good()) == (A, False)
+    assert "does not serve, and was not marked good" in done.notes[0]
+    assert shop.to("rolled_back").outcome == "unchanged"  # it is done already
+
+
+def test_what_is_pushed_in_the_midst_of_a_watch_is_not_taken_for_the_release(shop):
+    shop.deploy(A)
+    release = shop.build(F)
+    found = shop.parts(release)
+    watch = found.watch
+
+    def watched(*arguments):
+        shop.project.deploy("9" * 40, ready=True)
+        return watch(*arguments)
+
+    found.watch = watched
+    with pytest.raises(DeploymentError, match=r"dpl_4 serves, .*not marked good") as raised:
+        Deployment(found, Wish("promoted", release, ends=False), run="run").run()
+    assert (raised.value.outcome, shop.serves()) == ("not_rolled_back", "9" * 40)
+    assert release not in shop.good()
+    assert shop.parts().journal.read() is None
+
+
 def test_an_order_whose_answer_is_lost_is_looked_for(shop):
     shop.project.lost = 1
     assert shop.deploy(A).outcome == "promoted"
