@@ -47,13 +47,17 @@ class Seen:
 
     def __init__(self) -> None:
         self.states: dict[Key, State] = {}
-        self.looked: dict[tuple[str, str, str], float] = {}  # host, playbook, section: the last look
+        self.looked: dict[tuple[str, str, str], float] = {}  # host, playbook, section: the last look that saw all of it
 
     def add(self, record: Mapping[str, Any]) -> None:
         """Take in the record of a run."""
         at, playbook = record["began"], record["playbook"]
+        # A run that failed may not have come to it, and who could not see cannot say that it is gone.
+        whole = record["status"] == "ok"
+        blind = {(check["host"], check["section"]) for check in record["checks"] if check["status"] == "unknown"}
         for check in record["checks"]:
-            self.looked[check["host"], playbook, check["section"]] = at
+            if whole and (check["host"], check["section"]) not in blind:
+                self.looked[check["host"], playbook, check["section"]] = at
             if check["id"].startswith(EVENTS):
                 continue
             key = (check["host"], check["id"])
@@ -68,7 +72,7 @@ class Seen:
         return "ok" if self.passed_over(state, key[0]) else str(state.check["status"])
 
     def passed_over(self, state: State, host: str) -> bool:
-        """Return whether the playbook that saw ``state`` last looked at its section later, without it being there."""
+        """Return whether the playbook that saw ``state`` last saw all of its section later, without it being there."""
         return self.looked.get((host, state.playbook, state.check["section"]), -1.0) > state.at
 
 

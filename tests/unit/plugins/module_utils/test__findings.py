@@ -13,13 +13,18 @@ DAYS = 30
 
 
 def look(
-    day: float, statuses: dict[str, str], *, playbook: str = "health_check", section: str = "Host"
+    day: float,
+    statuses: dict[str, str],
+    *,
+    playbook: str = "health_check",
+    section: str = "Host",
+    status: str = "ok",
 ) -> dict[str, Any]:
     checks = [
         {"host": "one", "id": name, "name": name, "section": section, "status": status, "detail": f"{name} is {status}"}
         for name, status in statuses.items()
     ]
-    return {"began": day * 86400.0, "playbook": playbook, "checks": checks}
+    return {"began": day * 86400.0, "playbook": playbook, "status": status, "checks": checks}
 
 
 def found(before: list[dict[str, Any]], now: list[dict[str, Any]]) -> dict[str, list[str]]:
@@ -60,7 +65,36 @@ def test_fifteen_planted_changes_are_named_and_no_other() -> None:
 
 
 BAD = {"x": "critical"}
+ROWS = {"postgresql:connections": "ok", "postgresql:dead_rows": "critical"}
+HANGS = {"postgresql": "unknown", "disk:/": "ok"}
 CASES = [
+    pytest.param(
+        [look(1, ROWS)],
+        [look(31, HANGS)],
+        {"new": ["postgresql"], "unseen": ["postgresql:dead_rows"]},
+        id="nobody could look: not fixed",
+    ),
+    pytest.param(
+        [],
+        [look(31, ROWS), look(32, HANGS)],
+        {"new": ["postgresql", "postgresql:dead_rows"]},
+        id="nobody could look after it: not over",
+    ),
+    pytest.param(
+        [look(1, ROWS)],
+        [look(31, HANGS), look(32, {"disk:/": "ok"})],
+        {"fixed": ["postgresql:dead_rows"], "passing": ["postgresql"]},
+        id="one clear look is enough",
+    ),
+    *(
+        pytest.param(
+            [look(1, BAD)],
+            [look(31, {"y": "ok"}, status=status)],
+            {"unseen": ["x"]},
+            id=f"a run that is {status} may not have come to it",
+        )
+        for status in ("failed", "interrupted", "running")
+    ),
     pytest.param([look(1, BAD)], [], {"unseen": ["x"]}, id="nobody looked again: neither fixed nor unchanged"),
     pytest.param(
         [look(1, BAD)], [look(31, {"y": "ok"})], {"fixed": ["x"]}, id="the same look finds nothing of it any more"
