@@ -29,15 +29,19 @@ RETRIED = (DEADLOCK, LOCK_NOT_AVAILABLE)
 TID_RANGES = 140000  # the first version that reads a range of a table's blocks without reading all of them
 ROWS_A_BLOCK = 100.0  # where nothing is known of a table
 
+# The table itself with all of its partitions: a foreign key may refer to any of them, and a partition has a copy of its parent's.
+TREE = "SELECT c.oid UNION SELECT relid FROM pg_partition_tree(c.oid)"
 FIND = """
 SELECT coalesce(json_agg(json_build_object(
   'oid', c.oid::bigint, 'schema', n.nspname, 'name', c.relname,
   'owned', pg_has_role(c.relowner, 'USAGE'),
-  'allowed', has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'DELETE'),
+  'allowed', (SELECT bool_and(has_table_privilege(t.oid, 'SELECT') AND has_table_privilege(t.oid, 'UPDATE')
+                              AND has_table_privilege(t.oid, 'DELETE')) FROM pg_class t WHERE t.oid IN (%(tree)s)),
   'columns', (SELECT json_object_agg(attname, format_type(atttypid, NULL)) FROM pg_attribute
               WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped),
-  'cascades', (SELECT coalesce(json_agg(format('%%s (%%s)', conrelid::regclass, conname)), '[]') FROM pg_constraint
-               WHERE contype = 'f' AND confrelid = c.oid AND conrelid <> c.oid AND confdeltype IN ('c', 'n', 'd') AND conparentid = 0),
+  'cascades', (SELECT coalesce(json_agg(format('%%s (%%s)', conrelid::regclass, conname) ORDER BY k.oid), '[]') FROM pg_constraint k
+               WHERE contype = 'f' AND confrelid IN (%(tree)s) AND confdeltype IN ('c', 'n', 'd')
+                 AND NOT EXISTS (SELECT FROM pg_constraint up WHERE up.oid = k.conparentid AND up.confrelid IN (%(tree)s))),
   'parts', (SELECT json_agg(json_build_object(
       'schema', pn.nspname, 'name', p.relname, 'blocks', (pg_relation_size(p.oid) / current_setting('block_size')::int)::bigint,
       'rows_a_block', CASE WHEN p.relpages > 0 AND p.reltuples > 0 THEN p.reltuples / p.relpages END,
@@ -45,7 +49,7 @@ SELECT coalesce(json_agg(json_build_object(
                          JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_am m ON m.oid = x.relam
                          WHERE i.indrelid = p.oid AND i.indisvalid AND i.indpred IS NULL AND m.amname = 'btree' AND a.attname = %(column)s)))
     FROM pg_class p JOIN pg_namespace pn ON pn.oid = p.relnamespace
-    WHERE p.relkind = 'r' AND (p.oid = c.oid OR p.oid IN (SELECT relid FROM pg_partition_tree(c.oid))))
+    WHERE p.relkind = 'r' AND p.oid IN (%(tree)s))
 )), '[]')
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p') AND c.relname = %(name)s AND n.nspname %(schema)s
@@ -63,7 +67,7 @@ class Rule(NamedTuple):
     table: str  # with or without its schema
     column: str
     seconds: float
-    cascade: bool  # whether rows of other tables may go, or change, with them
+    cascade: bool  # whether other rows may go, or change, with them
 
 
 class Pace(NamedTuple):
@@ -117,6 +121,7 @@ def find_query(rule: Rule) -> str:
     """Return the SQL that tells what is known of the table."""
     schema, dot, name = rule.table.rpartition(".")
     return FIND % {
+        "tree": TREE,
         "name": quote_literal(name),
         "column": quote_literal(rule.column),
         "schema": f"= {quote_literal(schema)}" if dot else "NOT IN ('pg_catalog', 'information_schema')",
@@ -151,7 +156,7 @@ def understand(rule: Rule, found: list[dict[str, Any]], *, version: int, now: st
         raise RetentionError(f"the column {rule.column} of {rule.table} is {kind}: how old a row is, a time says")
     if not table["allowed"]:
         raise RetentionError(
-            f"the role may not read and delete in {rule.table}: log in as its owner (login_user, run_as)"
+            f"the role may not read, lock (UPDATE) and delete in {rule.table} and all its partitions: log in as its owner (login_user, run_as)"
         )
     if table["cascades"] and not rule.cascade:
         raise RetentionError(
@@ -196,13 +201,20 @@ def range_step(part: Part, column: str, condition: str, first: int, last: int) -
     """Return the SQL that removes the old rows in a range of blocks of ``part``, ``last`` not among them."""
     blocks = f"ctid >= '({first},0)' AND ctid < '({last},0)'"
     chosen = f"SELECT ctid FROM ONLY {part.sql} WHERE {blocks} AND {condition} FOR UPDATE SKIP LOCKED"  # noqa: S608
-    return _told(part, f"ctid = ANY (ARRAY({chosen})) AND {condition}", quote_identifier(column))
+    # As many as there are in the snapshot: those among them that are not removed are locked, or were changed meanwhile.
+    seen = f"(SELECT count(*) FROM ONLY {part.sql} WHERE {blocks} AND {condition})"  # noqa: S608
+    return _told(part, f"ctid = ANY (ARRAY({chosen})) AND {condition}", quote_identifier(column), seen)
 
 
-def _told(part: Part, where: str, column: str) -> str:
+def left_query(part: Part, condition: str) -> str:
+    """Return the SQL that tells whether there is still a row that is too old."""
+    return f"SELECT json_build_object('left', EXISTS (SELECT FROM ONLY {part.sql} WHERE {condition}));"  # noqa: S608
+
+
+def _told(part: Part, where: str, column: str, seen: str = "NULL") -> str:
     return (
         f"WITH gone AS (DELETE FROM ONLY {part.sql} WHERE {where} RETURNING {column} AS at) "  # noqa: S608  # quoted names
-        "SELECT json_build_object('rows', count(*), 'youngest', max(at)) FROM gone;"
+        f"SELECT json_build_object('rows', count(*), 'youngest', max(at), 'seen', {seen}) FROM gone;"
     )
 
 
@@ -228,52 +240,71 @@ class Remover:
         self.longest = 0.0
 
     def remove(self, table: Table) -> Removed:
-        """Remove what is too old, until nothing is left or the time is up.
+        """Remove what is too old, until nothing is left or the time is up. What others hold is left, and told.
 
         :raises PgError: a step failed; what the ones before have removed is gone.
         """
-        finished = all(
-            self._by_time(part, table.condition) if part.indexed else self._by_place(part, table.condition)
-            for part in table.parts
-        )
-        return Removed(self.rows, self.steps, self._clock() - self._began, self.longest, finished)
+        ends = []
+        for part in table.parts:
+            work = self._by_time if part.indexed else self._by_place
+            ends.append(work(part, table.condition))
+            if not ends[-1] and self._is_over():
+                break
+        return Removed(self.rows, self.steps, self.seconds, self.longest, all(ends) and len(ends) == len(table.parts))
+
+    @property
+    def seconds(self) -> float:
+        """How long it has taken so far."""
+        return self._clock() - self._began
 
     def _by_time(self, part: Part, condition: str) -> bool:
         after: str | None = None
         while True:
             told = self._step(indexed_step(part, self._column, condition, self._pace.rows, after))
-            if told["rows"] < self._pace.rows:
-                return True
             after = told["youngest"]
+            if told["rows"] < self._pace.rows:  # the end, or some are locked, or were changed meanwhile
+                if not self._try(left_query(part, condition))["left"]:
+                    return True
+                if not told["rows"]:
+                    return False
+                after = None
             if not self._may_go_on():
                 return False
 
     def _by_place(self, part: Part, condition: str) -> bool:
         width = max(1, int(self._pace.rows / (part.rows_a_block or ROWS_A_BLOCK)))
+        whole = True
         for first in range(0, part.blocks, width):
-            self._step(range_step(part, self._column, condition, first, first + width))
-            if first + width < part.blocks and not self._may_go_on():
+            told = self._step(range_step(part, self._column, condition, first, first + width))
+            whole = whole and told["rows"] >= told["seen"]
+            if first + width < part.blocks and not self._may_go_on(rest=told["rows"] > 0):
                 return False
-        return True
+        return whole
 
     def _step(self, sql: str) -> Mapping[str, Any]:
+        began = self._clock()
+        told = self._try(sql)
+        self.longest = max(self.longest, self._clock() - began)
+        self.rows, self.steps = self.rows + told["rows"], self.steps + 1
+        return told
+
+    def _try(self, sql: str) -> Mapping[str, Any]:
         for left in reversed(range(TRIES)):
-            began = self._clock()
             try:
-                told = self._ask(sql)
+                return self._ask(sql)
             except PgError as exc:
                 if exc.code not in RETRIED or not left:
                     raise
                 self._sleep(self._pace.lock_timeout)
-                continue
-            self.longest = max(self.longest, self._clock() - began)
-            self.rows, self.steps = self.rows + told["rows"], self.steps + 1
-            return told
         raise RetentionError("no step was tried")
 
-    def _may_go_on(self) -> bool:
-        self._sleep(self._pace.pause)
-        return self._clock() - self._began < self._pace.budget
+    def _may_go_on(self, *, rest: bool = True) -> bool:
+        if rest:  # one that only looked has made nobody wait
+            self._sleep(self._pace.pause)
+        return not self._is_over()
+
+    def _is_over(self) -> bool:
+        return self.seconds >= self._pace.budget
 
 
 def parse(lines: list[str]) -> Any:

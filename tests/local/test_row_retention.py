@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmark"))
 from ansible_collections.runbook.ops.plugins.module_utils._pg import PgError
 from ansible_collections.runbook.ops.plugins.module_utils._pg_target import PgTarget
 from ansible_collections.runbook.ops.plugins.module_utils._row_retention import Pace, Remover, RetentionError, Rule
-from ansible_collections.runbook.ops.plugins.modules.pg_row_retention import Steps, look, run
+from ansible_collections.runbook.ops.plugins.modules.pg_row_retention import PartlyError, Steps, look, run
 from pg_cluster import Cluster
 
 DAY = 86400.0
@@ -30,11 +30,22 @@ CREATE TABLE parted_2 PARTITION OF parted FOR VALUES FROM (1500) TO (9999);
 CREATE TABLE parent (id int PRIMARY KEY, at timestamptz);
 CREATE TABLE child (parent int REFERENCES parent ON DELETE CASCADE);
 CREATE TABLE blocked (id int PRIMARY KEY, at date);
+CREATE TABLE comments (id int PRIMARY KEY, at timestamptz, answers int REFERENCES comments ON DELETE CASCADE);
+CREATE TABLE spread (id int PRIMARY KEY, at timestamptz) PARTITION BY RANGE (id);
+CREATE TABLE spread_1 PARTITION OF spread FOR VALUES FROM (0) TO (1500);
+CREATE TABLE spread_2 PARTITION OF spread FOR VALUES FROM (1500) TO (9999);
+CREATE TABLE of_all (spread int REFERENCES spread ON DELETE CASCADE);
+CREATE TABLE lone (id int PRIMARY KEY, at timestamptz) PARTITION BY RANGE (id);
+CREATE TABLE lone_1 PARTITION OF lone FOR VALUES FROM (0) TO (9999);
+CREATE TABLE of_one (lone int REFERENCES lone_1 ON DELETE SET NULL);
+CREATE TABLE chatty (id int PRIMARY KEY, at timestamptz);
+CREATE FUNCTION chat() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE NOTICE ''one gone''; RETURN OLD; END';
+CREATE TRIGGER chat BEFORE DELETE ON chatty FOR EACH ROW EXECUTE FUNCTION chat();
 CREATE TABLE holds (blocked int REFERENCES blocked);
 SET timezone = 'UTC';
 """
 REFERRING = "INSERT INTO child VALUES (2900); INSERT INTO holds VALUES (2950);"
-TABLES = ("plain", '"Indexed One"', "parted", "parent", "blocked")
+TABLES = ("plain", '"Indexed One"', "parted", "parent", "blocked", "chatty")
 PACE = Pace(rows=170, pause=0, lock_timeout=0.2, statement_timeout=20, budget=60)
 
 
@@ -65,7 +76,8 @@ def left(cluster: Cluster, table: str) -> int:
 
 
 @pytest.mark.parametrize(
-    ("table", "name"), [("plain", "plain"), ("Indexed One", '"Indexed One"'), ("public.parted", "parted")]
+    ("table", "name"),
+    [("plain", "plain"), ("Indexed One", '"Indexed One"'), ("public.parted", "parted"), ("chatty", "chatty")],
 )
 def test_what_is_too_old_goes_and_nothing_else(cluster: Cluster, target: PgTarget, table: str, name: str) -> None:
     predicted = run(rule(table), PACE, target, vacuum=True, check_mode=True)
@@ -78,12 +90,38 @@ def test_what_is_too_old_goes_and_nothing_else(cluster: Cluster, target: PgTarge
     assert (again["rows"], again["changed"]) == (0, False)
 
 
-def test_rows_that_somebody_has_locked_are_left_for_later(target: PgTarget) -> None:
+@pytest.mark.parametrize(("table", "name"), [("plain", "plain"), ("Indexed One", '"Indexed One"')])
+def test_rows_that_somebody_has_locked_are_left_for_later(target: PgTarget, table: str, name: str) -> None:
     with target.session("shop") as other:
-        other("BEGIN; UPDATE public.plain SET id = id WHERE id IN (2500, 2600);")
-        assert run(rule("plain"), PACE, target, vacuum=False, check_mode=False)["rows"] == 998
+        other(f"BEGIN; UPDATE public.{name} SET id = id WHERE id IN (2500, 2600);")  # noqa: S608  # names of this file
+        done = run(rule(table), PACE, target, vacuum=False, check_mode=False)
+        assert (done["rows"], done["finished"], done["checks"][0]["status"]) == (998, False, "warning")
         other("ROLLBACK;")
-    assert run(rule("plain"), PACE, target, vacuum=False, check_mode=False)["rows"] == 2
+    done = run(rule(table), PACE, target, vacuum=False, check_mode=False)
+    assert (done["rows"], done["finished"]) == (2, True)
+
+
+def test_what_was_removed_before_a_step_failed_is_told(cluster: Cluster, target: PgTarget) -> None:
+    # The oldest are in the last blocks: those before go first.
+    with pytest.raises(PartlyError, match="violates foreign key constraint") as caught:
+        run(rule("blocked"), PACE, target, vacuum=False, check_mode=False)
+    result = caught.value.result
+    assert result["rows"] == result["changes"][0]["before"] == 3000 - left(cluster, "blocked") > 0
+    assert result["checks"][0]["status"] == "warning"
+
+
+def test_a_vacuum_that_fails_is_told_and_fails_nothing(target: PgTarget, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = PgTarget.sql
+
+    def sql(self: PgTarget, database: str, text: str, **given: float) -> list[str]:
+        if text.startswith("VACUUM"):
+            raise PgError("canceling statement due to lock timeout")
+        return real(self, database, text, **given)
+
+    monkeypatch.setattr(PgTarget, "sql", sql)
+    done = run(rule("plain"), PACE, target, vacuum=True, check_mode=False)
+    assert (done["rows"], done["finished"], done["checks"][0]["status"]) == (1000, True, "warning")
+    assert "it was not vacuumed: canceling" in done["checks"][0]["detail"]
 
 
 def looked(target: PgTarget, table: str):
@@ -132,9 +170,35 @@ def test_rows_that_others_depend_on(cluster: Cluster, target: PgTarget) -> None:
         run(rule("parent"), PACE, target, vacuum=False, check_mode=True)
     assert run(rule("parent", cascade=True), PACE, target, vacuum=False, check_mode=False)["rows"] == 1000
     assert left(cluster, "child") == 0
-    with pytest.raises(PgError, match="violates foreign key constraint"):
+    with pytest.raises(PartlyError, match="violates foreign key constraint"):
         run(rule("blocked"), PACE, target, vacuum=False, check_mode=False)
     assert left(cluster, "holds") == 1
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        pytest.param("comments", r"in public.comments \(comments_answers_fkey\)", id="of the same table"),
+        pytest.param("spread", r"in public.of_all \(of_all_spread_fkey\):", id="of the parent, each once"),
+        pytest.param("spread_1", r"in public.of_all \(of_all_spread_fkey", id="of the parent, by a partition"),
+        pytest.param("lone", r"in public.of_one \(of_one_lone_fkey\)", id="of one partition, by the parent"),
+    ],
+)
+def test_foreign_keys_to_any_part_of_a_table_are_asked_for(target: PgTarget, table: str, words: str) -> None:
+    with pytest.raises(RetentionError, match=words):
+        run(rule(table), PACE, target, vacuum=False, check_mode=True)
+
+
+def test_a_role_that_may_delete_but_not_lock_is_told_before(cluster: Cluster, target: PgTarget) -> None:
+    cluster.sql("CREATE ROLE little LOGIN; GRANT SELECT, DELETE ON parted, parted_1, parted_2 TO little", "shop")
+    little = PgTarget({**target._params, "login_user": "little"})
+    try:
+        with pytest.raises(RetentionError, match=r"lock \(UPDATE\)"):
+            run(rule("parted"), PACE, little, vacuum=False, check_mode=True)
+        cluster.sql("GRANT UPDATE ON parted, parted_1, parted_2 TO little", "shop")
+        assert run(rule("parted"), PACE, little, vacuum=False, check_mode=True)["rows"] == 1000
+    finally:
+        cluster.sql("DROP OWNED BY little; DROP ROLE little", "shop")
 
 
 @pytest.mark.parametrize(
