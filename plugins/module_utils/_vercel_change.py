@@ -38,6 +38,7 @@ class Wish(NamedTuple):
     reason: str
     wait_timeout_seconds: float
     version: str = ""  # what the commit was asked for by
+    rebuild: bool = False  # build it once more where it is built: it has the variables that it was built with
 
 
 class Step(NamedTuple):
@@ -55,6 +56,7 @@ def run(vercel: Any, wish: Wish, waiting: Waiting, *, check_mode: bool) -> dict[
     :raises VercelError: it cannot be done, or did not come about; what production is then stands in the message.
     """
     live, latest = vercel.look(LOOKED_AT)
+    followed = _assigns(vercel)
     step = _plan(vercel, wish, live, latest)
     result: dict[str, Any] = {"changed": bool(step), "actions": [], "changes": []}
     if step and not wish.staged:
@@ -96,7 +98,7 @@ def run(vercel: Any, wish: Wish, waiting: Waiting, *, check_mode: bool) -> dict[
         "live": asdict(live) if live else None,
         "built": asdict(built) if built else None,
         "deployment": asdict(about) if about else None,
-        "checks": _checks(vercel, wish, step, check_mode=check_mode),
+        "checks": _checks(vercel, wish, step, check_mode=check_mode, followed=followed),
     }
 
 
@@ -119,10 +121,11 @@ def _plan(vercel: Any, wish: Wish, live: Deployment | None, latest: list[Deploym
 def _plan_deploy(vercel: Any, wish: Wish, live: Deployment | None, latest: list[Deployment]) -> Step | None:
     """Return how the commit comes into production: one that is built is not built again."""
     found = named([one for one in [live, *latest] if one], wish.deployment)
-    if found and ((live and found.id == live.id) or (found.state == "READY" and wish.staged)):
-        return None
     if found and found.state in AT_WORK and found.version and wish.staged:  # a killed run of ours has begun it
         return Step("deployed", f"wait for {found.url}", None, lambda: found)
+    found = None if wish.rebuild else found
+    if found and ((live and found.id == live.id) or (found.state == "READY" and wish.staged)):
+        return None
     if found and found.state == "READY":
         return Step("deployed", f"promote {found.url}", found, lambda: vercel.promote(found.id))
     refuse_busy(latest, project=vercel.project)
@@ -152,35 +155,64 @@ def _assigns(vercel: Any) -> bool | None:
     return None if said is None else bool(said)
 
 
-def _checks(vercel: Any, wish: Wish, step: Step | None, *, check_mode: bool) -> list[dict[str, Any]]:
-    """Return a warning where a push is built, and served by nobody: a rollback switches that off."""
+def _checks(
+    vercel: Any, wish: Wish, step: Step | None, *, check_mode: bool, followed: bool | None
+) -> list[dict[str, Any]]:
+    """Return a warning where a push is built, and served by nobody since a rollback, or where that has ended unasked.
+
+    :param followed: whether it was served before
+    """
     will = check_mode and step is not None
+    if wish.state == "redeployed" and step and followed is False and (will or _assigns(vercel)):
+        return _again_check(vercel.project, will=will)
     if will and wish.state in ("rolled_back", "promoted"):
         follows: bool | None = wish.state == "promoted"
     else:
         follows = _assigns(vercel)
     if follows is None:
         return []
-    return _follow_check(vercel.project, follows=follows)
+    return _follow_check(vercel.project, follows=follows, back=(will and not follows) or _went_back(vercel))
 
 
-def follow_checks(vercel: Any) -> list[dict[str, Any]]:
-    """Return whether a push is served, as it was at the last look; nothing where Vercel does not say."""
-    follows = _assigns(vercel)
-    return [] if follows is None else _follow_check(vercel.project, follows=follows)
+def _went_back(vercel: Any) -> bool:
+    """Return whether the last order was a rollback: else it is the project's settings that have a push served by nobody."""
+    return (vercel.settings.get("lastAliasRequest") or {}).get("type") == "rollback"
 
 
-def _follow_check(project: str, *, follows: bool) -> list[dict[str, Any]]:
+def _again_check(project: str, *, will: bool) -> list[dict[str, Any]]:
     return [
         make_check(
             f"vercel:{project}:auto_assign",
             name=f"{project} follows its branch",
             section=SECTION,
-            status="ok" if follows else "warning",
+            status="warning",
+            value=True,
+            detail=f"what is built once more had to be promoted: a push to the production branch {'will be' if will else 'is'} served again",
+            remedy="Where the branch holds what was gone back from: revert it there before anybody pushes, or switch automatic assignment "
+            "off in the project's settings at Vercel",
+        )
+    ]
+
+
+def follow_checks(vercel: Any) -> list[dict[str, Any]]:
+    """Return whether a push is served, as it was at the last look; nothing where Vercel does not say."""
+    follows = _assigns(vercel)
+    return [] if follows is None else _follow_check(vercel.project, follows=follows, back=_went_back(vercel))
+
+
+def _follow_check(project: str, *, follows: bool, back: bool) -> list[dict[str, Any]]:
+    """Return what becomes of a push: switched off in the settings, nobody has to do anything about it."""
+    since = ", since a rollback" if back else ": automatic assignment is off in the project's settings"
+    return [
+        make_check(
+            f"vercel:{project}:auto_assign",
+            name=f"{project} follows its branch",
+            section=SECTION,
+            status="warning" if back and not follows else "ok",
             value=follows,
             detail="a push to the production branch is served"
             if follows
-            else "what is pushed is built, and not served, since a rollback",
+            else f"what is pushed is built, and not served{since}",
             remedy="Deploy a release that is good, or promote what is live (vercel_deployment): from then on the domains follow the branch again",
         )
     ]

@@ -22,6 +22,7 @@ REQUEST_SECONDS = 10.0
 PROOF_SECONDS = 30.0  # until all of Vercel's edge knows where the domains lead
 FAILURES = 3  # in a row, at the address of users: no chance, and no old version either
 PROOF_PAUSE_SECONDS = 0.5
+ANEW = "it keeps the variables that it was built with: if they were wrong, mend them and deploy it with -e deploy_rebuild=true"
 
 
 class Known(NamedTuple):
@@ -131,7 +132,7 @@ def pass_gate(
     try:
         after = wait_until_right(proof, deploy["start_timeout_seconds"], stable, waiting)
     except VercelError as exc:
-        raise VercelError(f"{one.id} did not pass the gate at {base}: {exc}") from exc
+        raise VercelError(f"{one.id} did not pass the gate at {base}: {exc}; {ANEW}") from exc
     named = one.version if one.version != one.commit else None
     version = f", version {named or (one.commit or '')[:12]}" if deploy.get("version") else ""
     return [

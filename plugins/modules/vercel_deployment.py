@@ -59,6 +59,18 @@ options:
     description: With O(state=deployed), whether the domains stay where they are until it is promoted.
     type: bool
     default: false
+  rebuild:
+    description:
+      - With O(state=deployed), whether a commit that is built already is built once more.
+      - A deployment keeps the variables that it was built with, so one that was built with wrong ones needs this.
+    type: bool
+    default: false
+    version_added: 0.2.0
+  stays:
+    description: What was done before for the same purpose and is not taken back where this fails, such as migrations. It is told then.
+    type: str
+    default: ""
+    version_added: 0.2.0
   reason:
     description: Why this is done, for the record.
     type: str
@@ -154,9 +166,15 @@ OWN: dict[str, Any] = {
     "ref": {"type": "str", "default": ""},
     "version": {"type": "str", "default": ""},
     "staged": {"type": "bool", "default": False},
+    "rebuild": {"type": "bool", "default": False},
+    "stays": {"type": "str", "default": ""},
     "reason": {"type": "str", "default": "asked for"},
     "wait_timeout_seconds": {"type": "int", "default": 600},
 }
+
+
+def failure(why: Exception, stays: str) -> str:
+    return f"{why}. Done before, and not taken back: {stays}" if stays else str(why)
 
 
 def main() -> None:
@@ -170,14 +188,14 @@ def main() -> None:
             by_module(module, params["timeout_seconds"]),
             **{key: params[key] for key in ("project", "team", "token", "api")},
         )
-        wish = Wish(**{key: params[key] for key in OWN})
+        wish = Wish(**{key: params[key] for key in OWN if key != "stays"})
         holds = params["fence"] and not module.check_mode
         with keeping(fence_of(params), lease_seconds=PROVEN_SECONDS) if holds else nullcontext():
             result = run(vercel, wish, Waiting(), check_mode=module.check_mode)
     except VercelError as exc:
         # What is staged is served by nobody: what served before serves, whatever became of it.
         outcome = {"outcome": "rolled_back" if exc.details.get("changed") else "refused"} if params["staged"] else {}
-        module.fail_json(msg=str(exc), **outcome, **exc.details)
+        module.fail_json(msg=failure(exc, params["stays"]), **outcome, **exc.details)
     except LockError as exc:
         module.fail_json(msg=str(exc))
     module.exit_json(**result)

@@ -123,15 +123,15 @@ class Shop:
         found.outcome = found.run()
         return found
 
-    def build(self, commit: str) -> str:
-        wish = change.Wish("deployed", commit, "", True, "the test", 60)
+    def build(self, commit: str, *, rebuild: bool = False) -> str:
+        wish = change.Wish("deployed", commit, "", True, "the test", 60, rebuild=rebuild)
         return change.run(self.vercel(), wish, WAITING, check_mode=False)["deployment"]["id"]
 
-    def deploy(self, commit: str) -> Deployment:
+    def deploy(self, commit: str, *, rebuild: bool = False) -> Deployment:
         """As the playbook: the lock's run ends what was cut off, then it is built, staged and promoted."""
         self.runs += 1
         self.to("recovered")
-        release = self.build(commit)
+        release = self.build(commit, rebuild=rebuild)
         self.to("staged", release)
         return self.to("promoted", release)
 
@@ -271,11 +271,38 @@ def test_the_same_commit_built_once_more_is_no_way_back(shop):
     assert (shop.project.live, shop.serves()) == ("dpl_1", FIRST)
 
 
-def test_a_redeployment_after_a_rollback_serves(shop):
+def test_a_redeployment_after_a_rollback_serves_and_says_that_pushes_are_served_again(shop):
     shop.deploy(A)
     shop.to("rolled_back")
-    change.run(shop.vercel(), change.Wish("redeployed", "", "", False, "a variable", 60), WAITING, check_mode=False)
-    assert (shop.project.live, shop.serves()) == ("dpl_3", FIRST)
+    wish = change.Wish("redeployed", "", "", False, "a variable", 60)
+    for check_mode, told in ((True, "will be served again"), (False, "is served again")):
+        (check,) = change.run(shop.vercel(), wish, WAITING, check_mode=check_mode)["checks"]
+        assert (check["status"], check["detail"].endswith(told)) == ("warning", True)
+    assert (shop.project.live, shop.serves(), shop.project.follows) == ("dpl_3", FIRST, True)
+    assert [one["status"] for one in change.run(shop.vercel(), wish, WAITING, check_mode=False)["checks"]] == ["ok"]
+
+
+def test_who_has_switched_automatic_assignment_off_is_not_warned_of_it(shop):
+    shop.deploy(A)
+    shop.project.follows = False
+    vercel = shop.vercel()
+    vercel.look()
+    (check,) = change.follow_checks(vercel)
+    assert (check["status"], check["value"]) == ("ok", False)
+    assert "is off in the project's settings" in check["detail"]
+
+
+def test_a_commit_that_was_built_with_wrong_variables_is_built_once_more_where_that_is_asked_for(shop):
+    maintenance = {"key": "MAINTENANCE_MODE", "target": ["production"], "id": "e", "value": "1", "type": "plain"}
+    shop.project.variables = [maintenance]
+    with pytest.raises(DeploymentError, match=r"did not pass the gate.*deploy_rebuild=true"):
+        shop.deploy(A)
+    shop.project.variables = []
+    with pytest.raises(DeploymentError, match="did not pass the gate"):
+        shop.deploy(A)
+    assert len(shop.project.deployments) == 2
+    assert shop.deploy(A, rebuild=True).outcome == "promoted"
+    assert (shop.serves(), shop.project.live, len(shop.project.deployments)) == (A, "dpl_3", 3)
 
 
 def test_a_release_that_vercel_has_no_more_is_no_target(shop):

@@ -16,7 +16,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._vercel import VercelE
 from ansible_collections.runbook.ops.plugins.module_utils._vercel_api import Vercel
 from ansible_collections.runbook.ops.plugins.module_utils._vercel_change import Wish, run
 from ansible_collections.runbook.ops.plugins.module_utils._vercel_watch import Waiting
-from ansible_collections.runbook.ops.plugins.modules import vercel_deployment_info
+from ansible_collections.runbook.ops.plugins.modules import vercel_deployment, vercel_deployment_info
 
 STUB = Path(__file__).parents[3] / "stubs" / "vercel" / "vercel.py"
 specification = importlib.util.spec_from_file_location("vercel_stub", STUB)
@@ -89,6 +89,12 @@ def test_a_build_that_fails_leaves_production_as_it_was(project):
         redeploy(project)
     assert project.live == "dpl_1"
     assert caught.value.details["changes"][0]["after"] == "shop-2.vercel.app"
+
+
+def test_what_was_done_before_a_build_that_failed_is_told():
+    told = vercel_deployment.failure(VercelError("it ended as ERROR"), "the migrations of this release")
+    assert told == "it ended as ERROR. Done before, and not taken back: the migrations of this release"
+    assert vercel_deployment.failure(VercelError("it ended as ERROR"), "") == "it ended as ERROR"
 
 
 def test_a_build_that_does_not_end_is_not_waited_for_for_ever(project):
