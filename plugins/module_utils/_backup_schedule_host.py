@@ -31,14 +31,13 @@ from ansible_collections.runbook.ops.plugins.module_utils._engine_file import (
     version,
 )
 from ansible_collections.runbook.ops.plugins.module_utils._engine_host import (
+    STAMPS,
     EngineHost,
     python_of_host,
     read_source,
     write,
 )
 from ansible_collections.runbook.ops.plugins.module_utils._engine_plan import Installed
-
-STAMPS = "var/lib/systemd/timers"
 
 
 class Host(EngineHost):

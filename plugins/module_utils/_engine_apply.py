@@ -59,6 +59,11 @@ def do_step(host: EngineHost, step: Step) -> None:
         host.remove_empty(*host.own)
     elif step.verb == "crontab":
         host.write_crontab(step.path, step.content)
+    elif (
+        step.verb == "rebase"
+    ):  # stopped, for systemd also remembers its last run in memory, and acts on it when it reloads
+        host.systemctl("stop", step.path)
+        host.touch_stamp(step.path)
     elif step.verb == "reload":
         host.systemctl("daemon-reload")
     elif step.verb == "enable":

@@ -18,6 +18,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._small_file import rep
 
 STATES = "--property=Id,UnitFileState,ActiveState,NeedDaemonReload"
 TRIAL = "runbook-ops-trial-"  # followed by the process that tries
+STAMPS = "var/lib/systemd/timers"
 CRONTABS = ("etc/crontab", "etc/cron.d/*", "var/spool/cron/crontabs/*", "var/spool/cron/*")
 
 
@@ -151,6 +152,11 @@ class EngineHost:
             target.rmdir()
         else:
             target.unlink(missing_ok=True)
+
+    def touch_stamp(self, timer: str) -> None:
+        """Let a timer that does not run count from now on when it starts, not from its last run."""
+        with contextlib.suppress(FileNotFoundError):  # no timer of this machine has a stamp
+            (self.root / STAMPS / f"stamp-{timer}").touch()
 
     def remove_empty(self, *paths: str) -> None:
         """Remove those directories that hold nothing any more."""

@@ -84,6 +84,8 @@ def _install(before: Installed, wanted: Installed) -> list[Step]:
     old = [path for path in before.files if path not in wanted.files and path not in keep]
     gone = [name for name in before.units if name not in wanted.timers]
     steps = [Step("remove", path) for path in before.partials]
+    # First, so that what a kill leaves is a timer that does not run: the next run goes through all of it again.
+    steps += [Step("rebase", name) for name in wanted.timers if _moves(name, before, wanted)]
     steps += [Step("write", path, wanted.files[path]) for path in changed]
     steps += [Step("link", wanted.current or "")] if before.current != wanted.current else []
     steps += [Step("disable", name) for name in gone]
@@ -98,6 +100,16 @@ def _install(before: Installed, wanted: Installed) -> list[Step]:
         if name not in before.timers or name in before.stale or f"{UNITS}/{name}" in changed
     ]
     return steps + [Step("enable", name) for name in fresh]
+
+
+def _moves(name: str, before: Installed, wanted: Installed) -> bool:
+    """Return whether a timer gets another time that systemd would compare with its last run, and start it for what lies between."""
+    old, new = before.files.get(f"{UNITS}/{name}"), wanted.files[f"{UNITS}/{name}"]
+    return old is not None and b"Persistent=yes" in new.content and _times(old) != _times(new)
+
+
+def _times(timer: File) -> list[bytes]:
+    return sorted(line for line in timer.content.splitlines() if line.startswith(b"OnCalendar="))
 
 
 def _remove(before: Installed) -> list[Step]:

@@ -22,6 +22,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._engine_file import (
     version,
 )
 from ansible_collections.runbook.ops.plugins.module_utils._engine_host import (
+    STAMPS,
     EngineHost,
     python_of_host,
     read_source,
@@ -29,8 +30,6 @@ from ansible_collections.runbook.ops.plugins.module_utils._engine_host import (
 )
 from ansible_collections.runbook.ops.plugins.module_utils._engine_plan import Installed
 from ansible_collections.runbook.ops.plugins.module_utils._schedule import ScheduleError
-
-STAMPS = "var/lib/systemd/timers"
 
 
 class Host(EngineHost):

@@ -32,13 +32,13 @@ def due_now(
     """Return the jobs that are to be started: each that was due after it was started last, once however often that was.
 
     :param results: what became of each job the last time, by its name
-    :param since: since when the calendar is in use here: what was due before is nobody's fault
+    :param since: since when the calendar is in use here as it is now: what was due before, by a time that was set since, is nobody's fault
     """
     found = []
     for slug, entry in config["entries"].items():
         was_due = None if entry["done_by"] else latest(entry, config["time_zone"], now)
         started = moment((results.get(slug) or {}).get("started_at")) or since
-        if was_due and was_due > started:
+        if was_due and was_due > max(started, since):
             found.append(slug)
     return found
 

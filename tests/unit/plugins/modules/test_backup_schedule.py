@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
+import os
 from datetime import date
 from pathlib import Path
 
@@ -71,6 +72,8 @@ class FakeHost:
             self.active.add(unit)
             for name in (unit, unit.replace(".timer", ".service")):
                 self.loaded.setdefault(name, self.read(name))
+        elif verb == "stop":
+            self.active.discard(unit)
         elif verb == "disable":
             self.enabled.discard(unit)
             self.active.discard(unit)
@@ -273,7 +276,7 @@ def test_what_a_kill_leaves_behind_is_what_the_next_run_goes_on_from(host, monke
     assert run(host)["changed"] is False
 
 
-@pytest.mark.parametrize("number", range(8))
+@pytest.mark.parametrize("number", range(9))
 def test_after_a_kill_in_a_change_systemd_knows_the_new_calendar(host, monkeypatch, number):
     run(host)
     wish = {"jobs": [job(calendar="*-*-* 05:00:00")], "timeout_seconds": 7200}
@@ -286,6 +289,21 @@ def test_after_a_kill_in_a_change_systemd_knows_the_new_calendar(host, monkeypat
     assert b"05:00:00" in host.loaded[timer]
     assert b"TimeoutStartSec=7200" in host.loaded["runbook-ops-backup@daily.service"]
     assert run(host, **wish)["changed"] is False
+
+
+def test_a_timer_that_gets_another_time_counts_from_then_on_and_is_not_read_while_it_runs(host):
+    """Else systemd finds the new time passed since the last run, and starts a backup in the middle of the day."""
+    run(host)
+    stamp = host.root / "var/lib/systemd/timers/stamp-runbook-ops-backup@daily.timer"
+    stamp.parent.mkdir(parents=True)
+    stamp.touch()
+    os.utime(stamp, (0, 0))
+    assert not any("rebase" in action for action in run(host, timeout_seconds=7200)["actions"])
+    result = run(host, jobs=[job(calendar="*-*-* 05:00:00")])
+    assert result["actions"][0] == "rebase runbook-ops-backup@daily.timer"
+    assert stamp.stat().st_mtime > 0
+    acted = [call for call in host.acted if call.startswith("systemctl")]
+    assert acted.index("systemctl stop") < acted.index("systemctl daemon-reload") < acted.index("systemctl restart")
 
 
 def test_systemd_is_told_of_units_that_it_has_not_read_again(host):

@@ -7,7 +7,7 @@ from __future__ import annotations
 import functools
 import json
 import os
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._command import Comman
 from ansible_collections.runbook.ops.plugins.module_utils._engine_apply import EngineError
 from ansible_collections.runbook.ops.plugins.module_utils._schedule import STATE, ScheduleError
 from ansible_collections.runbook.ops.plugins.module_utils._schedule_host import Host
+from ansible_collections.runbook.ops.plugins.module_utils._schedule_state import due_now
 from ansible_collections.runbook.ops.plugins.module_utils.probes import schedule as probe
 from ansible_collections.runbook.ops.plugins.modules import schedule
 
@@ -177,6 +178,29 @@ def test_killed_before_any_step_the_next_run_finishes(machine, monkeypatch, numb
     run(machine)
     assert machine.on == set(TIMERS)
     assert not run(machine)["changed"]
+
+
+@pytest.mark.parametrize(
+    ("options", "rebased"),
+    [
+        pytest.param({"entries": [{**DAILY, "cron": "0 8 * * *"}, MONTHLY]}, TIMERS[:1], id="another time"),
+        pytest.param({"time_zone": "Asia/Tokyo"}, TIMERS, id="another zone"),
+        pytest.param({"delay_seconds": 60}, [], id="another delay"),
+    ],
+)
+def test_a_timer_that_gets_another_time_counts_from_then_on(machine, options, rebased):
+    """Else systemd finds the new time passed since the last run, and starts the job in the middle of the day."""
+    run(machine)
+    done = run(machine, **options)
+    assert [action for action in done["actions"] if "rebase" in action] == [f"rebase {timer}" for timer in rebased]
+
+
+def test_what_cron_was_due_for_by_a_time_that_was_set_since_is_not_started():
+    since = datetime(2026, 6, 3, 11, tzinfo=timezone.utc)
+    told = {"entries": {"daily": DAILY}, "time_zone": "UTC"}
+    ran = {"daily": {"started_at": "2026-06-02T10:00:00Z"}}
+    assert due_now(told, ran, since=since, now=NOW) == []
+    assert due_now(told, ran, since=since - timedelta(hours=3), now=NOW) == ["daily"]
 
 
 def test_what_fails_is_put_back(machine):
