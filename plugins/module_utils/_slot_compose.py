@@ -114,7 +114,7 @@ class ComposeSlot:
             write_json(self._file, content)
         except (OSError, StateError) as exc:
             raise SlotError(str(exc)) from exc
-        arguments = ("up", "--detach", "--no-deps", "--no-build", "--pull", "never")
+        arguments = ("up", "--detach", "--no-build", "--pull", "never")
         self._act("compose", "--project-name", self.label, "--file", str(self._file), *arguments)
 
     def stop(self, *, seconds: float) -> None:
@@ -223,7 +223,7 @@ class ComposeSlot:
         return [
             one
             for one in found
-            if (one["Config"].get("Labels") or {}).get(f"{LABEL}service") != self._front or not self._front
+            if not self._front or (one["Config"].get("Labels") or {}).get(f"{LABEL}service") != self._front
         ]
 
     def _networks(self) -> list[str]:
@@ -246,7 +246,10 @@ class ComposeSlot:
             raise SlotError(
                 f"the containers of {self._service} in project {self.label} are gone: roll back to a release instead"
             )
-        down = [one["Id"] for one in found if one["State"]["Status"] != "running"]
+        first = self._instances(found)  # then what leads to them
+        down = [
+            one["Id"] for one in sorted(found, key=lambda one: one not in first) if one["State"]["Status"] != "running"
+        ]
         if down:
             wait_for_port(self, clock=self._clock, sleep=self._sleep)
             self._act("start", *down)

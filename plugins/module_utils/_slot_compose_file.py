@@ -116,6 +116,8 @@ def document(
             "image": process["front"]["image"],
             "pull_policy": "never",
             "networks": {SLOT_NETWORK: None},
+            # An nginx looks its servers up once, at its start. Their health is asked by the gate, which may wait for longer than Compose.
+            "depends_on": {label: {"condition": "service_started"}},
             "labels": {**_labels(before), **told},
         }
         named["networks"] = {**(named.get("networks") or {}), SLOT_NETWORK: {"name": f"{label}_{SLOT_NETWORK}"}}

@@ -58,13 +58,23 @@ def box(service, *, address="10.0.0.2", status="running", **config):
     }
 
 
-def slot_of(monkeypatch, tmp_path, found, *, name="green", front="lb", **more):
+def slot_of(
+    monkeypatch,
+    tmp_path,
+    found,
+    *,
+    name="green",
+    front="lb",
+    service="app",
+    does=lambda *_arguments, **_more: "",
+    **more,
+):
     made = ComposeSlot(
         None,
-        lambda *_arguments, **_more: "",
+        does,
         name=name,
         label="shop" if name == "base" else f"shop-app-{name}",
-        compose_service="app",
+        compose_service=service,
         port=3001,
         directory=tmp_path / name,
         front=front,
@@ -83,6 +93,22 @@ def test_each_container_behind_a_front_can_be_asked_by_itself(tmp_path, monkeypa
     nobody_says = slot_of(monkeypatch, tmp_path, [box(app, ExposedPorts={"1/tcp": {}, "2/tcp": {}})])
     assert nobody_says.instances() == []
     assert slot_of(monkeypatch, tmp_path, [box(app)], front=None).instances() == []
+
+
+def test_what_leads_to_others_is_started_after_them(tmp_path, monkeypatch):
+    told = []
+    found = [box("lb", status="exited"), box("web", status="exited")]
+    base = slot_of(
+        monkeypatch, tmp_path, found, name="base", service="web", does=lambda *words, **_more: told.append(words)
+    )
+    monkeypatch.setattr(_slot_compose, "wait_for_port", lambda *_arguments, **_more: None)
+    base.start(SimpleNamespace(kind="adopted", id="a"), {})
+    assert told == [("start", "web-10.0.0.2", "lb-10.0.0.2")]
+    told.clear()
+    green = slot_of(monkeypatch, tmp_path, [], does=lambda *words, **_more: told.append(words))
+    monkeypatch.setattr(_slot_compose, "document", lambda *_arguments, **_more: {})
+    green.start(SimpleNamespace(kind="image", id="r1", image="i", process={}), {})
+    assert "--no-deps" not in told[0], "Compose would not wait for them"
 
 
 def test_what_a_person_scaled_is_as_many_in_the_next_slot(tmp_path, monkeypatch):

@@ -174,6 +174,7 @@ def test_several_containers_stand_behind_a_front_of_their_own():
     assert set(front["networks"]) == {"runbook-ops-slot"}
     assert content["networks"]["runbook-ops-slot"] == {"name": "shop-api-green_runbook-ops-slot"}
     assert front["labels"]["runbook-ops.release"] == "r1"
+    assert front["depends_on"] == {"shop-api-green": {"condition": "service_started"}}  # or it would not find its name
 
 
 def test_what_was_scaled_for_the_load_stays_scaled():
