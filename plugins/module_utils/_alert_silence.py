@@ -51,14 +51,27 @@ def silence(work: Work, seconds: float, before: Silence | None = None) -> Silenc
     :param before: what was returned the last time: it is prolonged
     :raises SilenceError, HttpError, StateError: one of them could not be silenced.
     """
+    _silence_monitor(work, seconds)
+    return _silence_alertmanager(work, seconds, before)
+
+
+def _silence_monitor(work: Work, seconds: float) -> None:
     _monitor_silence.begin(work.name, work.run, reason=work.reason, seconds=seconds, now=this_moment())
+
+
+def _silence_alertmanager(work: Work, seconds: float, before: Silence | None) -> Silence | None:
     if not work.url:
         return None
     old = {"id": before.id, "startsAt": before.starts_at} if before else None
     moment = datetime.now(timezone.utc)
     body = request([EVERYTHING], old, now=moment, seconds=seconds, comment=work.reason, by=work.by)
-    answer = json.loads(_alertmanager(work.url, "POST", "silences", json.dumps(body).encode()))
-    return Silence(answer["silenceID"], body["startsAt"])
+    answer = _alertmanager(work.url, "POST", "silences", json.dumps(body).encode())
+    try:
+        return Silence(str(json.loads(answer)["silenceID"]), body["startsAt"])
+    except (ValueError, KeyError, TypeError):
+        raise SilenceError(
+            f"what answers at {work.url} is no Alertmanager: correct ops_monitoring.alertmanager.url"
+        ) from None
 
 
 def speak(work: Work, identity: str | None) -> None:
@@ -67,6 +80,10 @@ def speak(work: Work, identity: str | None) -> None:
     :raises SilenceError, HttpError, StateError: it could not be ended before its time.
     """
     _monitor_silence.end(work.name, work.run)
+    _end_silence(work, identity)
+
+
+def _end_silence(work: Work, identity: str | None) -> None:
     if work.url and identity:
         _alertmanager(work.url, "DELETE", f"silence/{identity}", b"", gone=(404, 500))
 
@@ -83,38 +100,52 @@ def silencing(work: Work, seconds: float | None, *, warn: Callable[[str], None])
     ended, end = threading.Event(), time.monotonic() + seconds
     made: list[Silence | None] = [None]
 
-    def renew() -> None:
-        made[0] = silence(work, min(LEASE_SECONDS, max(1.0, end - time.monotonic())), made[0])
+    def renew() -> list[str]:
+        seconds = min(LEASE_SECONDS, max(1.0, end - time.monotonic()))
+
+        def ask_alertmanager() -> None:
+            made[0] = _silence_alertmanager(work, seconds, made[0])
+
+        return _failures(lambda: _silence_monitor(work, seconds), ask_alertmanager)
 
     def renew_until_ended() -> None:
         while not ended.wait(LEASE_SECONDS / 3) and time.monotonic() < end:
-            try:
-                renew()
-            except FAILURES:
-                continue
+            renew()
 
     keeper = threading.Thread(target=renew_until_ended, daemon=True)
-    try:
-        renew()
-        keeper.start()
-    except FAILURES as exc:
-        warn(f"alerts are not all silenced: {exc}")
+    failed = renew()
+    if failed:
+        warn(f"alerts are not all silenced: {', '.join(failed)}")
+    keeper.start()  # what could not be silenced now may be in a moment, and what could has to be prolonged
     try:
         yield
     finally:
         ended.set()
-        if keeper.is_alive():
-            keeper.join(15)
+        keeper.join(15)
+        identity = made[0].id if made[0] else None
+        failed = _failures(lambda: _monitor_silence.end(work.name, work.run), lambda: _end_silence(work, identity))
+        if failed:
+            warn(f"a silence is left, and ends within {LEASE_SECONDS:g} s: {', '.join(failed)}")
+
+
+def _failures(*parts: Callable[[], None]) -> list[str]:
+    """Do all of ``parts``, whatever becomes of one, and return what failed."""
+    failed = []
+    for part in parts:
         try:
-            speak(work, made[0].id if made[0] else None)
+            part()
         except FAILURES as exc:
-            warn(f"a silence is left, and ends within {LEASE_SECONDS:g} s: {exc}")
+            failed.append(str(exc))
+    return failed
 
 
 def _alertmanager(url: str, method: str, path: str, body: bytes, gone: tuple[int, ...] = ()) -> bytes:
     headers = {"Accept": "application/json", "Content-Type": "application/json"}
     place = f"{url.rstrip('/')}/api/v2/{path}"
-    answer = ask(place, method=method, headers=headers, body=body, timeout_seconds=10, body_limit_bytes=1 << 20)
+    try:
+        answer = ask(place, method=method, headers=headers, body=body, timeout_seconds=10, body_limit_bytes=1 << 20)
+    except ValueError as exc:
+        raise SilenceError(f"ops_monitoring.alertmanager.url: {exc}") from exc
     if answer.status not in (200, *gone):
         raise SilenceError(f"Alertmanager at {url} answers {answer.status} to {method} {path}")
     return answer.body
