@@ -129,7 +129,7 @@ class ComposeSlot:
     def remove(self) -> None:
         found = [one["Id"] for one in self._containers()]
         if found:
-            self._act("rm", "--force", "--volumes", *found)
+            self._act("rm", "--force", *found)  # what they wrote to a volume of their image's own, users may miss
         for network in self._networks():
             self._act("network", "rm", network)
         with suppress(FileNotFoundError):

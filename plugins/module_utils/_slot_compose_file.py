@@ -186,6 +186,12 @@ def _refuse(found: Mapping[str, Any], name: str, path: str) -> None:
         )
     if found.get("volumes_from"):
         raise SlotError(f"{name} of {path} has volumes_from: name the volumes instead")
+    for one in found.get("volumes") or []:
+        if one.get("type") == "volume" and not one.get("source"):
+            raise SlotError(
+                f"{name} of {path} has a volume without a name at {one.get('target')}, which each release would find empty: "
+                "give it a name below volumes, or take it out"
+            )
 
 
 def _replicas(found: Mapping[str, Any]) -> int:

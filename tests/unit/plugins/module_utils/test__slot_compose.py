@@ -111,6 +111,13 @@ def test_what_leads_to_others_is_started_after_them(tmp_path, monkeypatch):
     assert "--no-deps" not in told[0], "Compose would not wait for them"
 
 
+def test_a_slot_that_is_removed_leaves_what_its_containers_wrote_to_volumes(tmp_path, monkeypatch):
+    told = []
+    green = slot_of(monkeypatch, tmp_path, [box("app")], front=None, does=lambda *words, **_more: told.append(words))
+    green.remove()
+    assert told == [("rm", "--force", "app-10.0.0.2")]
+
+
 def test_what_a_person_scaled_is_as_many_in_the_next_slot(tmp_path, monkeypatch):
     live = slot_of(monkeypatch, tmp_path, [box("shop-app-blue", address=f"10.0.0.{n}") for n in range(3)], name="blue")
     next_one = slot_of(monkeypatch, tmp_path, [])

@@ -126,6 +126,11 @@ def test_the_port_of_the_container_is_found(more, target):
         pytest.param({"deploy": {"replicas": 2}}, "has 2 containers", id="two containers"),
         pytest.param({"scale": 3}, "has 3 containers", id="three of them, in the old word"),
         pytest.param({"volumes_from": ["store"]}, "volumes_from", id="volumes of another container"),
+        pytest.param(
+            {"volumes": [{"type": "volume", "target": "/uploads"}]},
+            "a volume without a name at /uploads",
+            id="a volume that is another one in each slot",
+        ),
     ],
 )
 def test_what_cannot_stand_twice_is_refused(more, said):
