@@ -18,6 +18,7 @@ START = f"{HOME}._schedule_run"
 MAIN = main_program(START, "schedule")
 MARK = "# runbook.ops schedules instead: "
 STATE = "var/lib/runbook-ops/schedule"
+SPARE = "run/runbook-ops/schedule"  # in memory
 SYSTEM = re.compile(r"[a-z0-9][a-z0-9_-]*\Z")
 WRITTEN = "# Written by runbook.ops (playbook schedule), which replaces it whole.\n"
 SPARE_SECONDS = 120  # what an engine has, beyond the time of its job, to end it and say so
@@ -129,7 +130,14 @@ def command(entry: Mapping[str, Any], options: Mapping[str, Any]) -> list[str]:
         argv += ["-i", inventory]
     argv += ["--vault-password-file", options["vault_password_file"]] if options["vault_password_file"] else []
     # Jobs that the machine slept through begin together: one that changes a host waits for the other.
-    return [*argv, "-e", f"change_wait_seconds={options['wait_seconds']}"]
+    # The record of the run says by schedule_entry which entry it was: several may have one playbook.
+    return [
+        *argv,
+        "-e",
+        f"change_wait_seconds={options['wait_seconds']}",
+        "-e",
+        f"schedule_entry={slug_of(entry['name'])}",
+    ]
 
 
 def jobs_of(config: Mapping[str, Any]) -> dict[str, Any]:

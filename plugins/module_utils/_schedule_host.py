@@ -71,7 +71,11 @@ class Host(EngineHost):
         units = [f"{UNITS}/{name}" for name in (*timers, f"{unit}.service")]
         paths = [made.config_of(self.system), *engines, made.cron_of(self.system), *units]
         stamps = (self.root / STAMPS).glob(f"stamp-{unit}*.timer")
-        results = [path for path in [f"{made.STATE}/{self.system}"] if (self.root / path).is_dir()]
+        results = [
+            path
+            for path in (f"{made.STATE}/{self.system}", f"{made.SPARE}/{self.system}")
+            if (self.root / path).is_dir()
+        ]
         on, stale = self.states(timers)
         return Installed(
             {path: found for path in paths if (found := self.read(path))},

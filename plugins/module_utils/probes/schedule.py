@@ -13,8 +13,7 @@ from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils._probe_options import Option, ProbeError
 from ansible_collections.runbook.ops.plugins.module_utils._probe_program import last_line, run_program
-from ansible_collections.runbook.ops.plugins.module_utils._schedule import STATE
-from ansible_collections.runbook.ops.plugins.module_utils._schedule_run import installed_at, read_results
+from ansible_collections.runbook.ops.plugins.module_utils._schedule_run import Places, installed_at, read_results
 from ansible_collections.runbook.ops.plugins.module_utils._schedule_state import SECTION as CALENDAR
 from ansible_collections.runbook.ops.plugins.module_utils._schedule_state import judge_entry
 from ansible_collections.runbook.ops.plugins.module_utils._schedule_units import PROPERTIES, result_of, service_of
@@ -38,7 +37,7 @@ def measure(options: dict[str, Any]) -> dict[str, Any]:
     for path in paths:
         try:
             config = json.loads(Path(path).read_text(encoding="utf-8"))
-            results = read_results(Path(options["root"], STATE, config["system"]))
+            results = read_results(Places.of(config["system"], options["root"]))
             since = installed_at(Path(path)).timestamp()
         except (OSError, ValueError, KeyError) as exc:
             raise ProbeError(f"{path}: {exc}", "run the playbook schedule, which writes it anew") from None

@@ -7,6 +7,8 @@ from __future__ import annotations
 import functools
 import json
 import os
+import subprocess
+import sys
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -130,9 +132,10 @@ def test_check_mode_does_not_touch_and_predicts_what_the_run_does(machine):
 def test_a_playbook_of_ours_is_named_in_full_and_another_one_as_it_is(machine):
     run(machine)
     entries = config(machine)["entries"]
-    tail = ["-i", "inventories/demo", "--vault-password-file", "/root/.vault", "-e", "change_wait_seconds=60"]
-    assert entries["daily-tasks"]["argv"] == ["ansible-playbook", "runbook.ops.health_check", *tail]
-    assert entries["monthly"]["argv"] == ["ansible-playbook", "own/month.yml", *tail]
+    tail = ["-i", "inventories/demo", "--vault-password-file", "/root/.vault", "-e", "change_wait_seconds=60", "-e"]
+    ours, own = entries["daily-tasks"]["argv"], entries["monthly"]["argv"]
+    assert ours == ["ansible-playbook", "runbook.ops.health_check", *tail, "schedule_entry=daily-tasks"]
+    assert own == ["ansible-playbook", "own/month.yml", *tail, "schedule_entry=monthly"]
     assert (entries["daily-tasks"]["timeout_seconds"], entries["monthly"]["timeout_seconds"]) == (600, 10800)
 
 
@@ -284,6 +287,58 @@ def test_a_job_that_runs_is_not_started_a_second_time(installed, capfd):
     finally:
         os.close(held)
     assert "runs already" in capfd.readouterr().out and not (folder / "good.json").exists()
+
+
+def test_where_the_disk_is_full_a_job_runs_once_and_what_became_of_it_is_known(installed, monkeypatch):
+    path, folder = installed
+    root = str(folder).removesuffix(f"/{STATE}/demo")
+    real, is_full = _schedule_run.replace_file, [True]
+
+    def replace_file(target, content, *, mode):
+        if is_full[0] and folder in target.parents:
+            raise OSError(28, "No space left on device", str(target))
+        real(target, content, mode=mode)
+
+    monkeypatch.setattr(_schedule_run, "replace_file", replace_file)
+    places, told = _schedule_run.Places.of("demo", root), json.loads(path.read_text())
+    assert _schedule_run.main(["run", str(path), "good"], root=root) == 0
+    results, now = _schedule_run.read_results(places), datetime.now(timezone.utc)
+    assert results["good"]["status"] == "ok" and not (folder / "good.json").exists()
+    assert "good" not in due_now(told, results, since=now - timedelta(days=2), now=now)
+    is_full[0] = False
+    assert _schedule_run.main(["run", str(path), "good"], root=root) == 0
+    assert (folder / "good.json").exists() and not list(places.spare.iterdir())
+
+
+def test_what_a_job_says_by_cron_is_for_root_only_and_its_result_for_all(installed):
+    path, folder = installed
+    folder.mkdir(parents=True)
+    log = folder / "good.log"
+    log.write_text("of the last run")
+    log.chmod(0o644)
+    root = str(folder).removesuffix(f"/{STATE}/demo")
+    code = f"""import os, sys
+os.umask(0o077)
+from {_schedule_run.__name__} import main
+sys.exit(main(["run", {str(path)!r}, "good"], root={root!r}))"""
+    done = subprocess.run([sys.executable, "-c", code], env={**os.environ, _schedule_run.LOGS: "1"}, check=False)
+    assert done.returncode == 0
+    assert log.read_text().startswith("runbook.ops.good\ngood: ok")
+    modes = [one.stat().st_mode & 0o777 for one in (log, folder, folder / "good.json")]
+    assert modes == [0o600, 0o755, 0o644]
+
+
+def test_the_log_of_a_run_under_way_stays(installed, monkeypatch):
+    path, folder = installed
+    folder.mkdir(parents=True)
+    (folder / "good.log").write_text("of this run")
+    held = _schedule_run._lock_file.take(folder / ".good.lock")
+    monkeypatch.setenv(_schedule_run.LOGS, "1")
+    try:
+        assert _schedule_run.main(["run", str(path), "good"], root=str(folder).removesuffix(f"/{STATE}/demo")) == 0
+    finally:
+        os.close(held)
+    assert (folder / "good.log").read_text() == "of this run"
 
 
 def test_a_run_whose_process_is_gone_was_interrupted():
