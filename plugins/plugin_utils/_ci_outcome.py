@@ -116,8 +116,19 @@ def _with(before: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:
     """Return what is known of a host with what one more task told; of the steps of both, how long each took."""
     old, new = before.get("seconds"), told.get("seconds")
     if isinstance(old, Mapping) and isinstance(new, Mapping):
-        return {**before, **told, "seconds": {**old, **new}}
+        return {**before, **told, "seconds": {name: _sum(old.get(name), new.get(name)) for name in {**old, **new}}}
     return {**before, **told}
+
+
+def _sum(old: Any, new: Any) -> Any:
+    """Return how long a step of both took: it was begun in the one, and looked at once more in the other."""
+    return (
+        round(old + new, 3)
+        if isinstance(old, (int, float)) and isinstance(new, (int, float))
+        else old
+        if new is None
+        else new
+    )
 
 
 def _may_change(data: Mapping[str, Any]) -> bool:

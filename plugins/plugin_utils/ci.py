@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -130,13 +131,35 @@ def _last_line(job: Any) -> str:
     return lines[-1] if lines else f"the run ended as {job.status}"
 
 
+def _write(path: Path, text: str | None) -> None:
+    """Write the result, whole or not at all; None for seeing whether it can be written.
+
+    :raises ValueError: it cannot be.
+    """
+    aside = path.with_name(f".{path.name}.partial")
+    try:
+        if path.exists() and not path.is_file():  # such as /dev/stdout
+            with path.open("w", encoding="utf-8") as file:
+                file.write(text or "")
+            return
+        aside.write_text(text or "", encoding="utf-8")
+        if text is None:
+            aside.unlink()
+        else:
+            aside.replace(path)
+    except OSError as exc:
+        with suppress(OSError):
+            aside.unlink()
+        raise ValueError(f"--result is {path}, which cannot be written: {exc.strerror}") from exc
+
+
 def main(arguments: Sequence[str]) -> int:
     asked = parse(arguments)
     try:
         playbook(asked.playbook)
         variables(asked.extra_vars)
-        if asked.result and not asked.result.parent.is_dir():
-            raise ValueError(f"--result is {asked.result}: there is no directory {asked.result.parent}")
+        if asked.result:
+            _write(asked.result, None)  # what cannot be written is refused while nothing was touched
         outcome, status, seconds = run(asked)
     except ValueError as exc:
         outcome, status, seconds = Outcome(REFUSED, str(exc), changed=False, hosts={}), "refused", 0.0
@@ -154,10 +177,13 @@ def main(arguments: Sequence[str]) -> int:
         "ansible": status,
         "seconds": seconds,
     }
-    if asked.result and asked.result.parent.is_dir():
-        asked.result.write_text(json.dumps(told, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     if outcome.code != DONE:
         print(f"{outcome.code} {outcome.word}: {outcome.message}", file=sys.stderr)
+    if asked.result:
+        try:
+            _write(asked.result, json.dumps(told, indent=2, sort_keys=True) + "\n")
+        except ValueError as exc:  # the number stays what it is: what was done was done
+            print(exc, file=sys.stderr)
     return outcome.code
 
 

@@ -80,6 +80,7 @@ def test_a_run_that_came_to_no_host_says_what_ansible_said() -> None:
 
 
 def test_of_two_calls_on_a_host_the_steps_of_both_are_told() -> None:
-    staged = event("ok", outcome="staged", release="r2", seconds={"start": 1.5, "gate": 2.0}, **CHANGE)
-    told = judge([staged, PROMOTED], 0).hosts["a"]
-    assert told == {"outcome": "promoted", "release": "r2", "seconds": {"start": 1.5, "gate": 2.0, "switch": 0.1}}
+    staged = event("ok", outcome="staged", release="r2", seconds={"start": 1.5, "gate": 12.0}, **CHANGE)
+    promoted = event("ok", outcome="promoted", release="r2", seconds={"gate": 0.8, "switch": 0.1}, **CHANGE)
+    told = judge([staged, promoted], 0).hosts["a"]
+    assert told == {"outcome": "promoted", "release": "r2", "seconds": {"start": 1.5, "gate": 12.8, "switch": 0.1}}

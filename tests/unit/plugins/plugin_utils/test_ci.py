@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible_collections.runbook.ops.plugins.plugin_utils import ci
+from ansible_collections.runbook.ops.plugins.plugin_utils._ci_outcome import Outcome
 
 DOCS = Path(__file__).resolve().parents[4] / "docs" / "pipelines.md"
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", DOCS.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
@@ -77,3 +78,41 @@ def test_what_is_refused_before_ansible_runs_is_told_as_a_result(tmp_path, capsy
     assert ci.main(["deplyo", "-i", "x", "--result", str(result)]) == 10
     assert '"outcome": "refused"' in result.read_text()
     assert "10 refused: there is no playbook 'deplyo'" in capsys.readouterr().err
+
+
+def test_a_result_that_cannot_be_written_is_refused_before_anything_runs(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(ci, "run", lambda _asked: pytest.fail("it ran"))
+    for result, why in ((tmp_path, "Is a directory"), (tmp_path / "no" / "result.json", "No such file or directory")):
+        assert ci.main(["rollback", "-i", "x", "--result", str(result)]) == 10
+        assert f"10 refused: --result is {result}, which cannot be written: {why}" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_result_that_cannot_be_written_afterwards_changes_no_code(tmp_path, capsys, monkeypatch):
+    result = tmp_path / "there" / "result.json"
+    result.parent.mkdir()
+
+    def ran(_asked):
+        result.parent.rmdir()
+        return Outcome(12, "a: nobody knows", changed=True, hosts={}), "failed", 1.0
+
+    monkeypatch.setattr(ci, "run", ran)
+    assert ci.main(["rollback", "-i", "x", "--result", str(result)]) == 12
+    assert [line.split(":")[0] for line in capsys.readouterr().err.splitlines()] == [
+        "12 not_rolled_back",
+        f"--result is {result}, which cannot be written",
+    ]
+
+
+def test_a_result_is_there_whole_or_as_it_was(tmp_path, monkeypatch):
+    result = tmp_path / "result.json"
+    result.write_text("the one before")
+
+    def ran(_asked):
+        assert result.read_text() == "the one before"
+        return Outcome(0, "", changed=False, hosts={}), "successful", 1.0
+
+    monkeypatch.setattr(ci, "run", ran)
+    assert ci.main(["rollback", "-i", "x", "--result", str(result)]) == 0
+    assert '"code": 0' in result.read_text()
+    assert list(tmp_path.iterdir()) == [result]
