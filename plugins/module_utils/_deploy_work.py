@@ -1,6 +1,6 @@
 # Copyright: the runbook.ops authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One call at a time works on a service: also one whose controller is gone works on to its end. Private to this collection."""
+"""One call at a time works on a service. One whose controller is gone works on to its end, or until the next run ends it. Private to this collection."""
 
 from __future__ import annotations
 

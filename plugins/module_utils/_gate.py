@@ -113,7 +113,7 @@ class _Gate:
             raise _RefusedError(f"the slot runs {seen.release}, not {self.release.id}")
         if seen.listening:
             if seen.status == "starting" and not self.slot.instances():  # then nobody but its manager knows all of them
-                return "not all of its containers are healthy yet"
+                return "not all of it has started yet, says its manager"
             return seen.trouble if seen.status == "ill" else None
         strangers = self.slot.strangers()
         if strangers:

@@ -75,7 +75,9 @@ options:
       - URL of the Alertmanager that is silenced meanwhile, where O(deployment) says for how long at most. So is the monitor on the host.
     type: str
   wait_seconds:
-    description: Seconds to wait for a call that is at work on this service. One whose controller is gone goes on to its end.
+    description:
+      - Seconds to wait for a call that is at work on this service.
+      - One whose controller is gone goes on to its end, or until a run with a newer lock has waited five seconds for it, which ends it.
     type: float
     default: 180
   directory:
