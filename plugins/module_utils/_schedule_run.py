@@ -205,7 +205,7 @@ def start_due(config: Mapping[str, Any], places: Places, path: Path) -> int:
     for slug in due_now(config, results, since=installed_at(path), now=_now()):
         if slug not in busy:
             command = [sys.executable, "-I", sys.argv[0], "run", str(path), slug]
-            quiet = {key: subprocess.DEVNULL for key in ("stdin", "stdout", "stderr")}
+            quiet = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
             subprocess.Popen(command, **quiet, env={**os.environ, LOGS: "1"}, start_new_session=True)  # type: ignore[call-overload]
     return 0
 

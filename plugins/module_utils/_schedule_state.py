@@ -26,6 +26,11 @@ def moment(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text.replace("Z", "+00:00")) if text else None
 
 
+def service_of(unit: str) -> str:
+    """Return what a timer starts; another unit is itself."""
+    return unit[: -len(".timer")] + ".service" if unit.endswith(".timer") else unit
+
+
 def due_now(
     config: Mapping[str, Any], results: Mapping[str, Mapping[str, Any]], *, since: datetime, now: datetime
 ) -> list[str]:
@@ -54,14 +59,16 @@ def judge_entry(
 ) -> dict[str, Any]:
     """Return the check of one entry: red when it failed, or did not run when it was due.
 
-    :param result: ``status`` (running, ok, failed, timed out, interrupted, unknown), ``started_at``, ``ended_at``, ``message``; empty before its first run
+    :param result: ``status`` (running, ok, failed, timed out, interrupted, unknown), ``started_at``, ``ended_at``, ``message``; empty before its first run.
+        Of a unit that somebody else installed also ``delay_seconds``, by which its timer elapses later.
     """
     zone, status = config["time_zone"], result.get("status")
     started = moment(result.get("started_at"))
-    was_due = latest(entry, zone, now - timedelta(seconds=config["grace_seconds"] + config["delay_seconds"]))
+    delay = result.get("delay_seconds", 0) if entry["done_by"] else config["delay_seconds"]
+    was_due = latest(entry, zone, now - timedelta(seconds=config["grace_seconds"] + delay))
     is_missed = bool(was_due and was_due > (started or since) and was_due > since and status != "running")
     words, unit = explain(entry, zone), f"runbook-ops-schedule-{config['system']}@{slug}.service"
-    source = entry["done_by"] or unit
+    source = service_of(entry["done_by"]) if entry["done_by"] else unit
     if is_missed:
         told = f"was due at {_minute(was_due)} and did not run"
     elif status in (None, "unknown"):

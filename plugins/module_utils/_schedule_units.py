@@ -4,17 +4,15 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timezone
 from typing import Any
 
-from ansible_collections.runbook.ops.plugins.module_utils._schedule_state import written_at
+from ansible_collections.runbook.ops.plugins.module_utils._schedule_state import service_of, written_at
 
-PROPERTIES = "Id,LoadState,ActiveState,Result,LastTriggerUSec,InactiveExitTimestamp,ActiveEnterTimestamp,ExecMainStatus"
-
-
-def service_of(unit: str) -> str:
-    """Return what a timer starts; another unit is itself."""
-    return unit[: -len(".timer")] + ".service" if unit.endswith(".timer") else unit
+PROPERTIES = "Id,LoadState,ActiveState,Result,LastTriggerUSec,InactiveExitTimestamp,ActiveEnterTimestamp,ExecMainStatus,RandomizedDelayUSec"
+SPANS = {"month": 2629800, "w": 604800, "d": 86400, "h": 3600, "min": 60, "s": 1}
+SPAN = re.compile(r"(\d+)(month|min|[wdhs])(?:\s|\Z)")
 
 
 def result_of(told: str, unit: str) -> dict[str, Any]:
@@ -29,6 +27,7 @@ def result_of(told: str, unit: str) -> dict[str, Any]:
         return {"status": "missing", "message": f"there is no unit {unit}"}
     started = max(filter(None, map(_moment, _stamps(timer, service))), default=None)
     known: dict[str, Any] = {"started_at": written_at(started) if started else None, "seconds": 0, "message": ""}
+    known["delay_seconds"] = sum(int(n) * SPANS[of] for n, of in SPAN.findall(timer.get("RandomizedDelayUSec", "")))
     if unit.endswith(".timer") and timer.get("ActiveState") != "active":
         return {
             **known,

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import glob
 import json
+import os
 import time
 from datetime import datetime, timezone
 from pathlib import Path
@@ -15,8 +16,8 @@ from ansible_collections.runbook.ops.plugins.module_utils._probe_options import 
 from ansible_collections.runbook.ops.plugins.module_utils._probe_program import last_line, run_program
 from ansible_collections.runbook.ops.plugins.module_utils._schedule_run import Places, installed_at, read_results
 from ansible_collections.runbook.ops.plugins.module_utils._schedule_state import SECTION as CALENDAR
-from ansible_collections.runbook.ops.plugins.module_utils._schedule_state import judge_entry
-from ansible_collections.runbook.ops.plugins.module_utils._schedule_units import PROPERTIES, result_of, service_of
+from ansible_collections.runbook.ops.plugins.module_utils._schedule_state import judge_entry, service_of
+from ansible_collections.runbook.ops.plugins.module_utils._schedule_units import PROPERTIES, result_of
 
 SECTION = CALENDAR
 OPTIONS = {
@@ -44,7 +45,17 @@ def measure(options: dict[str, Any]) -> dict[str, Any]:
         watched = {slug: entry["done_by"] for slug, entry in config["entries"].items() if entry["done_by"]}
         results.update(_watched(watched, options["timeout_seconds"]))
         found.append({"config": config, "results": results, "since": since})
-    return {"calendars": found, "now": time.time()}
+    return {"calendars": found, "now": time.time(), "up_since": _up_since()}
+
+
+def _up_since() -> float:
+    """Return when this machine, or container, was started: since then systemd knows when a timer without a stamp elapsed."""
+    try:
+        began = int(Path("/proc/1/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19])
+        uptime = float(Path("/proc/uptime").read_text(encoding="ascii").split()[0])
+    except (OSError, ValueError, IndexError):
+        return 0.0
+    return time.time() - uptime + began / os.sysconf("SC_CLK_TCK")
 
 
 def _watched(units: dict[str, str], seconds: float) -> dict[str, dict[str, Any]]:
@@ -75,6 +86,9 @@ def judge(measured: dict[str, Any], options: dict[str, Any]) -> list[dict[str, A
         since = datetime.fromtimestamp(calendar["since"], tz=timezone.utc)
         for slug, entry in calendar["config"]["entries"].items():
             result = calendar["results"].get(slug, {})
-            check = judge_entry(slug, entry, calendar["config"], result, since=since, now=now)
+            begin = since
+            if entry["done_by"] and not result.get("started_at"):
+                begin = max(since, datetime.fromtimestamp(measured["up_since"], tz=timezone.utc))
+            check = judge_entry(slug, entry, calendar["config"], result, since=begin, now=now)
             checks.append({**check, "section": options["section"]})
     return checks

@@ -24,7 +24,7 @@ ORACLE = {
     "0 */6 * * *": lambda at: (at.hour % 6, at.minute) == (0, 0),
     "0 0 * * 0": lambda at: (at.isoweekday(), at.hour, at.minute) == (7, 0, 0),
     "0 3 15 * *": lambda at: (at.day, at.hour, at.minute) == (15, 3, 0),
-    "0 3 1 * *": lambda at: (at.day, at.hour, at.minute) == (1, 3, 0),
+    "0 0,12 * * *": lambda at: (at.hour % 12, at.minute) == (0, 0),
     "0 11 1 * *": lambda at: (at.day, at.hour, at.minute) == (1, 11, 0),
     "30 2 * * *": lambda at: (at.hour, at.minute) == (2, 30),
     "0 3 * * 0": lambda at: (at.isoweekday(), at.hour, at.minute) == (7, 3, 0),
