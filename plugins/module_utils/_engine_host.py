@@ -86,6 +86,13 @@ class EngineHost:
                 stale.append(told["Id"])
         return [timer for timer in timers if timer in on], stale
 
+    def running(self, timers: list[str]) -> list[str]:
+        """Return the services of ``timers`` that run at this moment."""
+        services = [timer.replace(".timer", ".service") for timer in timers]
+        blocks = self.systemctl("show", *services, STATES).split("\n\n") if services else []
+        told = [dict(line.split("=", 1) for line in block.splitlines() if "=" in line) for block in blocks]
+        return [one["Id"] for one in told if one.get("ActiveState") in ("activating", "deactivating")]
+
     def partials(self, units: str) -> list[str]:
         """Return what a run left that was killed while it wrote a file: ours, of ``units``, or a crontab's."""
         stem = self.tells.split(".", maxsplit=1)[0]

@@ -18,6 +18,8 @@ description:
   - A run that the machine slept through is made up for once at boot. One that still runs is not started a second time. An hour that does
     not exist because the clocks are put forward is made up for, one that comes twice counts once.
   - What became of each run is kept; the probe C(schedule) of M(runbook.ops.health) is critical where a job failed, or did not run.
+  - An entry whose job runs at this moment is not taken away, nor renamed, nor moved to cron, for that would kill the job.
+  - An entry that gets another time counts from then on. It is not started for a new time that has passed already.
   - A change that fails is taken back. What a killed run left is finished by the next, which asks systemd what it has read.
 extends_documentation_fragment:
   - runbook.ops.attributes
@@ -186,6 +188,7 @@ changes:
   elements: dict
 """
 
+import time
 from datetime import datetime, timezone
 from typing import Any
 
@@ -200,6 +203,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._schedule import MARK,
 from ansible_collections.runbook.ops.plugins.module_utils._schedule_host import Host
 from ansible_collections.runbook.ops.plugins.module_utils._schedule_state import SECTION, written_at
 
+PATIENCE_SECONDS = 5  # for the end of a job that is about to go
 ENTRY: dict[str, Any] = {
     "name": {"type": "str", "required": True},
     "playbook": {"type": "str", "required": True},
@@ -232,6 +236,7 @@ def run(options: dict[str, Any], host: Host, *, now: datetime, check_mode: bool)
     before, wanted = host.observe(), host.wanted(options)
     steps = plan(before, wanted, Cron(MARK, (), False))
     after = predict(before, steps)
+    refuse_cutting([step.path for step in steps if step.verb == "disable"], host)
     if any(step.verb == "write" for step in steps):
         host.try_out(options, wanted)
 
@@ -254,6 +259,20 @@ def run(options: dict[str, Any], host: Host, *, now: datetime, check_mode: bool)
         "changes": changes(about, before, after, steps, mark=MARK),
         "diff": diff(before, after, mark=MARK),
     }
+
+
+def refuse_cutting(timers: list[str], host: Host) -> None:
+    """See that no job runs whose timer is to go: it would be killed in the middle of a deploy or a maintenance.
+
+    :raises ScheduleError: one runs, and has not ended within seconds.
+    """
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while running := host.running(timers):
+        if time.monotonic() > deadline:
+            raise ScheduleError(
+                f"{', '.join(running)} runs, and would be killed: wait for its end, or systemctl stop it; nothing was changed"
+            )
+        time.sleep(0.2)
 
 
 def describe(entry: dict[str, Any], zone: str, now: datetime) -> dict[str, Any]:

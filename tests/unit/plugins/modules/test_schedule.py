@@ -69,7 +69,7 @@ class FakeMachine:
     """Stands for systemctl, systemd-analyze and Python, and can be told to fail at a call."""
 
     def __init__(self, root):
-        self.root, self.calls, self.on, self.fail = root, [], set(), None
+        self.root, self.calls, self.on, self.fail, self.busy = root, [], set(), None, {}
 
     def __call__(self, program):
         name = "python" if Path(program).name.startswith("python") else program
@@ -89,6 +89,9 @@ class FakeMachine:
 
     def told(self, name):
         states = ("enabled", "active") if name in self.on else ("", "inactive")
+        if self.busy.get(name):  # so many times
+            self.busy[name] -= 1
+            states = ("", "activating")
         return "UnitFileState={}\nActiveState={}\nNeedDaemonReload=no\n".format(*states)
 
 
@@ -148,6 +151,37 @@ def test_an_entry_that_is_gone_is_removed_and_another_systems_stays(machine):
     run(machine, state="absent")
     assert {name for name in tree(machine) if "schedule" in name and "demo-2" not in name} == set()
     assert not run(machine, system="demo-2", entries=[DAILY])["changed"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param({"entries": [DAILY]}, id="removed"),
+        pytest.param({"entries": [DAILY, {**MONTHLY, "name": "each month"}]}, id="renamed"),
+        pytest.param({"schedule_with": "cron"}, id="moved to cron"),
+        pytest.param({"state": "absent"}, id="all removed"),
+    ],
+)
+def test_an_entry_whose_job_runs_is_not_taken_away(machine, monkeypatch, options):
+    monkeypatch.setattr(schedule, "PATIENCE_SECONDS", 0)
+    run(machine)
+    before, on = tree(machine), set(machine.on)
+    machine.busy = {TIMERS[1].replace(".timer", ".service"): 9}
+    with pytest.raises(ScheduleError, match=r"demo@monthly.service runs, and would be killed.*nothing was changed"):
+        run(machine, **options)
+    assert (tree(machine), machine.on) == (before, on)
+
+
+def test_an_entry_whose_job_is_about_to_end_is_taken_away_after_it(machine):
+    run(machine)
+    machine.busy = {TIMERS[1].replace(".timer", ".service"): 2}
+    assert run(machine, entries=[DAILY])["schedule"]["timers"] == TIMERS[:1]
+
+
+def test_an_entry_whose_job_runs_may_get_another_time(machine):
+    run(machine)
+    machine.busy = {TIMERS[0].replace(".timer", ".service"): 9}
+    assert run(machine, entries=[{**DAILY, "cron": "0 8 * * *"}, MONTHLY])["changed"]
 
 
 def test_an_entry_without_a_playbook_is_reported(machine):
