@@ -201,7 +201,8 @@ class HostParts:
         if self._proxy is None:
             return []
         with _troubles():
-            return _live.forget(self._task.paths, self._task.fence, self._proxy, check_mode=check_mode)
+            seconds = self._deploy["drain_seconds"]
+            return _live.forget(self._task.paths, self._task.fence, self._proxy, seconds=seconds, check_mode=check_mode)
 
     # How
 

@@ -8,7 +8,7 @@ Which slot is live decides what nginx reads, not a file of ours: see :mod:`_live
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -167,9 +167,14 @@ def drain(paths: Any, slot: Slot, wishes: ProxyWishes | None, *, seconds: float)
         live = read_live(paths)
     if live is not None and live.slot == slot.name:
         raise SwitchError(f"{slot.label} is live: its requests do not come to an end; switch to the other one first")
+    return _wait(lambda: on_the_way(paths, slot, wishes), seconds)
+
+
+def _wait(left_now: Callable[[], int], seconds: float) -> DrainReport:
+    """Wait until nothing is left, at most ``seconds``."""
     began, quiet = time.monotonic(), 0
     while True:
-        left = on_the_way(paths, slot, wishes)
+        left = left_now()
         quiet = 0 if left else quiet + 1
         spent = time.monotonic() - began
         if quiet >= 2 or spent >= seconds:  # a connection may be made in the moment of the switch: look twice
@@ -177,11 +182,14 @@ def drain(paths: Any, slot: Slot, wishes: ProxyWishes | None, *, seconds: float)
         time.sleep(LOOK_SECONDS)
 
 
-def forget(paths: Any, fence: Fence, wishes: ProxyWishes, *, check_mode: bool = False) -> list[str]:
+def forget(
+    paths: Any, fence: Fence, wishes: ProxyWishes, *, seconds: float = 0.0, check_mode: bool = False
+) -> list[str]:
     """Write the live slot's address into nginx's configuration, as by hand, and remove units and sockets; return what was done, or would be.
 
     nginx is reloaded for it: it is for the end of all deploys. Killed, it is done by the next call.
 
+    :param seconds: how long what is on its way through the sockets may take; what is left then is cut off, with a warning
     :raises SwitchError: it could not be done; what is live is live.
     """
     with _errors("forget"):
@@ -194,6 +202,11 @@ def forget(paths: Any, fence: Fence, wishes: ProxyWishes, *, check_mode: bool = 
         done = list(run_upstream(task_of(proxy, f"127.0.0.1:{port}", None), check_mode=False)["actions"])
         done += run_upstream(task_of(proxy, f"127.0.0.1:{port}", None, present=False), check_mode=False)["actions"]
         reached("live:forgotten")
+        left = _wait(lambda: _live_socket.all_connections(paths.live_socket), seconds).left
+        if left:
+            wishes.module.warn(
+                f"{left} connections through the sockets were still open after {seconds:g} s, and were cut off"
+            )
         systemctl = Command(wishes.module, "systemctl")
         with held(fence):
             done += _live_socket.close_way(paths.service, paths.live_socket, wishes.places, systemctl)

@@ -158,11 +158,12 @@ def close_way(service: str, link: Path, places: Places, systemctl: Command) -> l
         _key, is_ours, slot = (_text(unit) or "").partition(f"\nListenStream={link.parent}/")
         if is_ours:  # and not those of a service whose name only begins like this one's
             systemctl("disable", "--quiet", "--now", unit.name)
-            systemctl("stop", f"{unit.stem}.service")
-            for file in (unit, unit.with_suffix(".service"), link.with_name(slot.partition("\n")[0])):
+            systemctl("stop", f"{unit.stem}.service", accept=(0, 5))  # 5: a killed call has removed it
+            # The unit of the socket goes last: by it a killed call is known.
+            for file in (unit.with_suffix(".service"), link.with_name(slot.partition("\n")[0]), unit):
                 file.unlink(missing_ok=True)
             done.append(f"{unit.stem} is removed")
-    if done:
+    if done or tmpfiles_of(service, places).exists():
         systemctl("daemon-reload")
     link.unlink(missing_ok=True)
     tmpfiles_of(service, places).unlink(missing_ok=True)
@@ -227,6 +228,12 @@ def connections(table: str, path: Path) -> int:
     # Num RefCount Protocol Flags Type St Inode Path
     rows = (line.split(None, 7) for line in table.splitlines())
     return sum(1 for row in rows if len(row) == 8 and row[5] in OPEN and row[7] == str(path))
+
+
+def all_connections(link: Path) -> int:
+    """Return how many connections are open to the sockets of all slots, which lie beside ``link``."""
+    table = Path("/proc/net/unix").read_text(encoding="utf-8", errors="replace")
+    return sum(connections(table, path) for path in link.parent.glob("*.sock") if not path.is_symlink())
 
 
 def tcp_inodes(tables: list[str], port: int) -> set[str]:

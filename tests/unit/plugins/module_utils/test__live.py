@@ -8,6 +8,7 @@ import socket
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import pytest
@@ -238,6 +239,32 @@ def test_what_has_begun_is_waited_for_as_long_as_is_said(host):
         assert _live.drain(host.paths, GREEN, None, seconds=0).left == 1
         host.ends[1].accept()[0].close()
     assert _live.drain(host.paths, GREEN, None, seconds=5).left == 0
+
+
+@pytest.mark.parametrize(
+    ("seconds", "open_at_the_end", "said"),
+    [
+        pytest.param(60, 0, [], id="until nothing is on its way"),
+        pytest.param(
+            0, 3, ["3 connections through the sockets were still open after 0 s, and were cut off"], id="no time"
+        ),
+    ],
+)
+def test_the_sockets_are_removed_once_what_is_on_its_way_has_ended_or_its_time_is_over(
+    host, monkeypatch, seconds, open_at_the_end, said
+):
+    host.switch(GREEN)
+    left, closed, warned = [3, 2, 1, 0, 0], [], []
+    monkeypatch.setattr(_live, "LOOK_SECONDS", 0)
+    monkeypatch.setattr(_live, "run_upstream", lambda *_a, **_k: {"actions": []})
+    monkeypatch.setattr(_live, "task_of", lambda *_a, **_k: None)
+    monkeypatch.setattr(_live, "Command", lambda *_a: None)
+    monkeypatch.setattr(_live_socket, "all_connections", lambda _link: closed.append(left.pop(0)) or closed[-1])
+    monkeypatch.setattr(_live_socket, "close_way", lambda *_a: [f"closed with {closed[-1]} open"])
+    wishes = host.wishes._replace(module=SimpleNamespace(warn=warned.append))
+    assert _live.forget(host.paths, FREE, wishes, seconds=seconds) == [f"closed with {open_at_the_end} open"]
+    assert warned == said
+    assert read_state(host.paths.live).file is None
 
 
 def test_the_description_says_what_is_asked_through_nginx(host):

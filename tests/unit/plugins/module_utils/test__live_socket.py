@@ -99,6 +99,42 @@ def test_all_of_a_service_goes_and_nothing_of_one_whose_name_begins_alike(place)
     assert not path.exists()
 
 
+@pytest.mark.parametrize("killed_at", range(4))
+def test_a_removal_that_was_killed_is_ended_by_the_next(place, monkeypatch, killed_at):
+    places, path, systemctl = place
+    link = path.with_name("live.sock")
+    _live_socket.open_way(units(path), path, places, systemctl, is_live=False)
+    _live_socket.lead(link, "green")
+    _live_socket.survive("api", "green", link, places)
+    left, unlink = [killed_at], Path.unlink
+
+    def killed(file, **options):
+        if not left[0]:
+            raise KeyboardInterrupt
+        left[0] -= 1
+        unlink(file, **options)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Path, "unlink", killed)
+        _live_socket.close_way("api", link, places, systemctl)
+    systemctl.calls.clear()
+    _live_socket.close_way("api", link, places, systemctl)
+    assert list(places.units.iterdir()) == []
+    assert list(places.tmpfiles.iterdir()) == []
+    assert ("daemon-reload",) in systemctl.calls
+
+
+def test_connections_to_any_slot_are_counted(place):
+    _places, path, systemctl = place
+    systemctl("start")
+    link = path.with_name("live.sock")
+    link.symlink_to(path.name)
+    assert _live_socket.all_connections(link) == 0
+    with socket.socket(socket.AF_UNIX) as end:
+        end.connect(str(link))
+        assert _live_socket.all_connections(link) == 1
+
+
 def test_a_boot_makes_the_link_again(tmp_path):
     places = Places(tmp_path, tmp_path)
     _live_socket.survive("api", "green", Path("/run/runbook-ops/deploy/api/live.sock"), places)
