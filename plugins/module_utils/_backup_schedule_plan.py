@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
-from ansible_collections.runbook.ops.plugins.module_utils._backup_schedule import MARK, calendar_of, missing_night
+from ansible_collections.runbook.ops.plugins.module_utils._backup_schedule import calendar_of, missing_night
 from ansible_collections.runbook.ops.plugins.module_utils._checks import make_check
-from ansible_collections.runbook.ops.plugins.module_utils._engine_file import ETC, retire
+from ansible_collections.runbook.ops.plugins.module_utils._engine_file import ETC, runs_more, runs_one
 from ansible_collections.runbook.ops.plugins.module_utils._engine_plan import Installed
 
 SECTION = "Backups"
@@ -28,10 +28,12 @@ def judge(options: Mapping[str, Any], installed: Installed, *, today: date) -> l
             section=SECTION,
             status="warning",
             detail=f"backs up as well: {line}",
-            remedy="set backup_schedule_replace_cron to comment it out",
+            remedy="set backup_schedule_replace_cron to comment it out"
+            if not runs_more(line, options["replaces"])
+            else "it runs something else as well: make two lines of it",
         )
         for path, text in installed.crontabs.items()
-        for number, line in enumerate(retire(text, options["replaces"], MARK)[1])
+        for number, line in enumerate(line for line in text.splitlines() if runs_one(line, options["replaces"]))
     ]
     for job in options["jobs"]:
         calendar = calendar_of(job, options["time_zone"])

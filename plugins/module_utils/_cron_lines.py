@@ -8,7 +8,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ansible_collections.runbook.ops.plugins.module_utils._checks import make_change, make_check
-from ansible_collections.runbook.ops.plugins.module_utils._engine_file import reinstate, retire, retired
+from ansible_collections.runbook.ops.plugins.module_utils._engine_file import (
+    reinstate,
+    retire,
+    retired,
+    runs_more,
+    runs_one,
+)
 
 SECTION = "Calendar"
 
@@ -20,19 +26,32 @@ class Edit(NamedTuple):
     text: str
 
 
-def plan(crontabs: Mapping[str, str], state: str, programs: Sequence[str], mark: str) -> list[Edit]:
+def plan(
+    crontabs: Mapping[str, str], state: str, programs: Sequence[str], mark: str, *, replace: bool = True
+) -> list[Edit]:
     """Return the crontabs that change: lines that run one of ``programs`` are commented out, or with ``present`` put back.
 
     A line that was commented out for a program that is no longer among them is put back too. Every other byte stays.
+
+    :param replace: comment out; otherwise lines are only put back
     """
     edits = []
     for path, text in crontabs.items():
         new = reinstate(text, mark)[0]
-        if state == "absent":
+        if state == "absent" and not replace:
+            new = _return(text, programs, mark)
+        elif state == "absent":
             new = retire(new, programs, mark)[0]
         if new != text:
             edits.append(Edit(path, new))
     return edits
+
+
+def _return(text: str, programs: Sequence[str], mark: str) -> str:
+    """Return ``text`` with the lines put back that run none of ``programs``."""
+    lines = text.splitlines(keepends=True)
+    mine = [line.startswith(mark) and not runs_one(line[len(mark) :], programs) for line in lines]
+    return "".join(line[len(mark) :] if is_mine else line for line, is_mine in zip(lines, mine))
 
 
 def predict(crontabs: Mapping[str, str], edits: Sequence[Edit]) -> dict[str, str]:
@@ -40,14 +59,12 @@ def predict(crontabs: Mapping[str, str], edits: Sequence[Edit]) -> dict[str, str
     return {**crontabs, **{edit.path: edit.text for edit in edits}}
 
 
-def judge(
-    crontabs: Mapping[str, str], scripts: Sequence[str], programs: Sequence[str], mark: str
-) -> list[dict[str, Any]]:
+def judge(crontabs: Mapping[str, str], scripts: Sequence[str], programs: Sequence[str]) -> list[dict[str, Any]]:
     """Return a warning for each line, and each script of ``/etc/cron.daily`` and its like, that still does the same.
 
     :param scripts: paths of such scripts that run one of ``programs``, or are one
     """
-    found = [(path, line) for path, text in crontabs.items() for line in retire(text, programs, mark)[1]]
+    found = [(path, line) for path, text in crontabs.items() for line in text.splitlines() if runs_one(line, programs)]
     found += [(path, "the whole script") for path in scripts]
     return [
         make_check(
@@ -55,13 +72,19 @@ def judge(
             name=f"cron in /{path}",
             section=SECTION,
             status="warning",
-            detail=f"does what the calendar does as well: {line}",
-            remedy="set schedule_replace_cron to comment it out"
-            if line != "the whole script"
-            else f"remove /{path}, or chmod -x",
+            detail=f"does what the calendar does as well: {line.strip()}",
+            remedy=_remedy(path, line, programs),
         )
         for number, (path, line) in enumerate(found)
     ]
+
+
+def _remedy(path: str, line: str, programs: Sequence[str]) -> str:
+    if line == "the whole script":
+        return f"remove /{path}, or chmod -x"
+    if runs_more(line, programs):
+        return "it runs something else as well: make two lines of it"
+    return "set schedule_replace_cron to comment it out"
 
 
 def changes(before: Mapping[str, str], edits: Sequence[Edit], mark: str) -> list[dict[str, Any]]:

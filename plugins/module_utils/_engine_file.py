@@ -15,6 +15,9 @@ from dataclasses import dataclass
 from typing import Any
 
 HOME = "ansible_collections.runbook.ops.plugins.module_utils"
+IDLE = re.compile(r"\s*(?:#|\w+\s*=)")  # a line of a crontab that runs nothing
+JOINT = re.compile(r"&&|\|\||[;|]|(?<![>&])&(?![>&\d])")  # what joins commands
+AIDE = re.compile(r"(?:(?<=\s)|\A)(?:cd|\[|test|sleep|logger|tee|true|mail|echo|export|umask|chronic|ts)(?:\s|\Z)")
 LIB, ETC, UNITS = "usr/local/lib/runbook-ops", "etc/runbook-ops", "etc/systemd/system"
 
 
@@ -88,14 +91,29 @@ def as_json(content: Mapping[str, Any]) -> bytes:
 
 
 def retire(crontab: str, programs: Sequence[str], mark: str) -> tuple[str, list[str]]:
-    """Return ``crontab`` with the lines that run one of ``programs`` commented out by ``mark``, and those lines."""
+    """Return ``crontab`` with the lines that run one of ``programs`` commented out by ``mark``, and those lines.
+
+    A line that runs another program too stays: nobody would run that any more.
+    """
     lines, gone = [], []
-    wanted = [re.compile(rf"(?<![\w.-]){re.escape(program)}(?![\w.-])") for program in programs]
     for line in crontab.splitlines(keepends=True):
-        runs = not line.lstrip().startswith("#") and any(one.search(line) for one in wanted)
+        runs = runs_one(line, programs) and not runs_more(line, programs)
         lines.append(mark + line if runs else line)
         gone += [line.strip()] if runs else []
     return "".join(lines), gone
+
+
+def runs_one(line: str, programs: Sequence[str]) -> bool:
+    """Return whether a line of a crontab runs one of ``programs``; a comment and a variable run nothing."""
+    wanted = [re.compile(rf"(?<![\w.-]){re.escape(program)}(?![\w.-])") for program in programs]
+    return not IDLE.match(line) and any(one.search(line) for one in wanted)
+
+
+def runs_more(line: str, programs: Sequence[str]) -> bool:
+    """Return whether a line that runs one of ``programs`` runs another beside it, not only what prepares it or reads what it says."""
+    parts = [part.strip() for part in JOINT.split(line)]
+    others = [part for part in parts[1:] if part and not runs_one(part, programs) and not AIDE.match(part)]
+    return bool(others) or (len(parts) > 1 and not runs_one(parts[0], programs) and not AIDE.search(parts[0]))
 
 
 def reinstate(crontab: str, mark: str) -> tuple[str, list[str]]:

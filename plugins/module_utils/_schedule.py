@@ -16,7 +16,6 @@ from ansible_collections.runbook.ops.plugins.module_utils._units import parse_du
 
 START = f"{HOME}._schedule_run"
 MAIN = main_program(START, "schedule")
-MARK = "# runbook.ops schedules instead: "
 STATE = "var/lib/runbook-ops/schedule"
 SPARE = "run/runbook-ops/schedule"  # in memory
 SYSTEM = re.compile(r"[a-z0-9][a-z0-9_-]*\Z")
@@ -174,6 +173,11 @@ def _escaped(text: str) -> str:
 def render_cron(*, python: str, engine: str, path: str) -> str:
     """Return the line of cron."""
     return CRON.format(python=python, engine=engine, config=path)
+
+
+def mark_of(system: str) -> str:
+    """Return what comments out a line of cron that the calendar of ``system`` takes the place of."""
+    return f"# runbook.ops schedules instead ({system}): "
 
 
 def owned(paths: Sequence[str], system: str) -> list[str]:

@@ -34,11 +34,19 @@ options:
     type: str
     choices: [absent, present]
     required: true
+  system:
+    description: Name of the system whose calendar does it instead. What another one commented out stays so.
+    type: str
+    required: true
   programs:
-    description: Programs or whole commands, as they stand in a crontab.
+    description: Programs or whole commands, as they stand in a crontab. A line that runs something else as well is only reported.
     type: list
     elements: str
     default: []
+  replace:
+    description: With V(false), O(state=absent) only puts back what was commented out for a program that is no longer among O(programs).
+    type: bool
+    default: true
 seealso:
   - module: runbook.ops.schedule
 """
@@ -46,6 +54,7 @@ seealso:
 EXAMPLES = r"""
 - name: See which lines would go
   runbook.ops.cron_lines:
+    system: owlivion
     state: absent
     programs: [/scripts/rotate-logs.sh]
   check_mode: true
@@ -53,6 +62,7 @@ EXAMPLES = r"""
 
 - name: Put them back
   runbook.ops.cron_lines:
+    system: owlivion
     state: present
 """
 
@@ -85,13 +95,15 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.runbook.ops.plugins.module_utils import _cron_lines as cron
-from ansible_collections.runbook.ops.plugins.module_utils._engine_file import retire, retired
+from ansible_collections.runbook.ops.plugins.module_utils._engine_file import retired, runs_one
 from ansible_collections.runbook.ops.plugins.module_utils._engine_host import EngineHost
-from ansible_collections.runbook.ops.plugins.module_utils._schedule import MARK
+from ansible_collections.runbook.ops.plugins.module_utils._schedule import mark_of
 
 ARGUMENTS: dict[str, Any] = {
     "state": {"type": "str", "choices": ["absent", "present"], "required": True},
+    "system": {"type": "str", "required": True},
     "programs": {"type": "list", "elements": "str", "default": []},
+    "replace": {"type": "bool", "default": True},
 }
 PARTS = ("etc/cron.hourly/*", "etc/cron.daily/*", "etc/cron.weekly/*", "etc/cron.monthly/*")
 
@@ -102,14 +114,16 @@ def scripts_of(root: Path, programs: list[str]) -> list[str]:
     for path in sorted(path for pattern in PARTS for path in root.glob(pattern) if path.is_file()):
         text = path.read_bytes().decode("utf-8", "surrogateescape")
         name = str(path.relative_to(root))
-        if f"/{name}" in programs or retire(text, programs, MARK)[1]:
+        if f"/{name}" in programs or any(runs_one(line, programs) for line in text.splitlines()):
             found.append(name)
     return found
 
 
-def run(state: str, programs: list[str], *, host: EngineHost, check_mode: bool) -> dict[str, Any]:
-    before = host.crontabs()
-    edits = cron.plan(before, state, programs, MARK)
+def run(
+    state: str, system: str, programs: list[str], replace: bool, *, host: EngineHost, check_mode: bool
+) -> dict[str, Any]:
+    before, mark = host.crontabs(), mark_of(system)
+    edits = cron.plan(before, state, programs, mark, replace=replace)
     after = cron.predict(before, edits)
 
     if edits and not check_mode:
@@ -120,9 +134,9 @@ def run(state: str, programs: list[str], *, host: EngineHost, check_mode: bool) 
     return {
         "changed": bool(edits),
         "actions": [f"write /{edit.path}" for edit in edits],
-        "lines": {f"/{path}": lines for path, text in after.items() if (lines := retired(text, MARK))},
-        "checks": cron.judge(before, scripts_of(host.root, programs), programs, MARK) if state == "absent" else [],
-        "changes": cron.changes(before, edits, MARK),
+        "lines": {f"/{path}": lines for path, text in after.items() if (lines := retired(text, mark))},
+        "checks": cron.judge(before, scripts_of(host.root, programs), programs) if state == "absent" else [],
+        "changes": cron.changes(before, edits, mark),
         "diff": cron.diff(before, after, edits),
     }
 

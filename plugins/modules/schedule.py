@@ -199,7 +199,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._checks import make_ch
 from ansible_collections.runbook.ops.plugins.module_utils._command import Command, CommandError
 from ansible_collections.runbook.ops.plugins.module_utils._engine_apply import EngineError, apply
 from ansible_collections.runbook.ops.plugins.module_utils._engine_plan import Cron, changes, diff, plan, predict, told
-from ansible_collections.runbook.ops.plugins.module_utils._schedule import MARK, ScheduleError, config_of, slug_of
+from ansible_collections.runbook.ops.plugins.module_utils._schedule import ScheduleError, config_of, mark_of, slug_of
 from ansible_collections.runbook.ops.plugins.module_utils._schedule_host import Host
 from ansible_collections.runbook.ops.plugins.module_utils._schedule_state import SECTION, written_at
 
@@ -234,7 +234,7 @@ ARGUMENTS: dict[str, Any] = {
 
 def run(options: dict[str, Any], host: Host, *, now: datetime, check_mode: bool) -> dict[str, Any]:
     before, wanted = host.observe(), host.wanted(options)
-    steps = plan(before, wanted, Cron(MARK, (), False))
+    steps = plan(before, wanted, Cron(mark_of(options["system"]), (), False))
     after = predict(before, steps)
     refuse_cutting([step.path for step in steps if step.verb == "disable"], host)
     if any(step.verb == "write" for step in steps):
@@ -256,8 +256,8 @@ def run(options: dict[str, Any], host: Host, *, now: datetime, check_mode: bool)
         },
         "entries": [describe(entry, options["time_zone"], now) for entry in options["entries"]],
         "checks": [lack(name, options["system"]) for name in options["lacking"] if options["state"] == "present"],
-        "changes": changes(about, before, after, steps, mark=MARK),
-        "diff": diff(before, after, mark=MARK),
+        "changes": changes(about, before, after, steps, mark=mark_of(options["system"])),
+        "diff": diff(before, after, mark=mark_of(options["system"])),
     }
 
 

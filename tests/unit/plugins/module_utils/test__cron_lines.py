@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.runbook.ops.plugins.module_utils._cron_lines import changes, judge, plan, predict
+from ansible_collections.runbook.ops.plugins.module_utils._schedule import mark_of
 
 MARK = "# ours: "
 FOREIGN = "MAILTO=ops \n\n#0 1 * * * /srv/rotate.sh\n5 4 * * * /srv/rotate.sh.old\t\n0 3 * * * echo /srv/rotate.shx\n6 6 * * * last \udcff"
@@ -37,6 +38,45 @@ def test_each_line_is_told(state, action):
 
 
 def test_what_does_the_same_is_reported():
-    found = judge(TABS, ["etc/cron.daily/rotate"], ["/srv/rotate.sh"], MARK)
+    found = judge(TABS, ["etc/cron.daily/rotate"], ["/srv/rotate.sh"])
     assert [check["status"] for check in found] == ["warning", "warning"]
     assert "chmod -x" in found[1]["remedy"]
+
+
+def test_without_replacing_only_what_nothing_replaces_any_more_comes_back():
+    both = {"etc/crontab": "0 2 * * * root /srv/a.sh\n0 3 * * * root /srv/b.sh\n"}
+    after = predict(both, plan(both, "absent", ["/srv/a.sh", "/srv/b.sh"], MARK))
+    kept = predict(after, plan(after, "absent", ["/srv/b.sh"], MARK, replace=False))
+    assert kept == {"etc/crontab": f"0 2 * * * root /srv/a.sh\n{MARK}0 3 * * * root /srv/b.sh\n"}
+    assert plan(both, "absent", ["/srv/a.sh"], MARK, replace=False) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "is_whole"),
+    [
+        pytest.param("0 2 * * * /srv/a.sh && /srv/z.sh", False, id="another after it"),
+        pytest.param("0 2 * * * /srv/z.sh; /srv/a.sh", False, id="another before it"),
+        pytest.param("0 2 * * * /srv/a.sh & /srv/z.sh", False, id="another beside it"),
+        pytest.param("0 2 * * * /srv/a.sh | /srv/z.sh", False, id="another that reads it"),
+        pytest.param("0 2 * * * /srv/a.sh --all >> /var/log/a.log 2>&1", True, id="a file of what it says"),
+        pytest.param("0 2 * * * cd /srv && /srv/a.sh | logger -t a", True, id="prepared, and kept"),
+        pytest.param("0 2 * * * root [ -x /srv/a.sh ] && /srv/a.sh || true", True, id="if it is there"),
+        pytest.param("@daily /srv/a.sh; /srv/b.sh", True, id="both are replaced"),
+    ],
+)
+def test_a_line_that_runs_something_else_as_well_stays_and_is_reported(line, is_whole):
+    tabs = {"etc/crontab": f"{line}\n"}
+    assert bool(plan(tabs, "absent", ["/srv/a.sh", "/srv/b.sh"], MARK)) == is_whole
+    (check,) = judge(tabs, [], ["/srv/a.sh", "/srv/b.sh"])
+    assert ("make two lines" in check["remedy"]) != is_whole
+
+
+def test_a_variable_of_a_crontab_runs_nothing():
+    tabs = {"etc/crontab": "ROTATE = /srv/rotate.sh\nX=/srv/rotate.sh\n"}
+    assert plan(tabs, "absent", ["/srv/rotate.sh"], MARK) == [] == judge(tabs, [], ["/srv/rotate.sh"])
+
+
+def test_what_another_system_commented_out_stays():
+    after = predict(TABS, plan(TABS, "absent", ["/srv/rotate.sh"], mark_of("shop")))
+    assert plan(after, "present", [], mark_of("shop-2")) == []
+    assert predict(after, plan(after, "present", [], mark_of("shop"))) == TABS
