@@ -5,11 +5,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from ansible_collections.runbook.ops.plugins.module_utils._log_scan_blocks import Clock
 from ansible_collections.runbook.ops.plugins.module_utils._log_scan_checks import checks_of, missing_check
-from ansible_collections.runbook.ops.plugins.module_utils._log_scan_report import figures_of, span_of
+from ansible_collections.runbook.ops.plugins.module_utils._log_scan_report import DAY, figures_of, span_of
 from ansible_collections.runbook.ops.plugins.module_utils._log_scan_run import Job, scan_parts
 from ansible_collections.runbook.ops.plugins.module_utils._log_scan_sets import (
     Member,
@@ -26,7 +27,9 @@ from ansible_collections.runbook.ops.plugins.module_utils._log_scan_source impor
     JOURNALS,
     SourceError,
     journal,
+    journal_begins_at,
     part_of,
+    require_unit,
     run,
 )
 from ansible_collections.runbook.ops.plugins.module_utils._log_scan_tally import Tally
@@ -69,10 +72,10 @@ class Reading:
         try:
             tally, marks = self._read(job, log, before, since)
         except (SourceError, OSError) as exc:
-            check = missing_check(log, str(exc), "correct it in ops_logs, or see who should write it")
-            return Told([check], None, {**before})
+            return Told(self._unread(job, log, str(exc)), None, {**before})
         if before.get("checks") and not tally.lines and not tally.notes:
-            return Told(_unchanged(before["checks"]), None, {**marks, "checks": before["checks"]})
+            left = {**marks, "checks": before["checks"]} if "files" in marks else {**before}
+            return Told(_unchanged(before["checks"]), None, left)
         span = span_of(tally, since=since, now=self._now)
         figures = figures_of(log, tally, job.patterns, span=span, now=self._now, redact=self._redact)
         period = "since the last reading" if before else f"in the last {human_duration(self._now - since)}"
@@ -80,6 +83,15 @@ class Reading:
             period = f"in {human_duration(span)}, for the log begins no earlier"
         checks = checks_of(log, figures, job.patterns, period)
         return Told(checks, figures, {**marks, "checks": checks})
+
+    def _unread(self, job: Job, log: Mapping[str, Any], message: str) -> list[dict[str, Any]]:
+        """Return the checks of a log that nobody could read: all that there would be, for one that is missing looks mended."""
+        empty = figures_of(log, job.counting().end(), job.patterns, span=DAY, now=self._now, redact=self._redact)
+        others = checks_of(log, empty, job.patterns, "")[1:]
+        return [
+            missing_check(log, message, "correct it in ops_logs, or see who should write it"),
+            *({**one, "status": "unknown", "value": None, "detail": f"not read: {message}"} for one in others),
+        ]
 
     def _read(
         self, job: Job, log: Mapping[str, Any], before: Mapping[str, Any], since: float
@@ -122,16 +134,23 @@ class Reading:
 
     def _streams(self, job: Job, log: Mapping[str, Any], since: float) -> Tally:
         counting = job.counting()
-        for argv in _commands(log, since, self._now):
+        commands, begins_at = _commands(log, since, self._now)
+        for argv in commands:
             counting.count(counting.metered(run(argv)))
-        return counting.end()
+        tally = counting.end()
+        if tally.notes:  # a program failed on the way: the next reading begins where this one did
+            raise SourceError("; ".join(tally.notes))
+        if not tally.lines and log.get("unit"):
+            require_unit(log["unit"])
+        tally.begins_at = begins_at
+        return tally
 
 
 def _begins_at(members: Mapping[str, Sequence[Member]], now: float) -> float | None:
     """Return since when there is anything in the files of a log; None where there were older ones, or nothing says when."""
     begins = []
     for path, files in members.items():
-        if files and len(files) < len(names_of(path)):
+        if len(files) < len(names_of(path)):
             return None  # older ones were not opened
         begins += [Clock(now).first(first_bytes(one)) for one in files[:1]]
     told = [at for at in begins if at is not None]
@@ -163,21 +182,28 @@ def paths_of(log: Mapping[str, Any]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _commands(log: Mapping[str, Any], since: float, now: float) -> list[list[str]]:
-    """Return what prints a log that is in no file.
+def _commands(log: Mapping[str, Any], since: float, now: float) -> tuple[list[list[str]], float | None]:
+    """Return what prints a log that is in no file, and since when there is anything in it.
 
     :raises SourceError: nothing does.
     """
     if log.get("unit") or (log.get("path") and log.get("format") in JOURNALS):
-        return [journal(log, since, now)]
+        return [journal(log, since, now)], journal_begins_at()
     if not log.get("service"):
         raise SourceError(f"{log.get('path') or log.get('pm2')} does not exist")
-    from ansible_collections.runbook.ops.plugins.module_utils._docker import DockerError, containers  # noqa: PLC0415
+    from ansible_collections.runbook.ops.plugins.module_utils._docker import DockerError, ask, containers  # noqa: PLC0415
 
     try:
-        names = [one.name for one in containers(project=log.get("project"), service=log["service"])]
+        found = containers(project=log.get("project"), service=log["service"])
+        made = [created_at(ask(f"/containers/{one.identity}/json")["Created"]) for one in found]
     except DockerError as exc:
         raise SourceError(str(exc)) from exc
-    if not names:
+    if not found:
         raise SourceError(f"{log['service']} has no container")
-    return [["docker", "logs", "--timestamps", f"--since={since:.3f}", name] for name in names]
+    # What a container wrote goes with it: before the oldest of those that are there nobody can look.
+    return [["docker", "logs", "--timestamps", f"--since={since:.3f}", one.name] for one in found], min(made)
+
+
+def created_at(told: str) -> float:
+    """Return when Docker made a container; it writes UTC, to the nanosecond."""
+    return datetime.strptime(f"{told[:19]}+0000", "%Y-%m-%dT%H:%M:%S%z").timestamp()

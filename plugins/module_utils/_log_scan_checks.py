@@ -25,7 +25,7 @@ def checks_of(
     checks: list[dict[str, Any] | None] = [_reading(log, figures, period)]
     checks += [_pattern_check(log, one, limits[one["name"]], period) for one in figures["patterns"]]
     requests = figures["requests"]
-    if requests or has_requests(log):
+    if requests or has_requests(log) or log.get("p95_ms") or log.get("endpoints"):
         checks.append(_error_rate(log, requests, figures, period))
         checks.append(_response(log, {"p95_ms": log.get("p95_ms")}, requests, figures, period))
         for asked, one in zip(log.get("endpoints") or [], figures["asked"]):
@@ -124,11 +124,12 @@ def _response(
     figures: Mapping[str, Any],
     period: str,
 ) -> dict[str, Any] | None:
-    """Return the check of a 95th percentile; none where a log tells no durations, and no endpoint was asked for by name."""
+    """Return the check of a 95th percentile; none where a log tells no durations, and neither a limit nor an endpoint is described."""
     path, limits = wanted.get("endpoint") or "", wanted.get("p95_ms") or {}
     is_told = one is not None and one["p95_ms"] is not None
-    if one is None or not (is_told or path):
+    if not (is_told or path or limits):
         return None
+    one = one or {"count": 0, "p95_ms": None}
     status, limit = judge_high(one["p95_ms"] or 0, limits.get("warning"), limits.get("critical"))
     detail = f"no duration of {one['count']} requests is told {period}"
     if is_told:

@@ -15,6 +15,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._log_scan_tally import
     Met,
     Tally,
     Tops,
+    is_asked,
     percentile,
 )
 from ansible_collections.runbook.ops.plugins.module_utils._log_times import line_time
@@ -76,7 +77,7 @@ def _of_path(tally: Tally, path: str) -> Endpoint:
     """Return what was asked of one path, with whatever method."""
     total = Endpoint()
     for name, one in tally.requests.endpoints.items():
-        if path in (name, name.partition(" ")[2]):
+        if is_asked(name, (path,)):
             total.merge(one)
     return total
 

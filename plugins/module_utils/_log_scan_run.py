@@ -52,6 +52,7 @@ class Job:
     def counting(self) -> Counting:
         """Return what counts blocks into a tally of its own."""
         tally, log = Tally(), self._log
+        tally.requests.asked = frozenset(one["endpoint"] for one in log.get("endpoints") or ())
         readers: list[Reader] = []
         if self._format:
             readers.append(AccessReader(self._format, tally, self._tops))

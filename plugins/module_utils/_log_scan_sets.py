@@ -66,10 +66,15 @@ def order(names: Sequence[str], name: str) -> list[str]:
 
 
 def expand(path: str) -> list[str]:
-    """Return the files that ``path`` means: itself, or those that meet it as a glob, the one written to last at the end."""
+    """Return the files that ``path`` means: itself, or those that meet it as a glob, the one written to last at the end.
+
+    What another of them was before it was rotated counts with that one, and only once.
+    """
     if not any(sign in path for sign in SIGNS):
         return [path]
     found = [one for one in glob.glob(path) if not one.endswith(tuple(f".{ending}" for ending in KINDS if ending))]  # noqa: PTH207  # of a whole path
+    rotated = {each for one in found for each in names_of(one) if each != one}
+    found = [one for one in found if one not in rotated]
     return sorted(found, key=lambda one: (os.path.getmtime(one), one))  # noqa: PTH204  # one import less
 
 

@@ -8,7 +8,7 @@ import os
 import selectors
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ansible_collections.runbook.ops.plugins.module_utils._log_files import find_start, next_dated
@@ -152,7 +152,9 @@ def _unpacked(member: Member, counted: Callable[[int], None]) -> Iterator[bytes]
         raise SourceError(f"{member.path} is damaged, or still being written: {exc}") from exc
 
 
-def run(argv: list[str], *, stdin: int = subprocess.DEVNULL, timeout_seconds: float = 600) -> Iterator[bytes]:
+def run(
+    argv: list[str], *, stdin: int = subprocess.DEVNULL, timeout_seconds: float = 600
+) -> Generator[bytes, None, None]:
     """Yield what a program prints on both its outputs, as it prints it.
 
     :raises SourceError: it is missing, fails, or takes too long.
@@ -190,3 +192,30 @@ def journal(log: Mapping[str, Any], since: float | None, until: float) -> list[s
     period = [f"--until=@{until:.6f}", *([] if since is None else [f"--since=@{since:.6f}"])]
     what = [f"--unit={log['unit']}"] if log.get("unit") else list(JOURNALS[log["format"]])
     return ["journalctl", "--no-pager", "--quiet", "--output=short-iso", *period, *what]
+
+
+def journal_begins_at() -> float:
+    """Return when the oldest entry of the host's journal was written.
+
+    :raises SourceError: it holds none.
+    """
+    lines = run(["journalctl", "--no-pager", "--quiet", "--output=short-unix"])
+    try:
+        for piece in lines:  # its beginning is enough
+            return float(piece.split(b" ", 1)[0])
+    except ValueError as exc:
+        raise SourceError(f"journalctl did not say since when there is a journal: {exc}") from exc
+    finally:
+        lines.close()
+    raise SourceError("the journal of this host holds nothing")
+
+
+def require_unit(unit: str) -> None:
+    """Refuse a unit that is none: its journal is empty, which looks like health.
+
+    :raises SourceError: there is no such unit.
+    """
+    if any(sign in unit for sign in "*?["):
+        return
+    if b"".join(run(["systemctl", "show", "--property=LoadState", "--value", "--", unit])).strip() == b"not-found":
+        raise SourceError(f"this host has no unit {unit}, and its journal nothing of one")

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 MOST_VALUES = 4000  # distinct ones that a top list keeps; twice as many before it is cut
@@ -72,6 +72,11 @@ def percentile(histogram: Mapping[int, int], percent: float) -> int | None:
     return None
 
 
+def is_asked(name: str, asked: Collection[str]) -> bool:
+    """Return whether an endpoint is one of those that are described, with its method or with any."""
+    return name in asked or name.partition(" ")[2] in asked
+
+
 class Endpoint:
     """What was asked of one endpoint."""
 
@@ -94,6 +99,7 @@ class Requests:
     def __init__(self) -> None:
         self.endpoints: dict[str, Endpoint] = {}
         self.folded = 0  # endpoints that are counted as others
+        self.asked: frozenset[str] = frozenset()  # these never are
 
     def add(self, endpoint: str, status: str, milliseconds: float | None, times: int = 1) -> None:
         one = self.endpoints.get(endpoint)
@@ -112,15 +118,19 @@ class Requests:
     def trim(self) -> None:
         """Count the endpoints that are asked least as others where there are too many, or too many durations."""
         while len(self.endpoints) > 2 * MOST_ENDPOINTS or (
-            len(self.endpoints) > 2 and sum(len(one.durations) for one in self.endpoints.values()) > MOST_STEPS
+            sum(len(one.durations) for one in self.endpoints.values()) > MOST_STEPS
         ):
-            others = self.endpoints.pop(OTHERS, None) or Endpoint()
-            ranked = sorted(self.endpoints.items(), key=lambda item: (-item[1].count, item[0]))
+            asked = {name: one for name, one in self.endpoints.items() if is_asked(name, self.asked)}
+            free = {name: one for name, one in self.endpoints.items() if name != OTHERS and name not in asked}
+            if len(free) < 2:
+                return
+            others = self.endpoints.get(OTHERS) or Endpoint()
+            ranked = sorted(free.items(), key=lambda item: (-item[1].count, item[0]))
             keep = min(MOST_ENDPOINTS, len(ranked) // 2)
             for _name, one in ranked[keep:]:
                 others.merge(one)
                 self.folded += 1
-            self.endpoints = {**dict(ranked[:keep]), OTHERS: others}
+            self.endpoints = {**asked, **dict(ranked[:keep]), OTHERS: others}
 
     def whole(self) -> Endpoint:
         """Return all endpoints together."""

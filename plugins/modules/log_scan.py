@@ -154,7 +154,7 @@ def run(given: dict[str, Any], *, now: float, check_mode: bool) -> dict[str, Any
     )
     told = {log["name"]: reading.log(log, before.get(log["name"]) or {}) for log in map(check_log, given["logs"])}
     after = {**before, **{name: one.left for name, one in told.items()}}
-    is_new = path is not None and positions(after) != positions(before)
+    is_new = path is not None and (positions(after) != positions(before) or said_more(after, before))
     if path and is_new and not check_mode:
         replace_file(path, json.dumps({"version": 1, "logs": after}).encode())
     checks = [check for one in told.values() for check in one.checks]
@@ -181,6 +181,11 @@ def read_state(path: Path) -> dict[str, Any]:
 def positions(state: dict[str, Any]) -> dict[str, Any]:
     """Return where each log was read up to, without the time of the reading."""
     return {name: one.get("files") or {} for name, one in sorted(state.items())}
+
+
+def said_more(after: dict[str, Any], before: dict[str, Any]) -> bool:
+    """Return whether a journal or a container said something new: of those only the time of the reading is kept."""
+    return any("files" not in one and one != (before.get(name) or {}) for name, one in after.items())
 
 
 def in_one_line(checks: list[dict[str, Any]], logs: int) -> str:

@@ -290,7 +290,10 @@ def test_lines_without_times_are_counted_and_it_is_told(tmp_path):
 def test_a_log_that_is_not_there_is_unknown_and_one_that_is_quiet_is_well(tmp_path):
     path = tmp_path / "app.log"
     log = {"name": "app", "path": str(path), "patterns": PATTERNS}
-    assert [(one["id"], one["status"]) for one in reading().log(log, {}).checks] == [("log_scan:app", "unknown")]
+    assert [(one["id"], one["status"]) for one in reading().log(log, {}).checks] == [
+        ("log_scan:app", "unknown"),
+        ("log_scan:app:errors", "unknown"),
+    ]
     path.touch()
     os.utime(path, (1, 1))
     assert [one["status"] for one in reading().log(log, {}).checks] == ["ok", "ok"]
@@ -373,3 +376,93 @@ def test_memory_does_not_grow_with_the_log(tmp_path):
         path.write_bytes(block * times)
         peaks.append(peak_kib(path))
     assert peaks[1] < peaks[0] + 2000, peaks
+
+
+LINE = "2026-11-21T23:30:00+0000 host app[1]: error: {}\n"
+UNIT = {"name": "unit", "unit": "app.service", "errors": ["error"]}
+
+
+def told_by(monkeypatch, *, lines=3, first="1795000000.5 host x\n", state="loaded", fails=False):
+    """Let journalctl and systemctl say this."""
+
+    def run(argv, **_named):
+        if argv[0] == "systemctl":
+            yield f"{state}\n".encode()
+        elif "--output=short-unix" in argv:
+            yield from [first.encode()] if first else []
+        else:
+            yield "".join(LINE.format(number) for number in range(lines)).encode()
+            if fails:
+                raise _log_scan_source.SourceError("journalctl failed (1): it broke")
+
+    monkeypatch.setattr(_log_scan_source, "run", run)
+    monkeypatch.setattr("ansible_collections.runbook.ops.plugins.module_utils._log_scan.run", run)
+
+
+def test_a_journal_that_begins_later_is_judged_by_the_time_that_it_covers(monkeypatch):
+    told_by(monkeypatch, lines=30, first=f"{NOW - DAY:.6f} host x\n")
+    checks = reading().log(UNIT, {}).checks
+    assert checks[1]["value"] == 30.0  # a day, not a seventh of it
+    assert "for the log begins no earlier" in checks[1]["detail"]
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"lines": 0, "state": "not-found"}, "no unit app.service"),
+        ({"first": ""}, "holds nothing"),
+        ({"fails": True}, "it broke"),
+    ],
+    ids=["no such unit", "no journal", "it breaks off"],
+)
+def test_a_journal_that_was_not_read_is_unknown_in_all_its_checks(monkeypatch, given, words):
+    told_by(monkeypatch, **given)
+    left = {"read_at": NOW - 60}
+    told = reading(goes_on=True).log(UNIT, left)
+    assert [one["id"] for one in told.checks] == ["log_scan:unit", "log_scan:unit:errors"]
+    assert {one["status"] for one in told.checks} == {"unknown"}
+    assert words in told.checks[0]["detail"]
+    assert told.left == left  # the next reading begins there again
+
+
+def test_the_age_of_a_container_is_that_of_its_log():
+    from ansible_collections.runbook.ops.plugins.module_utils._log_scan import created_at  # noqa: PLC0415
+
+    assert created_at("2026-11-15T00:00:10.123456789Z") == START.timestamp() + 10
+
+
+def test_a_missing_log_has_all_its_checks_as_unknown(tmp_path):
+    log = {"name": "a", "path": f"{tmp_path}/none.log", "format": "combined", "errors": ["x"], "p95_ms": {"warning": 1}}
+    checks = reading().log(log, {}).checks
+    assert [one["id"] for one in checks] == [
+        *("log_scan:a", "log_scan:a:errors", "log_scan:a:error_rate", "log_scan:a:p95"),
+    ]
+    assert {one["status"] for one in checks} == {"unknown"}
+
+
+def test_a_limit_has_its_check_in_a_quiet_week(tmp_path):
+    path = tmp_path / "a.log"
+    path.write_text('{"time": "2026-11-21T10:00:00Z", "level": "info"}\n')
+    log = {"name": "a", "path": str(path), "format": "json", "p95_ms": {"warning": 1}}
+    assert [one["id"] for one in reading().log(log, {}).checks] == [
+        *("log_scan:a", "log_scan:a:error_rate", "log_scan:a:p95"),
+    ]
+
+
+def test_a_glob_whose_older_file_is_not_opened_covers_the_period(tmp_path):
+    old, new = tmp_path / "api-2026-11-01.log", tmp_path / "api-2026-11-21.log"
+    old.write_text("2026-11-01T10:00:00Z fine\n")
+    new.write_text("2026-11-21T23:30:00Z error\n" * 3)
+    os.utime(old, (NOW - 20 * DAY,) * 2)
+    os.utime(new, (NOW - 60,) * 2)
+    log = {"name": "api", "path": f"{tmp_path}/api-*.log", "errors": ["error"]}
+    assert reading().log(log, {}).checks[1]["value"] == 0.43
+
+
+def test_a_rotated_file_that_a_glob_means_too_counts_once(tmp_path):
+    lines = "2026-11-21T23:30:00Z error\n" * 10
+    for name in ("app-error.log", "app-error__2026-11-21_00-00-00.log"):
+        (tmp_path / name).write_text(lines)
+        os.utime(tmp_path / name, (NOW - 60,) * 2)
+    log = {"name": "app", "path": f"{tmp_path}/app-*.log", "errors": ["error"]}
+    assert reading().log(log, {}).checks[0]["value"] == 20

@@ -67,3 +67,14 @@ def test_durations_are_bounded_and_lose_no_request(monkeypatch):
         requests.trim()
     assert requests.whole().count == 1000
     assert sum(requests.whole().durations.values()) == 1000
+
+
+def test_an_endpoint_that_is_described_is_never_one_of_the_others():
+    requests = Requests()
+    requests.asked = frozenset({"/pay"})
+    requests.add("POST /pay", "200", 90_000.0)
+    for number in range(1001):
+        requests.add(f"GET /{number}", "200", 1.0, times=2)
+    requests.trim()
+    assert requests.folded
+    assert requests.endpoints["POST /pay"].count == 1

@@ -63,3 +63,26 @@ def test_the_worst_is_named():
     checks = [{"status": "ok", "name": "a"}, {"status": "warning", "name": "b"}]
     assert in_one_line(checks, 1) == "1 logs read, 1 warning: b"
     assert in_one_line(checks[:1], 1) == "1 logs read, nothing beyond its limits"
+
+
+def test_a_journal_is_read_on_from_where_it_was_read(given, tmp_path, monkeypatch):
+    asked, said = [], [b"2026-11-21T10:00:00+0000 host app: error\n"]
+
+    def run_program(argv, **_named):
+        if "--output=short-unix" in argv:
+            yield b"1.0 host"
+        else:
+            asked.append(next(word for word in argv if word.startswith("--since=")))
+            yield from said
+
+    monkeypatch.setattr("ansible_collections.runbook.ops.plugins.module_utils._log_scan.run", run_program)
+    monkeypatch.setattr("ansible_collections.runbook.ops.plugins.module_utils._log_scan_source.run", run_program)
+    monkeypatch.setattr(
+        "ansible_collections.runbook.ops.plugins.module_utils._log_scan.require_unit", lambda _unit: None
+    )
+    wish = {**given, "logs": [{"name": "a", "unit": "a.service"}], "state_path": str(tmp_path / "state.json")}
+    assert run(wish, now=NOW, check_mode=False)["changed"]
+    assert run(wish, now=NOW + 60, check_mode=False)["changed"]
+    said.clear()
+    assert not run(wish, now=NOW + 120, check_mode=False)["changed"]
+    assert asked[1:] == [f"--since=@{NOW:.6f}", f"--since=@{NOW + 60:.6f}"]
