@@ -10,6 +10,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from ansible_collections.runbook.ops.plugins.module_utils._change_lock import Fence, held
 from ansible_collections.runbook.ops.plugins.module_utils._change_step import began
@@ -22,18 +23,25 @@ FREE = Fence("", 0, "")
 
 @contextmanager
 def working(
-    paths: DeployPaths, *, seconds: float, fence: Fence = FREE, grace_seconds: float = GRACE_SECONDS
+    paths: DeployPaths,
+    *,
+    seconds: float,
+    fence: Fence = FREE,
+    grace_seconds: float = GRACE_SECONDS,
+    lock: Path | None = None,
 ) -> Iterator[None]:
     """Hold the service for one call. A process that dies lets go of it.
 
+    :param lock: the file that is held: that of all calls without it
     :param fence: a call that was begun with an older lock than this one is ended: it may not write any more, and may be stopped, or hang.
     :raises StateError: another call is at work for longer than ``seconds``.
     :raises LockError: another run has taken over.
     """
+    lock = lock or paths.lock
     try:
-        handle = os.open(paths.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as exc:
-        raise StateError(f"cannot write {paths.lock}: {exc.strerror}") from exc
+        raise StateError(f"cannot write {lock}: {exc.strerror}") from exc
     try:
         start = time.monotonic()
         while True:

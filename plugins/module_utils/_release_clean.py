@@ -7,12 +7,11 @@ Only what this service has begun is ever taken away: another service may keep it
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +20,20 @@ from ansible_collections.runbook.ops.plugins.module_utils import _release_place 
 from ansible_collections.runbook.ops.plugins.module_utils._account import Account, AccountError, account_of, end_marked
 from ansible_collections.runbook.ops.plugins.module_utils._account import run as run_program
 from ansible_collections.runbook.ops.plugins.module_utils._change_lock import Fence, held
-from ansible_collections.runbook.ops.plugins.module_utils._deploy_paths import DeployPaths, remove, write_json
+from ansible_collections.runbook.ops.plugins.module_utils._deploy_paths import (
+    DeployPaths,
+    StateError,
+    remove,
+    write_json,
+)
+from ansible_collections.runbook.ops.plugins.module_utils._deploy_work import working
 from ansible_collections.runbook.ops.plugins.module_utils._failpoint import reached
 from ansible_collections.runbook.ops.plugins.module_utils._live_state import read_live
 from ansible_collections.runbook.ops.plugins.module_utils._release import BUILD, Release, ReleaseError, listed, load
 from ansible_collections.runbook.ops.plugins.module_utils._release_keep import Kept, choose
 from ansible_collections.runbook.ops.plugins.module_utils._release_ledger import events, note
 
+OTHERS_SECONDS = 30.0  # how long another call may still be at it
 ENDING_SECONDS = 10.0  # how long a killed build may take to be gone
 MENTION = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{7,12}|adopted(?:-[0-9a-f]{7,12})?")
 
@@ -46,23 +52,22 @@ def releases_of(service: Mapping[str, Any]) -> str:
 
 
 @contextmanager
-def alone(paths: DeployPaths) -> Iterator[None]:
+def alone(paths: DeployPaths, fence: Fence) -> Iterator[None]:
     """Keep all others on this host from making or removing releases of the same service.
+
+    One whose controller is gone, and whose lock changed hands since, is waited for, and ended where it does not notice.
 
     :raises ReleaseError: another one is at it.
     """
     paths.make()
-    handle = os.open(paths.directory / "build.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
+    with ExitStack() as stack:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ReleaseError(
-                f"a release of {paths.service} is being made or removed by another process: wait until it has ended"
-            ) from None
+            stack.enter_context(
+                working(paths, seconds=OTHERS_SECONDS, fence=fence, lock=paths.directory / "build.lock")
+            )
+        except StateError as exc:
+            raise ReleaseError(f"releases are being made or removed: {exc}") from exc
         yield
-    finally:
-        os.close(handle)
 
 
 def begun_path(paths: DeployPaths, name: str) -> Path:

@@ -45,7 +45,7 @@ def make(place: Place, version: str, *, check_mode: bool) -> dict[str, Any]:
         made = release is None
         shown = release._asdict() if release else {"id": None, "commit": source.commit, "ref": version}
     else:
-        with alone(place.paths):
+        with alone(place.paths, place.fence):
             left = remove_partial(place.paths, place.service, place.fence)
             source = maker.resolve(wish)
             notes = maker.warnings(wish, source)
@@ -91,7 +91,7 @@ def remove(place: Place, names: list[str] | None, *, check_mode: bool) -> dict[s
         left = partial(place.paths)
         stays, goes = _chosen(place, names, keep)
     else:
-        with alone(place.paths):
+        with alone(place.paths, place.fence):
             left = remove_partial(place.paths, place.service, place.fence)
             stays, goes = _chosen(place, names, keep)
             prune(place.paths, place.service, place.fence, goes, place.run)

@@ -29,6 +29,7 @@ MODULES = "ansible_collections.runbook.ops.plugins.modules."
 DIRECTORY = "/var/lib/runbook-ops/change"
 LOADED = {name: importlib.import_module(MODULES + name) for name in ("release", "deployment")}
 ENDED = 60.0
+NEVER = -1
 
 
 class Cut(Exception):  # noqa: N818  # no error: it is what was wanted
@@ -101,19 +102,33 @@ def begin(module: str, arguments: dict[str, Any], *, stop_at: str | None) -> tup
 
 
 def wait(pid: int, seconds: float, *, stopped: bool = True) -> int:
-    """Wait until a child ended, or was stopped; return its status, 0 where its time is over."""
+    """Wait until a child ended, or was stopped; return its status, NEVER where its time is over."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         found, status = os.waitpid(pid, os.WNOHANG | (os.WUNTRACED if stopped else 0))
         if found:
             return status
         time.sleep(0.02)
-    return 0
+    return NEVER
 
 
-def made(known: dict[str, Any], kind: str, version: str, name: str, *, gone: str, cut: dict[str, Any] | None) -> Run:
-    """Do what a playbook does, unless it is killed."""
+def made(
+    known: dict[str, Any],
+    kind: str,
+    version: str,
+    name: str,
+    *,
+    gone: str,
+    cut: dict[str, Any] | None,
+    goes_on: int = 0,
+) -> Run:
+    """Do what a playbook does, unless it is killed.
+
+    :param goes_on: a process that was stopped, and goes on once the lock is taken
+    """
     run = Run(known, name, gone=gone, cut=cut)
+    if goes_on:
+        os.kill(goes_on, signal.SIGCONT)
     try:
         if Path("/var/lib/runbook-ops/deploy/shop/journal.json").exists():
             run("deployment", state="recovered")
@@ -143,10 +158,9 @@ def one(known: dict[str, Any], wanted: dict[str, Any], versions: list[str], ask:
     if wanted["next"] == "reboot":  # there is nobody left who could go on
         return {"hits": int(first.hit), "between": between}
     following = {"same": ("deploy", version), "other": ("deploy", other)}.get(wanted["next"], (wanted["next"], ""))
-    if first.left and wanted["way"] == "orphan":
-        os.kill(first.left, signal.SIGCONT)  # it goes on beside the next run, which takes the lock over
-    second = made(known, *following, f"next-{time.monotonic_ns()}", gone=began, cut=None)
-    orphan = wait(first.left, ENDED, stopped=False) if first.left else None
+    orphan = first.left if wanted["way"] == "orphan" else 0  # it goes on beside the next run, which takes the lock over
+    second = made(known, *following, f"next-{time.monotonic_ns()}", gone=began, cut=None, goes_on=orphan)
+    ended = not first.left or wait(first.left, ENDED, stopped=False) != NEVER
     after = look()
     says = ask(1)
     again = None
@@ -158,5 +172,5 @@ def one(known: dict[str, Any], wanted: dict[str, Any], versions: list[str], ask:
         file.unlink()
     return {
         "hits": int(first.hit), "old": old, "between": between, "output": second.said, "first": first.said, "after": after,
-        "says": says, "again": again, "orphan": orphan,
+        "says": says, "again": again, "ended": ended,
     }  # fmt: skip

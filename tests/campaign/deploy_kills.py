@@ -551,7 +551,7 @@ def one_called(bench: Kills, made: Round, versions: tuple[str, str], commits: di
     number = next((number for number, one in commits.items() if live.endswith(one[:12])), "1.0.0")
     if made.next in ("same", "other") and made.run != "bad":
         number = version if made.next == "same" else other
-    failed = [*got["output"], *(["who was taken over still works"] if got["orphan"] == 0 else [])]
+    failed = [*got["output"], *([] if got["ended"] else ["who was taken over still works"])]
     serves = (json.loads(got["says"][0])["version"], number)
     old = json.loads(got["old"][0])["version"]
     told = " / ".join([*failed, *(f"[{line}]" for line in got["first"])])

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from ansible_collections.runbook.ops.plugins.module_utils import _release_clean as clean
 from ansible_collections.runbook.ops.plugins.module_utils import _release_ledger as ledger
 from ansible_collections.runbook.ops.plugins.module_utils._account import Ended, account_of
-from ansible_collections.runbook.ops.plugins.module_utils._change_lock import Fence
+from ansible_collections.runbook.ops.plugins.module_utils._change_lock import Fence, take
 from ansible_collections.runbook.ops.plugins.module_utils._deploy_paths import DeployPaths
 from ansible_collections.runbook.ops.plugins.module_utils._release import Release, ReleaseError, listed, save
 
@@ -135,8 +139,34 @@ def test_an_image_goes_with_its_last_release_where_it_can_be_fetched_again(host,
     assert [one.id for one in listed(host.paths)] == ([B] if other else [])
 
 
-def test_two_processes_do_not_work_on_one_service(host):
-    with clean.alone(host.paths), pytest.raises(ReleaseError, match="another process"), clean.alone(host.paths):
+def test_two_processes_do_not_work_on_one_service(host, monkeypatch):
+    monkeypatch.setattr(clean, "OTHERS_SECONDS", 0.1)
+    with (
+        clean.alone(host.paths, FREE),
+        pytest.raises(ReleaseError, match="another call is at work on shop"),
+        clean.alone(host.paths, FREE),
+    ):
         pass
-    with clean.alone(host.paths):
+    with clean.alone(host.paths, FREE):
         pass
+
+
+def test_who_makes_a_release_for_a_run_that_was_taken_over_is_waited_for_and_then_ended(tmp_path):
+    paths = DeployPaths("shop", root=str(tmp_path))
+    paths.make()
+    fences = []
+    for run in ("one", "two"):
+        state, _before = take(str(tmp_path / "change"), {"id": run}, place={}, lease_seconds=60, broken="one")
+        fences.append(Fence(str(tmp_path / "change"), state["number"], run))
+    script = f"""
+import os, signal
+from ansible_collections.runbook.ops.plugins.module_utils._change_lock import Fence
+from ansible_collections.runbook.ops.plugins.module_utils._deploy_paths import DeployPaths
+from ansible_collections.runbook.ops.plugins.module_utils._release_clean import alone
+with alone(DeployPaths("shop", root={str(tmp_path)!r}), Fence(*{tuple(fences[0])!r})):
+    os.kill(os.getpid(), signal.SIGSTOP)
+"""
+    with subprocess.Popen([sys.executable, "-c", script]) as older:
+        os.waitid(os.P_PID, older.pid, os.WSTOPPED | os.WNOWAIT)
+        with clean.alone(paths, fences[1]):
+            assert older.wait(20) == -signal.SIGKILL
