@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import posixpath
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils._command import Command, CommandError
@@ -31,12 +31,13 @@ PORT_TAKEN = re.compile(r":(\d+)(?:: bind: address already in use| failed: port 
 class Docker:
     """The Docker of this host. Every call has a limit: a client whose daemon hangs waits for ever."""
 
-    def __init__(self, module: Any) -> None:
+    def __init__(self, module: Any, *, within: Sequence[str] = ()) -> None:
         """Look for the program.
 
+        :param within: what goes before each call
         :raises ComposeError: it is not installed.
         """
-        self._module = module
+        self._module, self._within = module, within
         self._program = module.get_bin_path("docker", opt_dirs=["/usr/local/bin", "/usr/bin"])
         if self._program is None:
             raise ComposeError("docker is not installed on this host: install it, or correct the service's manager")
@@ -47,7 +48,7 @@ class Docker:
         :raises ComposeError: the daemon does not answer, or there is no Compose of version 2.
         :raises CommandError: anything else went wrong.
         """
-        docker = Command(self._module, self._program, within=["timeout", f"{limit:g}"])
+        docker = Command(self._module, self._program, within=[*self._within, "timeout", f"{limit:g}"])
         try:
             return docker(*arguments, accept=accept)
         except CommandError as exc:

@@ -401,8 +401,13 @@ def _identity(module: Any, image: str) -> str:
 
 
 def _docker(module: Any) -> Any:
+    """Return the door to Docker. A call ends with this process: what is killed must not start anything beside the next run.
+
+    `timeout`, which is told to end, has all that it started end too: Compose is a child of docker.
+    """
+    setpriv = module.get_bin_path("setpriv")
     try:
-        return Docker(module)
+        return Docker(module, within=[setpriv, "--pdeathsig", "TERM"] if setpriv else [])
     except ComposeError as exc:
         raise SlotError(str(exc)) from exc
 

@@ -2,6 +2,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -137,3 +144,57 @@ def test_what_a_person_brought_up_can_be_started_in_any_slot(tmp_path, monkeypat
 
     kept = slot_of(monkeypatch, tmp_path, found, name="base", defined=broken).standing()
     assert kept == Standing({}, {}, None, "sha256:app")
+
+
+# Starts a container as Compose does: by a child of docker. Both say who they are.
+STARTING = """#!/bin/sh
+[ "$1" = compose ] && { "$0" child & echo $$ >%(place)s/docker; wait; exit; }
+echo $$ >%(place)s/compose
+exec sleep 300
+"""
+WORKER = """
+import shutil, subprocess, sys
+from types import SimpleNamespace
+from ansible_collections.runbook.ops.plugins.module_utils._slot_compose import _docker
+
+def run(argv, **_more):
+    done = subprocess.run(argv, capture_output=True, text=True)
+    return done.returncode, done.stdout, done.stderr
+
+find = lambda name, opt_dirs=(): sys.argv[1] if name == "docker" else shutil.which(name)
+_docker(SimpleNamespace(get_bin_path=find, run_command=run))("compose", "up", limit=60)
+"""
+
+
+def pid_in(file):
+    return int(file.read_text()) if file.exists() and file.read_text().strip() else 0
+
+
+def lives(pid):
+    """Return whether a process is there; one that only waits to be seen off is not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not shutil.which("setpriv"), reason="a host without setpriv")
+def test_a_start_ends_with_the_worker_that_is_killed_in_it(tmp_path):
+    docker, places = tmp_path / "docker.sh", [tmp_path / "docker", tmp_path / "compose"]
+    docker.write_text(STARTING % {"place": tmp_path})
+    docker.chmod(0o700)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    worker = subprocess.Popen([sys.executable, "-c", WORKER, str(docker)], env=environment)
+    end = time.monotonic() + 30
+    while not all(pid_in(place) for place in places) and time.monotonic() < end:
+        time.sleep(0.05)
+    pids = [pid_in(place) for place in places]
+    assert all(map(lives, pids)), pids
+    worker.kill()
+    worker.wait()
+    while any(map(lives, pids)) and time.monotonic() < end:
+        time.sleep(0.05)
+    left = [pid for pid in pids if lives(pid)]
+    for pid in left:
+        os.kill(pid, signal.SIGKILL)
+    assert not left
