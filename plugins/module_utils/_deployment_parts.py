@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from ansible_collections.runbook.ops.plugins.module_utils import _gate, _live, _watch
-from ansible_collections.runbook.ops.plugins.module_utils._change_lock import Fence, held
+from ansible_collections.runbook.ops.plugins.module_utils._change_lock import PROVEN_SECONDS, Fence, held, renew
 from ansible_collections.runbook.ops.plugins.module_utils._command import CommandError
 from ansible_collections.runbook.ops.plugins.module_utils._deploy_journal import Journal
 from ansible_collections.runbook.ops.plugins.module_utils._deploy_paths import (
@@ -259,8 +259,11 @@ class HostParts:
             _live.drain(self._task.paths, slot, self._proxy, seconds=max(0.0, min(limit, limit - over)))
 
     def _end(self, slot: Slot) -> None:
+        limit = self._deploy["drain_seconds"]
+        if self._task.fence.number:  # within a step nothing is renewed, and an application may take all of this time
+            renew(self._task.fence, lease_seconds=limit + PROVEN_SECONDS)
         with self._commit():
-            slot.stop(seconds=self._deploy["drain_seconds"])
+            slot.stop(seconds=limit)
         if slot.name != BASE:  # what a person brought up is kept, to be started by a person
             with self._commit():
                 slot.remove()

@@ -9,7 +9,8 @@ from datetime import datetime, timezone
 from types import SimpleNamespace
 
 import pytest
-from ansible_collections.runbook.ops.plugins.module_utils import _deployment_parts, _gate
+from ansible_collections.runbook.ops.plugins.module_utils import _change_lock, _deployment_parts, _gate
+from ansible_collections.runbook.ops.plugins.module_utils._change_lease import left_seconds
 from ansible_collections.runbook.ops.plugins.module_utils._change_lock import Fence
 from ansible_collections.runbook.ops.plugins.module_utils._deploy_paths import DeployPaths, read_json
 from ansible_collections.runbook.ops.plugins.module_utils._deployment import (
@@ -167,6 +168,19 @@ def test_of_two_that_a_person_has_started_the_one_that_nginx_leads_to_is_taken(h
 
 def test_a_stranded_service_is_a_trouble_of_its_own():
     assert issubclass(StrandedError, TroubleError)
+
+
+def test_a_stop_that_takes_all_of_its_time_does_not_outlast_the_lease(host, tmp_path, monkeypatch):
+    slot, left = FakeSlot("blue", 3000, "adopted"), []
+    parts, directory = host(slot), str(tmp_path / "change")
+    state, _before = _change_lock.take(directory, {"id": "run", "playbook": "deploy"}, place={}, lease_seconds=300)
+    parts._task = parts._task._replace(fence=Fence(directory, state["number"], "run"))
+    parts._deploy = {**DEPLOY, "drain_seconds": 600}
+    monkeypatch.setattr(
+        slot, "stop", lambda **_: left.append(left_seconds(_change_lock.look(directory), _change_lock.now()))
+    )
+    parts.stop("blue")
+    assert left[0] > 600 + 2 * 60
 
 
 def test_a_slot_with_the_same_port_is_stopped_before_the_other_is_started(host):
