@@ -8,8 +8,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils._health_stores import queues, redis
+from ansible_collections.runbook.ops.plugins.module_utils._health_things import elsewhere
 from ansible_collections.runbook.ops.plugins.module_utils._words import closest
 
+ANY_QUEUE = "bull:"  # what the keys of Bull and BullMQ begin with unless somebody says otherwise
 SERVER = ("host", "port", "project", "service", "user", "database")
 
 
@@ -43,14 +45,24 @@ def _planned(description: Mapping[str, Any], cache: Mapping[str, Any]) -> dict[s
         "name": server["name"],
         "prefixes": list(cache["prefixes"]),
         "expiring": cache["expiring"],
-        "protected": sorted(_protected(description, place)),
+        "protected": sorted(_protected(description, place)) or [ANY_QUEUE],
     }
     return {"name": cache["name"], "kind": "redis", "options": options, "secret": server.get("password")}
 
 
 def _protected(description: Mapping[str, Any], place: Mapping[str, Any]) -> set[str]:
-    """Return what the keys of the queues begin with that are in the same database of the same server."""
-    return {
+    """Return what the keys of the queues begin with that are in the same database of the same server.
+
+    A queue may be looked at from another host than that of its server.
+    """
+    same = {
+        one["name"]
+        for one in redis(description)
+        if all(one.get(key) == place.get(key) for key in SERVER if key != "user")
+    }
+    others = elsewhere(description, "queues")
+    far = {f"{one['prefix']}:{one['name']}:" for one in others if one["library"] != "http" and one.get("redis") in same}
+    return far | {
         f"{probe['prefix']}:{probe['queue']}:"
         for probe in queues(description)
         if probe["probe"] == "queue" and all(probe.get(key) == place.get(key) for key in SERVER if key != "user")

@@ -55,7 +55,12 @@ def on_host(system: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]
         **parts,
         "databases": [_as_seen_at_home(one) if one["service"] in running else one for one in parts["databases"]],
         "monitoring": monitoring,
-        "elsewhere": {part: [item for item in system[part] if _is_reached(item, names)] for part in REACHED},
+        "elsewhere": {
+            **{part: [item for item in system[part] if _is_reached(item, names)] for part in REACHED},
+            "queues": [
+                item for item in system["queues"] if not _here(item, names)
+            ],  # their jobs may lie here all the same
+        },
     }
 
 

@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from ansible_collections.runbook.ops.plugins.module_utils._redis import RedisDownError
+
 # One step over the keys of a server. A name is compared as a whole: MATCH, with its wildcards, only saves work.
 # What looks like a queue of Bull or BullMQ, and is described nowhere, is named in place of being freed.
 SCRIPT = """
@@ -43,6 +45,8 @@ Call = Callable[[Sequence[Sequence[Any]]], "list[Any]"]
 
 class CacheError(Exception):
     """A cache that is not to be emptied, or could not be; the message is one line."""
+
+    freed: list[Seen] = []  # what is gone by then  # noqa: RUF012  # replaced as a whole
 
 
 class Wish(NamedTuple):
@@ -94,7 +98,16 @@ def free(call: Call, wish: Wish, *, clock: Callable[[], float] = time.monotonic)
 
     :raises CacheError: there is a queue among the keys, or it takes too long: what is left can be freed by running again.
     """
-    return [_all(call, wish, prefix, free=True, end=clock() + wish.seconds, clock=clock) for prefix in wish.prefixes]
+    done: list[Seen] = []
+    for prefix in wish.prefixes:
+        so_far = [0]
+        try:
+            done.append(_all(call, wish, prefix, free=True, end=clock() + wish.seconds, clock=clock, so_far=so_far))
+        except (CacheError, RedisDownError) as exc:
+            error = exc if isinstance(exc, CacheError) else CacheError(str(exc))
+            error.freed = [*done, Seen(prefix, so_far[0], 0)]
+            raise error from exc
+    return done
 
 
 def pattern_of(prefix: str) -> str:
@@ -103,7 +116,14 @@ def pattern_of(prefix: str) -> str:
 
 
 def _all(
-    call: Call, wish: Wish, prefix: str, *, free: bool, end: float, clock: Callable[[], float] = time.monotonic
+    call: Call,
+    wish: Wish,
+    prefix: str,
+    *,
+    free: bool,
+    end: float,
+    clock: Callable[[], float] = time.monotonic,
+    so_far: list[int] | None = None,
 ) -> Seen:
     keys = lasting = 0
     cursor = "0"
@@ -116,11 +136,15 @@ def _all(
                 f"{queue!r} begins with {prefix!r} and belongs to a queue of jobs: give a longer prefix{_done(free, keys)}"
             )
         keys, lasting = keys + count, lasting + stay
+        if so_far is not None:
+            so_far[0] = keys
         if cursor == "0":
             return Seen(prefix, keys, lasting)
         if clock() > end:
             raise CacheError(
-                f"not done within {wish.seconds:g} s: there are more keys than that{_done(free, keys)}; run again"
+                f"not done within {wish.seconds:g} s: there are more keys than that{_done(free, keys)}; "
+                # Each run looks at all keys before it frees one: with the same time it would get no further.
+                + ("run again" if free else "give it more time: timeout_seconds, or cache_timeout_seconds of the role")
             )
 
 

@@ -53,7 +53,7 @@ options:
     type: int
     default: 500
   timeout_seconds:
-    description: How long all of one prefix may take, in seconds. What is freed by then is freed; the next run goes on.
+    description: How long all of one prefix may take, in seconds. All keys are looked at first, within the same time.
     type: float
     default: 60
 notes:
@@ -99,7 +99,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.runbook.ops.plugins.module_utils._checks import make_change
 from ansible_collections.runbook.ops.plugins.module_utils._probe_options import ProbeError
 from ansible_collections.runbook.ops.plugins.module_utils._redis import RedisDownError, Refusal, one_line
-from ansible_collections.runbook.ops.plugins.module_utils._redis_cache import CacheError, Wish, free, look, refuse
+from ansible_collections.runbook.ops.plugins.module_utils._redis_cache import CacheError, Seen, Wish, free, look, refuse
 from ansible_collections.runbook.ops.plugins.module_utils._redis_server import (
     SERVER_ARGUMENTS,
     ask_server,
@@ -127,7 +127,21 @@ def run(wish: Wish, call: Callable[..., Any], *, name: str, check_mode: bool) ->
     before = look(call, wish)
     full = any(one.keys for one in before)
     done = free(call, wish) if full and not check_mode else before
-    changes = [
+    return {
+        "changed": full,
+        "actions": [f"free {one.keys} keys that begin with {one.prefix}" for one in done if one.keys],
+        "prefixes": [one._asdict() for one in done],
+        "changes": changes_of(name, done),
+        "diff": {
+            "before": {one.prefix: one.keys for one in done},
+            "after": {one.prefix: 0 for one in done},
+        },
+    }
+
+
+def changes_of(name: str, done: list[Seen]) -> list[dict[str, Any]]:
+    """Return a record of each prefix of which keys went."""
+    return [
         make_change(
             f"{name} {one.prefix}*",
             action="free keys",
@@ -140,16 +154,6 @@ def run(wish: Wish, call: Callable[..., Any], *, name: str, check_mode: bool) ->
         for one in done
         if one.keys
     ]
-    return {
-        "changed": full,
-        "actions": [f"free {one.keys} keys that begin with {one.prefix}" for one in done if one.keys],
-        "prefixes": [one._asdict() for one in done],
-        "changes": changes,
-        "diff": {
-            "before": {one.prefix: one.keys for one in done},
-            "after": {one.prefix: 0 for one in done},
-        },
-    }
 
 
 def main() -> None:
@@ -175,7 +179,16 @@ def main() -> None:
         )
         server = find_server(params)
         result = run(wish, call, name=params["name"], check_mode=module.check_mode)
-    except (CacheError, ProbeError, RedisDownError) as exc:
+    except CacheError as exc:
+        changes = changes_of(params["name"], exc.freed)
+        word = "emptied as a whole" if changes else "emptied"
+        module.fail_json(
+            msg=f"the cache in {params['name']} was not {word}: {exc}",
+            changed=bool(changes),
+            prefixes=[one._asdict() for one in exc.freed],
+            changes=changes,
+        )
+    except (ProbeError, RedisDownError) as exc:
         module.fail_json(msg=f"the cache in {params['name']} was not emptied: {exc}")
     module.exit_json(**result)
 

@@ -40,10 +40,21 @@ def test_a_cache_of_nginx_is_its_directory():
 def test_only_those_that_are_named_are_emptied():
     both = [CACHE, {**CACHE, "name": "thumbnails", "prefixes": ["thumb:"]}]
     assert [one["name"] for one in plan_caches(system(caches=both), ["thumbnails"])] == ["thumbnails"]
-    with pytest.raises(ValueError, match="did you mean thumbnails?"):
+    with pytest.raises(ValueError, match=r"did you mean thumbnails\?"):
         plan_caches(system(caches=both), ["thumbnail"])
 
 
 def test_a_cache_whose_server_is_elsewhere_says_so():
     with pytest.raises(ValueError, match="'main', which this host does not have"):
         plan_caches(system(redis=[]))
+
+
+def test_a_queue_that_is_looked_at_from_another_host_is_protected_too():
+    far = {"queues": [{**QUEUE, "name": "far"}, {**QUEUE, "name": "not here", "redis": "other"}]}
+    (planned,) = plan_caches(system(elsewhere=far))
+    assert planned["options"]["protected"] == ["bull:far:", "bull:mail:"]
+
+
+def test_where_no_queue_is_described_the_usual_names_are_protected():
+    (planned,) = plan_caches(system(queues=[]))
+    assert planned["options"]["protected"] == ["bull:"]

@@ -75,5 +75,18 @@ def test_a_queue_among_the_keys_ends_it():
 def test_what_takes_too_long_says_what_was_done():
     now = iter([0.0, 1.0, 3.0])
     redis = FakeRedis(["1", 10, 0, ""], ["2", 10, 0, ""], ["3", 10, 0, ""])
-    with pytest.raises(CacheError, match="not done within 2 s.*; 20 keys were freed so far; run again"):
+    with pytest.raises(CacheError, match=r"not done within 2 s.*; 20 keys were freed so far; run again"):
         free(redis, wish("cache:", seconds=2.0), clock=lambda: next(now))
+
+
+def test_a_look_that_takes_too_long_says_to_give_it_more_time():
+    now = iter([0.0, 3.0])
+    with pytest.raises(CacheError, match="nothing was freed; give it more time: timeout_seconds"):
+        look(FakeRedis(["1", 10, 0, ""]), wish("cache:", seconds=2.0), clock=lambda: next(now))
+
+
+def test_what_was_freed_before_it_failed_is_told():
+    redis = FakeRedis(["0", 7, 0, ""], ["17", 3, 0, ""], ["0", 0, 0, "page:jobs:wait"])
+    with pytest.raises(CacheError) as caught:
+        free(redis, wish("cache:", "page:"))
+    assert caught.value.freed == [Seen("cache:", 7, 0), Seen("page:", 3, 0)]
