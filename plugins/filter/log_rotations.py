@@ -21,6 +21,10 @@ options:
     description: Home directories by account. PM2 keeps its logs there.
     type: dict
     default: {}
+  groups:
+    description: Groups by account, as which the logs of PM2 are rotated. The name of the account without it.
+    type: dict
+    default: {}
 """
 
 EXAMPLES = r"""
@@ -45,10 +49,12 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.runbook.ops.plugins.module_utils._log_rotation import plan_rotations
 
 
-def log_rotations(description: Mapping[str, Any], homes: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
+def log_rotations(
+    description: Mapping[str, Any], homes: Mapping[str, str] | None = None, groups: Mapping[str, str] | None = None
+) -> list[dict[str, Any]]:
     """Return the rotations of ``description``."""
     try:
-        return plan_rotations(description, homes or {})
+        return plan_rotations(description, homes or {}, groups)
     except ValueError as exc:
         raise AnsibleFilterError(f"runbook.ops.log_rotations: {exc}") from exc
     except (AttributeError, KeyError, TypeError) as exc:

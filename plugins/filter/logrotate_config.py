@@ -13,7 +13,8 @@ author:
 description:
   - A log whose options do not say how its program is told to open another file is copied and emptied in place, or the program would go
     on writing into the one that was renamed.
-  - Logs in a directory that is not root's are rotated as its owner.
+  - Logs in a directory that is not root's are rotated as its owner, those of PM2 as the account that runs it. A log whose directory is
+    not there is left out, since nobody knows yet whose it will be.
 options:
   _input:
     description: Rotations, as P(runbook.ops.log_rotations#filter) returns them.
@@ -21,7 +22,7 @@ options:
     elements: dict
     required: true
   directories:
-    description: For each directory the result of M(ansible.builtin.stat). What is not among them belongs to root.
+    description: For each directory the result of M(ansible.builtin.stat).
     type: list
     elements: dict
     default: []
@@ -30,7 +31,7 @@ options:
 EXAMPLES = r"""
 - name: Show what logrotate would be told
   ansible.builtin.debug:
-    msg: "{{ system_description | runbook.ops.log_rotations | runbook.ops.logrotate_config }}"
+    msg: "{{ system_description | runbook.ops.log_rotations | runbook.ops.logrotate_config([directory_of_logs['stat']]) }}"
 """
 
 RETURN = r"""
@@ -43,18 +44,15 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.runbook.ops.plugins.module_utils._log_rotation import render
+from ansible_collections.runbook.ops.plugins.module_utils._log_rotation import owned, render
 
 
 def logrotate_config(rotations: Sequence[Mapping[str, Any]], directories: Sequence[Mapping[str, Any]] = ()) -> str:
     """Return ``rotations`` as a file."""
     try:
-        owners = {one["path"]: (one["pw_name"], one["gr_name"]) for one in directories if one.get("exists")}
-        owned = []
-        for one in rotations:
-            owner, group = owners.get(one["path"].rpartition("/")[0], ("root", "root"))
-            owned.append({**one, "owner": owner, "group": group})
-        return render(owned)
+        return render(owned(rotations, directories))
+    except ValueError as exc:
+        raise AnsibleFilterError(f"runbook.ops.logrotate_config: {exc}") from exc
     except (AttributeError, KeyError, TypeError) as exc:
         raise AnsibleFilterError(
             f"runbook.ops.logrotate_config: takes what runbook.ops.log_rotations returns ({type(exc).__name__}: {exc})"
