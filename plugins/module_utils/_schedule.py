@@ -20,6 +20,7 @@ STATE = "var/lib/runbook-ops/schedule"
 SPARE = "run/runbook-ops/schedule"  # in memory
 SYSTEM = re.compile(r"[a-z0-9][a-z0-9_-]*\Z")
 WRITTEN = "# Written by runbook.ops (playbook schedule), which replaces it whole.\n"
+LEAST = {"timeout_seconds": 1, "wait_seconds": 0, "delay_seconds": 0, "grace_seconds": 0}
 SPARE_SECONDS = 120  # what an engine has, beyond the time of its job, to end it and say so
 SERVICE = (
     WRITTEN
@@ -99,6 +100,9 @@ def make_config(options: Mapping[str, Any]) -> dict[str, Any]:
     """
     if not SYSTEM.match(options["system"]):
         raise ScheduleError(f"system {options['system']!r} cannot be part of a file's name; nothing was changed")
+    for key, least in LEAST.items():
+        if options[key] < least:
+            raise ScheduleError(f"{key} must be at least {least}, not {options[key]}; nothing was changed")
     entries: dict[str, Any] = {}
     for entry in options["entries"]:
         slug = slug_of(entry["name"])
@@ -107,6 +111,8 @@ def make_config(options: Mapping[str, Any]) -> dict[str, Any]:
         try:
             explain(entry, options["time_zone"])
             limit = int(parse_duration(entry["timeout"])) if entry.get("timeout") else options["timeout_seconds"]
+            if limit < 1:
+                raise ValueError(f"{entry['timeout']!r} would end each run at once")
         except CalendarError as exc:
             raise ScheduleError(f"{exc}; nothing was changed") from None
         except ValueError as exc:

@@ -4,12 +4,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils import _schedule as made
 from ansible_collections.runbook.ops.plugins.module_utils import _schedule_run
+from ansible_collections.runbook.ops.plugins.module_utils._account import (
+    PATH,
+    AccountError,
+    account_of,
+    acting_as,
+    program_of,
+)
 from ansible_collections.runbook.ops.plugins.module_utils._command import CommandError
 from ansible_collections.runbook.ops.plugins.module_utils._engine_file import (
     ETC,
@@ -30,6 +38,14 @@ from ansible_collections.runbook.ops.plugins.module_utils._engine_host import (
 )
 from ansible_collections.runbook.ops.plugins.module_utils._engine_plan import Installed
 from ansible_collections.runbook.ops.plugins.module_utils._schedule import ScheduleError
+
+
+def unreadable(options: Mapping[str, Any]) -> list[str]:
+    """Return those files that the runs are given and this process cannot read: inventories, the one of the vault's password."""
+    above = Path(options["directory"])
+    given = [name for name in options["inventory"] if "," not in name]  # which are hosts themselves
+    given += [options["vault_password_file"]] if options["vault_password_file"] else []
+    return [str(above / name) for name in given if not os.access(above / Path(name).expanduser(), os.R_OK)]
 
 
 class Host(EngineHost):
@@ -107,6 +123,17 @@ class Host(EngineHost):
         if not Path(options["directory"]).is_dir():
             raise ScheduleError(
                 f"there is no directory {options['directory']}: bring the project here; nothing was changed"
+            )
+        try:
+            account = account_of(options["user"])
+            lacking = acting_as(account, lambda: unreadable(options))
+            program_of(options["command"][0], options["environment"].get("PATH", PATH))
+        except AccountError as exc:
+            hint = " of environment, or name it by its path" if "on the PATH" in str(exc) else ""
+            raise ScheduleError(f"{exc}{hint}; nothing was changed") from None
+        if lacking:
+            raise ScheduleError(
+                f"{lacking[0]} is not there, or {account.name} may not read it: the runs would fail; nothing was changed"
             )
         with self.trial() as folder:
             config, engine = folder / "config.json", folder / "engine.pyz"

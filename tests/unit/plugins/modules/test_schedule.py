@@ -49,9 +49,9 @@ OPTIONS = {
         "schedule_with": "systemd",
     },
     **{
-        "command": ["ansible-playbook"],
+        "command": ["true"],  # in the place of ansible-playbook
         "inventory": ["inventories/demo"],
-        "vault_password_file": "/root/.vault",
+        "vault_password_file": None,
         "user": None,
         "lacking": [],
     },
@@ -98,13 +98,15 @@ class FakeMachine:
 @pytest.fixture
 def machine(tmp_path):
     (tmp_path / "etc/cron.d").mkdir(parents=True)
-    (tmp_path / "project").mkdir()
+    (tmp_path / "project/inventories/demo").mkdir(parents=True)
+    (tmp_path / "vault").touch()
     return FakeMachine(tmp_path)
 
 
 def run(machine, *, check_mode=False, **options):
     machine.calls = []
     asked = {**OPTIONS, "directory": str(machine.root / "project"), **options}
+    asked["vault_password_file"] = asked["vault_password_file"] or str(machine.root / "vault")
     return schedule.run(asked, Host(machine, asked["system"], root=str(machine.root)), now=NOW, check_mode=check_mode)
 
 
@@ -135,10 +137,18 @@ def test_check_mode_does_not_touch_and_predicts_what_the_run_does(machine):
 def test_a_playbook_of_ours_is_named_in_full_and_another_one_as_it_is(machine):
     run(machine)
     entries = config(machine)["entries"]
-    tail = ["-i", "inventories/demo", "--vault-password-file", "/root/.vault", "-e", "change_wait_seconds=60", "-e"]
+    tail = [
+        "-i",
+        "inventories/demo",
+        "--vault-password-file",
+        str(machine.root / "vault"),
+        "-e",
+        "change_wait_seconds=60",
+        "-e",
+    ]
     ours, own = entries["daily-tasks"]["argv"], entries["monthly"]["argv"]
-    assert ours == ["ansible-playbook", "runbook.ops.health_check", *tail, "schedule_entry=daily-tasks"]
-    assert own == ["ansible-playbook", "own/month.yml", *tail, "schedule_entry=monthly"]
+    assert ours == ["true", "runbook.ops.health_check", *tail, "schedule_entry=daily-tasks"]
+    assert own == ["true", "own/month.yml", *tail, "schedule_entry=monthly"]
     assert (entries["daily-tasks"]["timeout_seconds"], entries["monthly"]["timeout_seconds"]) == (600, 10800)
 
 
@@ -240,6 +250,10 @@ def test_what_cron_was_due_for_by_a_time_that_was_set_since_is_not_started():
     assert due_now(told, ran, since=since - timedelta(hours=3), now=NOW) == ["daily"]
 
 
+def test_hosts_may_be_given_in_an_inventorys_place(machine):
+    assert run(machine, inventory=["a,b"])["changed"]
+
+
 def test_what_fails_is_put_back(machine):
     run(machine, entries=[DAILY])
     before = tree(machine)
@@ -262,6 +276,18 @@ def test_what_fails_is_put_back(machine):
             {"entries": [{**DAILY, "timeout": "soon"}]}, "Daily tasks: timeout: 'soon'", id="a duration that is none"
         ),
         pytest.param({"system": "../x"}, "part of a file's name", id="a system that is a path"),
+        pytest.param({"entries": [{**DAILY, "timeout": "0s"}]}, "would end each run at once", id="no time at all"),
+        pytest.param({"timeout_seconds": 0}, "timeout_seconds must be at least 1", id="no time at all for all"),
+        pytest.param({"delay_seconds": -1}, "delay_seconds must be at least 0", id="a delay that is none"),
+        pytest.param({"user": "nobody-such"}, "no account nobody-such", id="no account"),
+        pytest.param(
+            {"command": ["ansible-playbok"]}, "ansible-playbok is not installed.*PATH of environment", id="no program"
+        ),
+        pytest.param(
+            {"environment": {"PATH": "/nowhere"}}, "true is not installed", id="a program that is not on the PATH"
+        ),
+        pytest.param({"inventory": ["inventories/dmo"]}, "inventories/dmo is not there", id="no inventory"),
+        pytest.param({"vault_password_file": "/nowhere/vault"}, "/nowhere/vault is not there", id="no password"),
         pytest.param({"directory": "/nowhere/at/all"}, "bring the project here", id="no project"),
     ],
 )
