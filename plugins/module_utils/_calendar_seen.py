@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
@@ -36,11 +36,46 @@ class Run(NamedTuple):
     user: str
     id: str
     failure: str | None
+    entry: str | None = None  # of the calendar, where the run was told
+
+
+def share(runs: Sequence[Run], due: Mapping[str, Sequence[float]]) -> dict[str, list[Run]]:
+    """Return which of a playbook's runs belong to which of its entries, one at most each.
+
+    A run that was told its entry is that one's. Another is that of the nearest time before it, once; where several were due
+    then, first that of whichever is due more often.
+
+    :param due: when each entry was due, by its slug
+    """
+    shared: dict[str, list[Run]] = {slug: [] for slug in due}
+    taken: set[tuple[str, float]] = set()
+    for run in runs:
+        nearest = {}
+        for slug, times_ in due.items():
+            place = bisect_right(times_, run.began + EARLY_SECONDS)
+            if place and run.entry in (None, slug):
+                nearest[slug] = times_[place - 1]
+        if nearest:
+            chosen = max(nearest, key=lambda one: (nearest[one], (one, nearest[one]) not in taken, len(due[one])))
+            taken.add((chosen, nearest[chosen]))
+            shared[chosen].append(run)
+    return shared
+
+
+def judged_since(first: Mapping[tuple[str, str | None], float], playbook: str, slug: str) -> float | None:
+    """Return since when an entry is in use, as far as records tell: what was due before is not judged. None: no record at all.
+
+    :param first: when the first record was left, by playbook and entry
+    """
+    own = first.get((playbook, slug))
+    if own is not None:
+        return own
+    return min((at for (name, _entry), at in first.items() if name == playbook), default=None)
 
 
 def seen(
     entry: Mapping[str, Any],
-    runs: Mapping[str, Sequence[Run]],
+    own: Sequence[Run],
     *,
     due: Sequence[float],
     until: float,
@@ -48,11 +83,10 @@ def seen(
 ) -> dict[str, Any]:
     """Return what became of ``entry``.
 
-    :param runs: those of each playbook, in the order of time
+    :param own: the runs that may be its, in the order of time
     :param due: when it was due within the period
     :param until: end of the period
     """
-    own = runs.get(entry["playbook"], ())
     began = [run.began for run in own]
     told = []
     for index, at in enumerate(due):

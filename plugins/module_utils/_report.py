@@ -14,8 +14,10 @@ from ansible_collections.runbook.ops.plugins.module_utils._attention import atte
 from ansible_collections.runbook.ops.plugins.module_utils._calendar import occurrences
 from ansible_collections.runbook.ops.plugins.module_utils._findings import GROUPS, compare
 from ansible_collections.runbook.ops.plugins.module_utils._kpis import judge
+from ansible_collections.runbook.ops.plugins.module_utils._playbook_name import playbook_name
 from ansible_collections.runbook.ops.plugins.module_utils._report_gather import DAY, DRAWN_DAYS, Gathered
 from ansible_collections.runbook.ops.plugins.module_utils._report_topics import capacity_of, draw_list, topic_of
+from ansible_collections.runbook.ops.plugins.module_utils._schedule import slug_of
 
 VERSION = 1
 FOREVER = ("full", "days", "unknown", "open", "steady")  # the order in which capacity is told
@@ -42,7 +44,7 @@ def make_report(
         },
         "findings": _findings(gathered),
         "kpis": [judge(kpi, gathered.looks[place], days=period.days) for place, kpi in enumerate(gathered.kpis)],
-        "calendar": [_entry(entry, gathered, zone, now) for entry in schedule],
+        "calendar": _calendar(schedule, gathered, zone, now),
         "playbooks": _playbooks(gathered),
         "capacity": _capacity(gathered),
         "topics": large,
@@ -101,16 +103,44 @@ def _findings(gathered: Gathered) -> dict[str, list[dict[str, Any]]]:
     return groups
 
 
-def _entry(entry: Mapping[str, Any], gathered: Gathered, zone: str | None, now: float) -> dict[str, Any]:
+def _calendar(
+    schedule: Sequence[Mapping[str, Any]], gathered: Gathered, zone: str | None, now: float
+) -> list[dict[str, Any]]:
+    end = min(gathered.period.until, now)
+    due: dict[str, dict[str, list[float]]] = {}  # by playbook and entry
+    problems: dict[str, str] = {}
+    for entry in schedule:
+        playbook, slug = playbook_name([entry["playbook"]]), slug_of(entry["name"])
+        since = seen.judged_since(gathered.first, playbook, slug)
+        try:
+            times = [] if entry.get("done_by") else seen.times(occurrences, entry, zone, gathered.period.since, end)
+        except ValueError as exc:
+            problems[slug] = str(exc)
+            continue
+        if not times:
+            continue
+        if since is None:
+            problems[slug] = f"not judged: no run of {playbook} has left a record yet"
+        else:
+            due.setdefault(playbook, {})[slug] = [at for at in times if at >= since - seen.LATE_SECONDS]
+    runs: dict[str, list[seen.Run]] = {}
+    for playbook, entries in due.items():
+        runs.update(seen.share(gathered.runs.get(playbook, ()), entries))
+    times_of = {slug: times for entries in due.values() for slug, times in entries.items()}
+    told = []
+    for entry in schedule:
+        slug = slug_of(entry["name"])
+        one = _entry(entry, runs.get(slug, ()), times_of.get(slug, []), gathered, now)
+        told.append({**one, "problem": problems[slug], "slots": []} if slug in problems else one)
+    return told
+
+
+def _entry(
+    entry: Mapping[str, Any], runs: Sequence[seen.Run], due: Sequence[float], gathered: Gathered, now: float
+) -> dict[str, Any]:
     period = gathered.period
     end = min(period.until, now)
-    try:
-        due = [] if entry.get("done_by") else seen.times(occurrences, entry, zone, period.since, end)
-    except ValueError as exc:
-        told = seen.seen(entry, {}, due=[], until=end, now=now)
-        told.pop("told")
-        return {**told, "problem": str(exc), "slots": []}
-    told = seen.seen(entry, gathered.runs, due=due, until=end, now=now)
+    told = seen.seen(entry, runs, due=due, until=end, now=now)
     count = round(period.days) if period.days <= 32 else -(-round(period.days) // 7)
     until = period.since + max(1, count) * (DAY if period.days <= 32 else 7 * DAY)
     slots = seen.slots(told.pop("told"), period.since, max(until, period.until), max(1, count))

@@ -11,7 +11,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from ansible_collections.runbook.ops.plugins.module_utils._report_gather import Gathered
-from ansible_collections.runbook.ops.plugins.module_utils._report_records import RecordError, choose_names, parse_record
+from ansible_collections.runbook.ops.plugins.module_utils._report_records import (
+    RecordError,
+    choose_names,
+    first_runs,
+    parse_record,
+)
 from ansible_collections.runbook.ops.plugins.module_utils._small_file import NEW, sync_directory
 
 MOST_BYTES = 64 * 1024 * 1024
@@ -27,6 +32,7 @@ def read_records(directory: Path, gathered: Gathered) -> None:
         names = [entry.name for entry in os.scandir(directory)]
     except FileNotFoundError:
         names = []  # nothing has run yet
+    gathered.first.update({(playbook, None): at for playbook, at in first_runs(names).items()})
     chosen, strange = choose_names(names, since=gathered.since, until=gathered.latest)
     for name in strange:
         gathered.skip(name, "not named like a record")

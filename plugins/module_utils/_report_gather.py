@@ -30,6 +30,7 @@ class Gathered:
         self.latest = period.until + DAY  # what was due in the last hours may have run a little later
         self.now, self.then = Seen(), Seen()
         self.runs: dict[str, list[Run]] = {}
+        self.first: dict[tuple[str, str | None], float] = {}  # playbook, entry of the calendar: its first record
         self.series: dict[Key, Series] = {}
         self.checks: dict[Key, Mapping[str, Any]] = {}  # the last look at each that is drawn
         self.looks: list[list[Look]] = [[] for _kpi in self.kpis]
@@ -49,8 +50,12 @@ class Gathered:
             return
         if self.before.since <= at < self.before.until:
             self.then.add(record)
+        who = record.get("who")
+        entry = (who.get("schedule_entry") or None) if isinstance(who, Mapping) else None
+        for part in record["playbook"].split("+"):
+            self.first.setdefault((part, entry), at)
         if at >= self.period.since:
-            self._run(record)
+            self._run(record, entry)
         if self.period.since <= at < self.period.until:
             self.read += 1
             self.last_at = at
@@ -59,7 +64,7 @@ class Gathered:
             for check in record["checks"]:
                 self._check(check, at)
 
-    def _run(self, record: Mapping[str, Any]) -> None:
+    def _run(self, record: Mapping[str, Any], entry: str | None) -> None:
         failure = record.get("failure") or {}
         told = None
         if isinstance(failure, Mapping) and failure.get("message"):
@@ -76,9 +81,10 @@ class Gathered:
             user=str(who.get("user")) if isinstance(who, Mapping) else "",
             id=str(record.get("id")),
             failure=told,
+            entry=entry,
         )
         for part in record["playbook"].split("+"):
-            self.runs.setdefault(part.rpartition(".")[2], []).append(run)
+            self.runs.setdefault(part, []).append(run)
 
     def _check(self, check: Mapping[str, Any], at: float) -> None:
         key = (check["host"], check["id"])

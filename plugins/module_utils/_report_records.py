@@ -14,7 +14,7 @@ from typing import Any
 from ansible_collections.runbook.ops.plugins.module_utils._checks import STATUSES
 
 SCHEMA = 1
-NAME = re.compile(r"(\d{8}T\d{6}Z)-.+-(?:awx-\d+|[0-9a-f]{12})\.json")
+NAME = re.compile(r"(\d{8}T\d{6}Z)-(.+)-(?:awx-\d+|[0-9a-f]{12})\.json")
 RUN_STATUSES = ("running", "ok", "failed", "interrupted")
 TEXTS = ("host", "id", "name", "section", "detail")
 
@@ -47,6 +47,18 @@ def choose_names(names: Iterable[str], *, since: float, until: float) -> tuple[l
         elif since <= at < until:
             chosen.append(name)
     return chosen, strange
+
+
+def first_runs(names: Iterable[str]) -> dict[str, float]:
+    """Return when each playbook ran first, by the names of the records alone: they reach further back than what is read."""
+    found: dict[str, float] = {}
+    for name in sorted(names):
+        met = NAME.fullmatch(name)
+        at = _time_of(met[1]) if met else None
+        if met and at is not None:
+            for part in met[2].split("+"):
+                found.setdefault(part, at)
+    return found
 
 
 def _time_of(text: str) -> float | None:

@@ -125,7 +125,7 @@ def _first_known(failures: list[dict[str, Any] | None]) -> dict[str, Any] | None
 
 
 def _blank(run: Mapping[str, Any], system: str) -> dict[str, Any]:
-    who = {key: run.get(key) for key in ("user", "controller", "awx_job_id", "awx_user")}
+    who = {key: run.get(key) for key in ("user", "controller", "awx_job_id", "awx_user", "schedule_entry")}
     return {
         "schema": SCHEMA,
         "id": run["id"],

@@ -19,6 +19,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.runbook.ops.plugins.module_utils._playbook_name import playbook_name
+
 ROOT = Path(__file__).parents[2]
 PROC = Path("/proc")
 
@@ -36,12 +38,13 @@ def this_run(variables: Mapping[str, Any], playbooks: Sequence[str], parent: int
     job = variables.get("awx_job_id") or variables.get("tower_job_id")
     return {
         "id": f"awx-{job}" if job else hashlib.sha256(process.encode()).hexdigest()[:12],
-        "playbook": _playbook(playbooks),
+        "playbook": playbook_name(playbooks),
         "started_at": _started_at(began),
         "user": _user(),
         "controller": socket.gethostname(),
         "process": process,
         "awx_job_id": str(job) if job else None,
+        "schedule_entry": str(variables.get("schedule_entry") or "") or None,
         "awx_user": str(variables.get("awx_user_name") or variables.get("tower_user_name") or "") or None,
         "versions": {
             "collection": collection_version(),
@@ -122,14 +125,6 @@ def _started_at(began: str | None) -> str:
         words = "%a %b %d %H:%M:%S %Y"  # what ps prints, in UTC as it was told to
         seconds = calendar.timegm(time.strptime(began, words)) if began else int(time.time())
     return datetime.fromtimestamp(seconds, tz=timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _playbook(playbooks: Sequence[str]) -> str:
-    """Return ``weekly_maintenance`` for its path as well as for its full name; several are joined."""
-    if isinstance(playbooks, str) or not playbooks:
-        return "ad_hoc"
-    names = [Path(one).stem if one.endswith((".yml", ".yaml")) else one.rpartition(".")[2] for one in playbooks]
-    return re.sub(r"[^A-Za-z0-9_+]", "_", "+".join(names))[:60]
 
 
 def _user() -> str:

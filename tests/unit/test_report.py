@@ -273,6 +273,45 @@ def test_what_cannot_be_made_is_refused_in_one_line(records: Path, tmp_path: Pat
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize("playbook", ["my-nightly.yml", "/srv/ops/my-nightly.yaml", "acme.ops.my_nightly"])
+def test_a_playbook_of_ones_own_is_found_by_the_name_that_records_have(tmp_path: Path, playbook: str) -> None:
+    for day in range(1, 32):
+        year.write(tmp_path, year.record(datetime(2026, 12, day, 2, tzinfo=timezone.utc), "my_nightly", []))
+    schedule = [{"name": "own", "playbook": playbook, "cron": "0 2 * * *"}]
+    (own,) = calendar_of(tmp_path, schedule)
+    assert (own["due"], own["ran"], own["problem"]) == (31, 31, None)
+
+
+def calendar_of(records: Path, schedule: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return what the report says of the calendar."""
+    told = report.run(options(records, records / "reports", schedule=schedule), check_mode=False)
+    calendar: list[dict[str, Any]] = json.loads(Path(told["path"]).with_suffix(".json").read_text())["calendar"]
+    return calendar
+
+
+def test_what_never_left_a_record_is_not_judged_and_what_left_one_long_ago_is_missed(tmp_path: Path) -> None:
+    year.write(tmp_path, year.record(datetime(2026, 7, 1, 3, tzinfo=timezone.utc), "old", []))
+    never, long_ago = calendar_of(
+        tmp_path,
+        [
+            {"name": "never", "playbook": "never", "cron": "0 2 * * *"},
+            {"name": "quarterly", "playbook": "old", "cron": "0 3 1 * *"},
+        ],
+    )
+    assert (never["due"], never["missed"]) == (0, 0)
+    assert never["problem"] == "not judged: no run of never has left a record yet"
+    assert (long_ago["due"], long_ago["missed"], long_ago["problem"]) == (1, 1, None)
+
+
+def test_an_entry_is_not_missed_before_it_was_in_use(tmp_path: Path) -> None:
+    for day in range(25, 32):
+        who = {**year.WHO, "schedule_entry": "new-one"}
+        year.write(tmp_path, year.record(datetime(2026, 12, day, 2, tzinfo=timezone.utc), "backup", [], who=who))
+    year.write(tmp_path, year.record(datetime(2026, 11, 1, 2, tzinfo=timezone.utc), "backup", []))  # by hand
+    (entry,) = calendar_of(tmp_path, [{"name": "New one", "playbook": "backup", "cron": "0 2 * * *"}])
+    assert (entry["due"], entry["ran"], entry["missed"]) == (7, 7, 0)
+
+
 def test_capacity_and_targets_become_checks(records: Path, tmp_path: Path) -> None:
     told = report_info.run(options(records, tmp_path))
     found = {one["id"]: one for one in told["checks"]}

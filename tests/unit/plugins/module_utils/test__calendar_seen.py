@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.runbook.ops.plugins.module_utils._calendar_seen import Run, seen, slots
+from ansible_collections.runbook.ops.plugins.module_utils._calendar_seen import Run, judged_since, seen, share, slots
 
 DAY = 86400.0
 ENTRY = {"name": "nightly", "playbook": "backup", "cron": "0 2 * * *"}
@@ -30,20 +30,51 @@ def run(at: float, status: str = "ok", checks: str = "ok") -> Run:
     ],
 )
 def test_one_due_time_has_one_outcome(runs: list[Run], state: str) -> None:
-    told = seen(ENTRY, {"backup": runs}, due=[0.0, DAY], until=2 * DAY, now=2 * DAY)
+    told = seen(ENTRY, runs, due=[0.0, DAY], until=2 * DAY, now=2 * DAY)
     assert told["told"][0] == (0.0, state)
 
 
 def test_what_has_still_time_is_not_missed() -> None:
-    assert seen(ENTRY, {}, due=[0.0], until=DAY, now=600)["pending"] == 1
+    assert seen(ENTRY, [], due=[0.0], until=DAY, now=600)["pending"] == 1
 
 
 def test_counts_add_up_and_the_last_misses_are_named() -> None:
     runs = [run(day * DAY) for day in range(100) if day not in (10, 50)]
-    told = seen(ENTRY, {"backup": runs}, due=[day * DAY for day in range(100)], until=100 * DAY, now=100 * DAY)
+    told = seen(ENTRY, runs, due=[day * DAY for day in range(100)], until=100 * DAY, now=100 * DAY)
     assert (told["due"], told["ran"], told["missed"], told["missed_at"]) == (100, 98, 2, [10 * DAY, 50 * DAY])
 
 
 def test_of_a_week_the_worst_day_is_shown() -> None:
     told = [(day * DAY, "missed" if day == 9 else "ran") for day in range(14)]
     assert slots(told, 0, 21 * DAY, 3) == ["ran", "missed", "none"]
+
+
+HOURLY, MONTHLY = [hour * 3600.0 for hour in range(48)], [36000.0]
+
+
+@pytest.mark.parametrize(
+    ("began", "entry", "owner"),
+    [
+        pytest.param(36003, "monthly", "monthly", id="it was told whose it is"),
+        pytest.param(36003, "hourly", "hourly", id="however many it could be"),
+        pytest.param(36003, None, "hourly", id="by itself it is that of the one that is due more often"),
+        pytest.param(DAY + 21600, None, "hourly", id="it makes up for no other entry's time of the day before"),
+        pytest.param(36003, "another", None, id="it is of an entry that is no more"),
+    ],
+)
+def test_a_run_belongs_to_one_entry_of_its_playbook(began: float, entry: str | None, owner: str | None) -> None:
+    one = run(began)._replace(entry=entry)
+    shared = share([one], {"hourly": HOURLY, "monthly": MONTHLY})
+    assert [slug for slug, runs in shared.items() if runs] == ([owner] if owner else [])
+
+
+def test_of_two_runs_of_one_time_each_entry_gets_one() -> None:
+    shared = share([run(36003), run(36010)], {"hourly": HOURLY, "monthly": MONTHLY})
+    assert [len(runs) for runs in shared.values()] == [1, 1]
+
+
+def test_an_entry_is_judged_since_its_first_record_and_not_at_all_without_any_of_its_playbook() -> None:
+    first = {("backup", None): 5.0, ("backup", "nightly"): 9.0}
+    assert judged_since(first, "backup", "nightly") == 9.0
+    assert judged_since(first, "backup", "weekly") == 5.0
+    assert judged_since(first, "restore", "nightly") is None
