@@ -49,7 +49,7 @@ rm -rf /root/images /root/load.*
 """
 USERS = (
     "setsid python3 /root/load.py 127.0.0.1:443 --tls --host your-domain.com --path /api/version --rate 8 --slow 0 --websockets 0 \
-  --requests 300 --seconds 600 --end /root/load.end >/root/load.json 2>/root/load.err </dev/null &"
+  --requests 300 --seconds 3000 --end /root/load.end >/root/load.json 2>/root/load.err </dev/null &"
 )
 VERSION = "curl -sk --resolve your-domain.com:443:127.0.0.1 https://your-domain.com/api/version"
 TOLD = "touch /root/load.end; for n in $(seq 400); do ! pgrep -f /root/load.py >/dev/null || sleep 0.1; done; cat /root/load.json"
