@@ -57,9 +57,8 @@ def on_host(system: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]
         "monitoring": monitoring,
         "elsewhere": {
             **{part: [item for item in system[part] if _is_reached(item, names)] for part in REACHED},
-            "queues": [
-                item for item in system["queues"] if not _here(item, names)
-            ],  # their jobs may lie here all the same
+            # Their jobs may lie here all the same.
+            "queues": [one for one in system["queues"] if one["library"] != "http" and not _here(one, names)],
         },
     }
 

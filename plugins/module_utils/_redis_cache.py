@@ -104,7 +104,7 @@ def free(call: Call, wish: Wish, *, clock: Callable[[], float] = time.monotonic)
         try:
             done.append(_all(call, wish, prefix, free=True, end=clock() + wish.seconds, clock=clock, so_far=so_far))
         except (CacheError, RedisDownError) as exc:
-            error = exc if isinstance(exc, CacheError) else CacheError(str(exc))
+            error = CacheError(str(exc))
             error.freed = [*done, Seen(prefix, so_far[0], 0)]
             raise error from exc
     return done

@@ -84,3 +84,10 @@ def test_a_database_is_asked_locally_where_its_service_is(more: dict[str, Any], 
 def test_what_has_no_address_for_others_is_not_reached():
     redis = [{"name": "r", "hosts": ["app-1"]}]
     assert on_host(described(ops_redis=redis), {"db-1"})["elsewhere"]["redis"] == []
+
+
+def test_a_queue_of_another_host_is_told_since_its_jobs_may_lie_here():
+    queue = {"name": "mail", "redis": "r", "hosts": ["app-1"]}
+    system = described(ops_redis=[{"name": "r", "hosts": ["db-1"]}], ops_queues=[queue])
+    assert [one["name"] for one in on_host(system, {"db-1"})["elsewhere"]["queues"]] == ["mail"]
+    assert on_host(system, {"app-1"})["elsewhere"]["queues"] == []
