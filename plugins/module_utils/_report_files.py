@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -96,6 +96,16 @@ def write_files(directory: Path, contents: Mapping[str, bytes], *, group: int | 
             with suppress(OSError):
                 aside.unlink()
     sync_directory(directory)
+
+
+def let_read(directory: Path, names: Sequence[str], group: int) -> None:
+    """Give the group what it needs to read the files ``names`` that are there, whoever made the directory and them before."""
+    for path, mode in ((directory, 0o750), *((directory / name, 0o640) for name in names)):
+        with suppress(FileNotFoundError):
+            if path.stat().st_gid != group:
+                os.chown(path, -1, group)
+            if path.stat().st_mode & 0o777 != mode:
+                path.chmod(mode)
 
 
 def outdated(directory: Path, system: str, keep: int, *, new: str) -> list[str]:

@@ -35,7 +35,7 @@ extends_documentation_fragment:
   - runbook.ops.report
 options:
   directory:
-    description: Directory of the reports. Made with mode C(0700), or C(0750) with O(group).
+    description: Directory of the reports. Made with mode C(0700); C(0750) and of that group with O(group).
     type: path
     default: /var/lib/runbook-ops/reports
   keep:
@@ -153,8 +153,15 @@ problems:
   type: list
   elements: str
   sample: ['email: the mail server does not answer: Connection refused']
+notes:
+  description:
+    - Why the report that was there stays, where it was made from more records than are left.
+    - Which directory the group of the reports cannot pass.
+  returned: always
+  type: list
+  elements: str
 checks:
-  description: Whether records were damaged, and whether the summary was sent.
+  description: Whether records were damaged, and whether the summary was sent. Nothing of the latter where the period is not over.
   returned: always
   type: list
   elements: dict
@@ -216,6 +223,33 @@ def verdict_of(path: Path) -> str:
         return ""
 
 
+def kept_instead(path: Path, report: dict[str, Any]) -> str | None:
+    """Return why the report that is there stays: it was made from more records of the same period, which has ended."""
+    try:
+        there = json.loads(path.read_text(encoding="utf-8"))
+        period, read = there["period"]["until"], int(there["records"]["read"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    now = report["records"]["read"] + len(report["records"]["damaged"])  # what is damaged is to be named
+    if period != report["period"]["until"] or read <= now:
+        return None
+    return (
+        f"{path.with_suffix('.html')} stays: it was made from {read} records, and {now} are left. "
+        "Move it away to have it made from those"
+    )
+
+
+def closed(directory: Path, group: int | None) -> str | None:
+    """Return where the group does not get to the reports: the directory above is not theirs alone."""
+    above = directory.parent
+    if group is None or not above.is_dir():
+        return None
+    has = above.stat()
+    if has.st_mode & (0o010 if has.st_gid == group else 0o001):
+        return None
+    return f"{above} lets the group of the reports not pass: chmod o+x {above}"
+
+
 def run(options: dict[str, Any], *, check_mode: bool, hand_over: sending.Send = sending._notify.send) -> dict[str, Any]:
     """Write and send what is not there yet."""
     directory, system = Path(options["directory"]), options["system"]
@@ -225,10 +259,12 @@ def run(options: dict[str, Any], *, check_mode: bool, hand_over: sending.Send = 
     stem = files.stem(system, report["period"]["name"])
     contents = render(report, stem)
     before = verdict_of(directory / f"{stem}.json")
-    write = files.differing(directory, contents)
+    keeps = kept_instead(directory / f"{stem}.json", report)
+    write = [] if keeps else files.differing(directory, contents)
     old = files.outdated(directory, system, max(1, options["keep"]), new=stem)
     remove = [name for name in old if name not in contents]
-    tell = [] if options["current"] else sending.pending(directory, stem, list(channels))
+    tell = [] if options["current"] or keeps else sending.pending(directory, stem, list(channels))
+    told_to = [] if options["current"] else list(channels)  # a period that is not over is told to nobody
     sent: list[str] = []
     problems: list[str] = []
     if not check_mode:
@@ -253,20 +289,21 @@ def run(options: dict[str, Any], *, check_mode: bool, hand_over: sending.Send = 
         "damaged": report["records"]["damaged"],
         "sent": sent,
         "problems": problems,
-        "checks": [*checks, *(message_check(name, problems) for name in channels if not check_mode)],
-        "diff": {"before": f"{before}\n", "after": f"{report['verdict']}\n"},
+        "notes": [note for note in (keeps, closed(directory, group)) if note],
+        "checks": [*checks, *(message_check(name, problems) for name in told_to if not check_mode)],
+        "diff": {"before": f"{before}\n", "after": f"{before if keeps else report['verdict']}\n"},
     }
 
 
 def _place(directory: Path, write: list[str], remove: list[str], contents: dict[str, bytes], group: int | None) -> None:
     if not directory.is_dir():
         directory.mkdir(mode=0o700, parents=True)
-        if group is not None:
-            directory.chmod(0o750)
     if write:
         files.write_files(directory, {name: contents[name] for name in write}, group=group)
     for name in remove:
         (directory / name).unlink()
+    if group is not None:
+        files.let_read(directory, [*contents], group)
 
 
 def main() -> None:
@@ -284,6 +321,8 @@ def main() -> None:
         module.fail_json(
             msg=f"The report was not written: {where}: {exc.strerror or exc}. Reports of before are as they were: make room, and run it again"
         )
+    for note in result["notes"]:
+        module.warn(note)
     module.exit_json(**result)
 
 

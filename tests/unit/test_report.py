@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import grp
 import importlib.util
 import json
 import os
@@ -310,6 +311,41 @@ def test_an_entry_is_not_missed_before_it_was_in_use(tmp_path: Path) -> None:
     year.write(tmp_path, year.record(datetime(2026, 11, 1, 2, tzinfo=timezone.utc), "backup", []))  # by hand
     (entry,) = calendar_of(tmp_path, [{"name": "New one", "playbook": "backup", "cron": "0 2 * * *"}])
     assert (entry["due"], entry["ran"], entry["missed"]) == (7, 7, 0)
+
+
+def test_of_a_period_that_is_not_over_no_message_is_told_of(records: Path, tmp_path: Path) -> None:
+    given = options(
+        records, tmp_path, current=True, at="2026-12-20T06:00:00Z", send_to=["email"], email="a@example.org"
+    )
+    told = report.run(given, check_mode=False, hand_over=lambda *_given: pytest.fail("sent"))
+    assert (told["sent"], [one["id"] for one in told["checks"]]) == ([], ["records:damaged"])
+
+
+def test_a_report_made_from_more_records_than_are_left_stays(records: Path, tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    shutil.copytree(records, runs)
+    given = options(runs, tmp_path / "reports", send_to=["email"], email="a@example.org")
+    told = report.run(given, check_mode=False, hand_over=lambda *_given: None)
+    before = [Path(path).read_bytes() for path in told["paths"]]
+    for path in sorted(runs.glob("202612*"))[5:]:
+        path.unlink()
+    again = report.run(given, check_mode=False, hand_over=lambda *_given: pytest.fail("sent"))
+    assert (again["changed"], [Path(path).read_bytes() for path in told["paths"]]) == (False, before)
+    assert "are left" in again["notes"][0] and "Move it away" in again["notes"][0]
+    for path in told["paths"]:
+        Path(path).unlink()
+    assert "write orchard-2026-12.html" in report.run(given, check_mode=True)["actions"]
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root gives files to a group")
+def test_a_group_gets_the_directory_and_files_that_were_there_before(records: Path, tmp_path: Path) -> None:
+    directory = tmp_path / "reports"
+    report.run(options(records, directory), check_mode=False)
+    adm = grp.getgrnam("adm").gr_gid
+    told = report.run(options(records, directory, group="adm"), check_mode=False)
+    seen = {(path.stat().st_gid, path.stat().st_mode & 0o777) for path in (directory, *map(Path, told["paths"]))}
+    assert seen == {(adm, 0o750), (adm, 0o640)}
+    assert told["notes"] == [f"{tmp_path} lets the group of the reports not pass: chmod o+x {tmp_path}"]
 
 
 def test_capacity_and_targets_become_checks(records: Path, tmp_path: Path) -> None:
