@@ -98,14 +98,22 @@ def write_files(directory: Path, contents: Mapping[str, bytes], *, group: int | 
     sync_directory(directory)
 
 
-def let_read(directory: Path, names: Sequence[str], group: int) -> None:
-    """Give the group what it needs to read the files ``names`` that are there, whoever made the directory and them before."""
-    for path, mode in ((directory, 0o750), *((directory / name, 0o640) for name in names)):
+def closed_to(group: int, directory: Path, names: Sequence[str]) -> list[Path]:
+    """Return what of the directory and its files ``names`` is there, and is not the group's to read."""
+    found = []
+    for path in (directory, *(directory / name for name in names)):
         with suppress(FileNotFoundError):
-            if path.stat().st_gid != group:
-                os.chown(path, -1, group)
-            if path.stat().st_mode & 0o777 != mode:
-                path.chmod(mode)
+            has = path.stat()
+            if (has.st_gid, has.st_mode & 0o777) != (group, 0o750 if path == directory else 0o640):
+                found.append(path)
+    return found
+
+
+def let_read(group: int, directory: Path, names: Sequence[str]) -> None:
+    """Give the group what it needs to read the files, whoever made the directory and them before."""
+    for path in closed_to(group, directory, names):
+        os.chown(path, -1, group)
+        path.chmod(0o750 if path == directory else 0o640)
 
 
 def outdated(directory: Path, system: str, keep: int, *, new: str) -> list[str]:

@@ -262,6 +262,8 @@ def run(options: dict[str, Any], *, check_mode: bool, hand_over: sending.Send = 
     keeps = kept_instead(directory / f"{stem}.json", report)
     write = [] if keeps else files.differing(directory, contents)
     old = files.outdated(directory, system, max(1, options["keep"]), new=stem)
+    shut = files.closed_to(group, directory, [*contents]) if group is not None else []
+    share = [path.name for path in shut if path.name not in write]
     remove = [name for name in old if name not in contents]
     tell = [] if options["current"] or keeps else sending.pending(directory, stem, list(channels))
     told_to = [] if options["current"] else list(channels)  # a period that is not over is told to nobody
@@ -277,6 +279,7 @@ def run(options: dict[str, Any], *, check_mode: bool, hand_over: sending.Send = 
     actions = (
         [f"write {name}" for name in write]
         + [f"remove {name}" for name in remove]
+        + [f"let {options['group']} read {name}" for name in share]
         + [f"send to {name}" for name in done]
     )
     checks = checks_of(report, ["records"], warning_days=0, critical_days=0)
@@ -303,7 +306,7 @@ def _place(directory: Path, write: list[str], remove: list[str], contents: dict[
     for name in remove:
         (directory / name).unlink()
     if group is not None:
-        files.let_read(directory, [*contents], group)
+        files.let_read(group, directory, [*contents])
 
 
 def main() -> None:

@@ -342,7 +342,10 @@ def test_a_group_gets_the_directory_and_files_that_were_there_before(records: Pa
     directory = tmp_path / "reports"
     report.run(options(records, directory), check_mode=False)
     adm = grp.getgrnam("adm").gr_gid
-    told = report.run(options(records, directory, group="adm"), check_mode=False)
+    given = options(records, directory, group="adm")
+    predicted, told, again = (report.run(given, check_mode=check_mode) for check_mode in (True, False, False))
+    assert told["actions"] == predicted["actions"] and "let adm read reports" in told["actions"]
+    assert not again["changed"]
     seen = {(path.stat().st_gid, path.stat().st_mode & 0o777) for path in (directory, *map(Path, told["paths"]))}
     assert seen == {(adm, 0o750), (adm, 0o640)}
     assert told["notes"] == [f"{tmp_path} lets the group of the reports not pass: chmod o+x {tmp_path}"]
