@@ -129,9 +129,9 @@ faults: $(HOSTS:%=faults-%) ## wrong values, sick hosts and killed runs
 
 # What differs from system to system is tried on all of them; the rest on Owlivion's two hosts, the long tests on one of these.
 FAULTS := healthy matrix backup
-faults-plugspace: FAULTS := healthy matrix maintenance_page
-faults-newsletter: FAULTS := healthy matrix backup buckets export_import
-faults-lifeplatform: FAULTS := healthy matrix backup restore recovery_of_containers slots
+faults-plugspace: FAULTS := healthy matrix maintenance_page deploy_plugspace
+faults-newsletter: FAULTS := healthy matrix backup buckets export_import housekeeping
+faults-lifeplatform: FAULTS := healthy matrix backup restore recovery_of_containers slots deploy_compose
 faults-mediasearch: FAULTS := healthy matrix backup maintenance_page maintenance_window
 faults-owlivion-12: FAULTS := healthy health_check runs weekly_maintenance monitoring describe_a_system round_trip maintenance_page disaster_recovery
 faults-owlivion-13: FAULTS := healthy health_check runs weekly_maintenance matrix diagnose evening_review secrets backup deploy
@@ -158,7 +158,7 @@ docs: ## renew the generated pages
 	@python tools/fault_table.py
 
 benchmark: setup ## measure against what is replaced; nothing is judged
-	@for one in maintenance rotation checklist backup verification restore_downtime deploy; do one="tests/benchmark/$$one.py"; \
+	@for one in maintenance rotation checklist backup verification restore_downtime deploy deploy_compose log_scan; do one="tests/benchmark/$$one.py"; \
 		printf '\n== %s\n' "$$one"; python "$$one"; done
 
 campaign: setup ## long campaigns of kills and damages
@@ -170,6 +170,11 @@ campaign: setup ## long campaigns of kills and damages
 	@python tests/campaign/backup_damages.py
 	@python tests/campaign/restore_kills.py --kills 130
 	@python tests/campaign/deploy_versions.py
+	@for mode in fork cluster 'compose --host demo-newsletter'; do python tests/campaign/deploy_load.py --mode $$mode; done
+	@python tests/campaign/deploy_kills.py --calls --rounds 66
+	@python tests/campaign/deploy_kills.py
+	@$(HOST) up owlivion-13
+	@RUNBOOK_DEPLOY_KILLS=1 RUNBOOK_TEST_HOSTS=owlivion-13 python -m pytest -q tests/faults/test_deploy_kills.py
 
 clean: ## throw hosts, images and the cache away
 	@$(HOST) clean
