@@ -155,14 +155,8 @@ def plan(seen: Seen, wish: Wish) -> list[str]:
 
     :raises PlanError: it cannot be done.
     """
-    if wish.state == "absent":
-        return ["give"] if seen.taken else []
-    if wish.state == "recovered" or (wish.state == "retired" and not wish.ends):
-        return []
-    if wish.state == "retired":
-        busy = seen.entry.slot if seen.entry else None
-        used = {seen.live.slot if seen.live else None, busy}
-        return ["retire"] if any(runs is not None and name not in used for name, runs in seen.slots.items()) else []
+    if wish.state in ("absent", "recovered", "retired"):
+        return _ending(seen, wish)
     if is_fulfilled(seen, wish):
         return []
     name = target(seen, wish)
@@ -179,6 +173,16 @@ def plan(seen: Seen, wish: Wish) -> list[str]:
         wish.beside and wish.ends and seen.live is not None and (wish.state == "rolled_back" or not wish.keep_standing)
     )
     return [*first, *begin, "switch", *watch, "mark", *(["retire"] if leaves else [])]
+
+
+def _ending(seen: Seen, wish: Wish) -> list[str]:
+    """Return the steps of a state that starts nothing."""
+    if wish.state == "absent":
+        return ["give"] if seen.taken else []
+    if wish.state == "recovered" or not wish.ends:
+        return []
+    used = {seen.live.slot if seen.live else None, seen.entry.slot if seen.entry else None}
+    return ["retire"] if any(runs is not None and name not in used for name, runs in seen.slots.items()) else []
 
 
 def _begin(seen: Seen, wish: Wish, name: str, slot: str, *, staged: bool) -> list[str]:

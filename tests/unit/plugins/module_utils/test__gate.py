@@ -158,7 +158,9 @@ def test_each_of_several_instances_has_to_be_right(server):
         tried(server, instances=[("web-1", "127.0.0.1", port), ("web-2", "127.0.0.1", free)])
 
 
-@pytest.mark.parametrize(("status", "why"), [("starting", "not all of it has started yet"), ("ill", "it says unhealthy")])
+@pytest.mark.parametrize(
+    ("status", "why"), [("starting", "not all of it has started yet"), ("ill", "it says unhealthy")]
+)
 def test_where_only_its_manager_knows_all_of_them_its_word_counts(server, status, why):
     with pytest.raises(GateError, match=why):
         tried(server, running(status=status, trouble="it says unhealthy"))

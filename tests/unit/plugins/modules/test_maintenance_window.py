@@ -50,7 +50,9 @@ def keeper(tmp_path: Path) -> Keeper:
 @pytest.mark.parametrize(
     ("state", "more", "expected"),
     [
-        pytest.param("opened", {}, [("silence", "all alerts")], id="a window of a system without page and Alertmanager"),
+        pytest.param(
+            "opened", {}, [("silence", "all alerts")], id="a window of a system without page and Alertmanager"
+        ),
         pytest.param(
             "opened",
             {"flag": "/x", "alertmanager": "http://a"},
