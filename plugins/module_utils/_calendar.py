@@ -148,7 +148,7 @@ def _made_up(rules: list[Rule], zone: str) -> list[datetime]:
         missed = any(
             gap.start <= datetime.combine(one, clock) < gap.end
             for rule in rules
-            for one in {day, gap.end.date()}
+            for one in sorted({day, gap.end.date()})
             if _admits(rule, one)
             for clock in _clocks(rule)
         )

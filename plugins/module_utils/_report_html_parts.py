@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils import _report_words as words
-from ansible_collections.runbook.ops.plugins.module_utils._report_svg import bar, chart, describe, spark, strip, text
+from ansible_collections.runbook.ops.plugins.module_utils._report_svg import chart, describe, gauge, spark, strip, text
 from ansible_collections.runbook.ops.plugins.module_utils._series import thin
 
 TABLE_POINTS = 24
@@ -34,7 +34,7 @@ def kpis(report: Report) -> str:
         budget = "\u2013"
         if used is not None:
             said = f"{words.number(used)} % used"
-            budget = bar(used, f"error budget of {one['name']}: {said}") + f'<span class="w">{said}</span>'
+            budget = gauge(used, f"error budget of {one['name']}: {said}") + f'<span class="w">{said}</span>'
         rows.append(
             f"<tr><td>{_mark(status, word)}</td><th scope=row>{text(one['name'])}<small>{text(one['reason'])}</small></th>"
             f'<td class=r data-l="reached">{words.figure(one["value"], one["unit"])}</td>'

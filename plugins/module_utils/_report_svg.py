@@ -102,7 +102,7 @@ def strip(name: str, slots: Sequence[str]) -> str:
     )
 
 
-def bar(percent: float, words: str) -> str:
+def gauge(percent: float, words: str) -> str:
     """Return how much of something is used; what goes beyond all of it ends in an arrow."""
     width = round(max(0.0, min(100.0, percent)) * 1.2, 1)
     over = '<path class="over" d="M121 1l6 5-6 5z"/>' if percent > 100 else ""
