@@ -16,7 +16,7 @@ REQUESTS = """
 stat -c %s {log} > /dev/shm/size
 stamp=$(date '+%d/%b/%Y:%H:%M:%S %z')
 for number in $(seq 40); do
-  echo "203.0.113.9 - - [$stamp] \\"GET /api/v1/sync?token=planted HTTP/1.1\\" 502 17 \\"-\\" \\"-\\"" >> {log}
+  echo "203.0.113.9 - - [$stamp] \\"GET /api/v1/sync?token=withered HTTP/1.1\\" 502 17 \\"-\\" \\"-\\"" >> {log}
 done
 """
 
@@ -25,7 +25,7 @@ done
 def changed(host: Host) -> Iterator[Host]:
     """Return a host on which rows and lines may be added, and take them away again."""
     yield host
-    host.sql("DELETE FROM sync_data WHERE data_type = 'planted'")
+    host.sql("DELETE FROM sync_data WHERE data_type = 'withered'")
     host(f"test ! -e /dev/shm/size || truncate -s $(cat /dev/shm/size) {LOG}; rm -f /dev/shm/size")
 
 
@@ -40,12 +40,12 @@ def test_a_day_as_usual_passes_and_changes_nothing(host: Host) -> None:
 def test_a_type_of_data_that_stopped_is_a_warning(changed: Host) -> None:
     changed.sql(
         "INSERT INTO sync_data (user_id, data_type, payload, created_at)"
-        " VALUES (1, 'planted', '{}', date_trunc('day', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' - interval '30 hours')"
+        " VALUES (1, 'withered', '{}', date_trunc('day', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' - interval '30 hours')"
     )
     outcome = changed.play("evening_review")
     (line,) = outcome.lines_with("sync operations", "missing since the period before")
     assert "warning" in line
-    assert "planted" in line
+    assert "withered" in line
 
 
 def test_the_error_rate_is_a_rate(changed: Host) -> None:
@@ -57,7 +57,7 @@ def test_the_error_rate_is_a_rate(changed: Host) -> None:
     found = re.search(r"(\d+) times 502", line)
     assert found is not None
     assert int(found[1]) >= 40  # other tests made requests fail, too
-    assert "planted" not in outcome.text
+    assert "withered" not in outcome.text
 
 
 @pytest.mark.usefixtures("untouched")
