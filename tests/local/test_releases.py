@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.runbook.ops.plugins.module_utils import _release_clean as clean
 from ansible_collections.runbook.ops.plugins.module_utils import _release_ledger as ledger
 from ansible_collections.runbook.ops.plugins.module_utils import _release_work as work
 from ansible_collections.runbook.ops.plugins.module_utils._change_lock import Fence
@@ -324,13 +325,14 @@ def _running(path: Path) -> list[int]:
     return found
 
 
-def test_two_at_once_do_not_meet(shop):
+def test_two_at_once_do_not_meet(shop, monkeypatch):
+    monkeypatch.setattr(clean, "OTHERS_SECONDS", 0.5)
     started = shop.root / "started"
     process = shop.begin(build=[{"run": ["sh", "-c", f"touch {started}; sleep 300"]}], build_timeout_seconds=300)
     while not started.exists():
         assert process.poll() is None
         time.sleep(0.02)
-    with pytest.raises(ReleaseError, match="by another process"):
+    with pytest.raises(ReleaseError, match="another call is at work on shop"):
         shop.make()
     process.kill()
     process.wait()
