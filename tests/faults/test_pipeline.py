@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+from ._deploys import ANSWER, USER, VERSION
 from ._kill import kill_at
 from ._pipeline import Pipeline
 from .conftest import ROOT, Host, Outcome
@@ -41,32 +42,6 @@ rm -rf /etc/systemd/system/*.wants/runbook-ops-live* /var/lib/runbook-ops/monito
 systemctl daemon-reload
 runuser -u postgres -- psql -Xq -d owlivion_sync -c 'DROP TABLE IF EXISTS deploy_notes, runbook_ops_migrations'
 """
-# Asks until its file is gone, and then says how often it got no right answer.
-USER = """
-cat > /root/user.py <<'END'
-import http.client, os, socket, ssl, time
-context = ssl._create_unverified_context()
-asked, wrong = 0, []
-open("/root/user.asks", "w").close()
-while os.path.exists("/root/user.asks"):
-    asked += 1
-    try:
-        line = http.client.HTTPSConnection("owlivion.com", context=context, timeout=20)
-        line.sock = context.wrap_socket(socket.create_connection(("127.0.0.1", 443), 20), server_hostname="owlivion.com")
-        line.request("GET", "/api/v1/health")
-        status = line.getresponse().status
-        line.close()
-        if status != 200:
-            wrong.append(status)
-    except Exception as exc:
-        wrong.append(repr(exc))
-    time.sleep(0.05)
-open("/root/user.says", "w").write(f"{asked} {len(wrong)} {wrong[:3]}")
-END
-rm -f /root/user.says; setsid python3 /root/user.py >/dev/null 2>&1 </dev/null &
-"""
-ANSWER = "for n in $(seq 100); do [ ! -e /root/user.says ] || break; sleep 0.1; done; cat /root/user.says"
-VERSION = "curl -sk --resolve owlivion.com:443:127.0.0.1 https://owlivion.com/api/v1/version"
 
 # The first is applied already: it would fail.
 MIGRATIONS = {
