@@ -202,14 +202,20 @@ def test_an_answer_that_drips_ends_in_time(monkeypatch):
 
 
 def test_who_hangs_up_late_does_not_hang_up_on_the_next_line(monkeypatch):
-    closed, hang_up = [], _s3_connection._hang_up
+    closed, begun, hang_up = [], threading.Event(), _s3_connection._hang_up
 
     def late_hang_up(line, late):
-        time.sleep(0.3)  # both limits are over at the same moment: the other is quicker
+        begun.set()
+        time.sleep(0.3)  # long enough for the other thread to have closed the line, if it does not wait
         closed.append(line.fileno() < 0)
         hang_up(line, late)
 
+    def send(*_):
+        assert begun.wait(30)
+        raise TimeoutError  # the limit of the line, at the moment when that of the exchange is over
+
     monkeypatch.setattr(_s3_connection, "_hang_up", late_hang_up)
+    monkeypatch.setattr(_s3_connection.Line, "_send", send)
     with pytest.raises(S3Error):
         Server(60.0).storage(timeout_seconds=0.2, retry_seconds=0).ask(READ)
     assert closed == [False]
