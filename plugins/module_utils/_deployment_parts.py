@@ -31,6 +31,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._release import Releas
 from ansible_collections.runbook.ops.plugins.module_utils._release import save as save_release
 from ansible_collections.runbook.ops.plugins.module_utils._release_ledger import events, good, last_good, note
 from ansible_collections.runbook.ops.plugins.module_utils._slot import ADOPTED, Slot, SlotError, SlotSeen, slots_of
+from ansible_collections.runbook.ops.plugins.module_utils._units import human_size
 
 TROUBLES = (SlotError, _gate.GateError, _live.SwitchError, ReleaseError, Pm2Error, CommandError, ValueError)
 
@@ -270,17 +271,20 @@ class HostParts:
 
     def _ill(self, slot: Slot, first: SlotSeen) -> str | None:
         """Return what is wrong with what runs in ``slot`` now."""
-        now = slot.look()
-        if now.status == "ill" and any(
-            other.look().status == "ill" for other in self.slots.values() if other is not slot
-        ):
+        now, others = slot.look(), [other for other in self.slots.values() if other is not slot]
+        if now.status == "ill" and any(other.look().status == "ill" for other in others):
             return None  # so is the other release: a host that has no time for health checks blames none
         if now.status not in (
             "running",
             "starting",
         ):  # a health check of Docker's begins late: the gate has asked itself
             return f"{slot.label} is {now.status}" + (f" ({now.trouble})" if now.trouble else "")
-        return f"{slot.label} was restarted by its manager" if now.restarts > first.restarts else None
+        if now.restarts > first.restarts:
+            return f"{slot.label} was restarted by its manager"
+        limit = (self._task.service.get("limits") or {}).get("memory_bytes")
+        if limit and now.memory_bytes > limit and not any(one.look().memory_bytes > limit for one in others):
+            return f"{slot.label} uses {human_size(now.memory_bytes)} of memory, its limit is {human_size(limit)}"
+        return None
 
     def _look_on(self, slot: Slot, first: SlotSeen) -> str | None:
         """Watch without a proxy: whether it runs on."""

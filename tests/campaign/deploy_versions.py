@@ -23,13 +23,14 @@ from typing import Any, NamedTuple
 
 TESTS = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(TESTS / "benchmark"), str(TESTS / "versions")]
-from deploy import FRONT, HOSTS, ROOT, SERVICES, Bench  # noqa: E402  # found only now
+from deploy import FRONT, HOSTS, ROOT, SERVICES, STANDBY, Bench  # noqa: E402  # found only now
 from versions import BAD, KINDS, ODD  # noqa: E402
 
 LEDGER = "/var/lib/runbook-ops/deploy/shop/ledger.jsonl"
 RECORD = "tail -n 1 $(ls /var/lib/runbook-ops/runs/*.json | tail -n 1)"
 CODES = {None: 0, "build": 10, "migration": 10, "gate": 11, "switch": 11, "watch": 11}
 BROKEN, SMALL, DATABASE = "/etc/nginx/conf.d/zz-broken-on-purpose.conf", "/srv/small/shop.releases", "bench_shop"
+STRANGER = "runbook-ops-bench-stranger.service"
 AS_POSTGRES = "runuser -u postgres -- psql -XqAt -v ON_ERROR_STOP=1"
 
 
@@ -39,6 +40,7 @@ class Place(NamedTuple):
     begin: str = "true"
     end: str = "true"
     deploy: Mapping[str, Any] = {}
+    limits: Mapping[str, Any] = {}
     source: Mapping[str, Any] = {}
     variables: Mapping[str, Any] = {}
     options: Sequence[str] = ()
@@ -49,8 +51,16 @@ class Place(NamedTuple):
 SICK = {
     "nginx-refuses-its-files": ("switch", Place(f"echo 'broken on purpose' >{BROKEN}", f"rm -f {BROKEN}")),
     "no-room-on-the-disk": ("build", Place(end=f"rm -rf {SMALL}", deploy={"releases": SMALL})),
+    "port-taken": (
+        "gate",
+        Place(
+            f"systemd-run -q --unit {STRANGER} python3 -m http.server {STANDBY} --bind 127.0.0.1 --directory /usr/share/doc",
+            f"systemctl stop {STRANGER}",
+        ),
+    ),
 }
 PLACES = {kind: place for kind, (_refused, place) in SICK.items()} | {
+    "leaks-when-used": Place(limits={"memory": "300M"}),
     "migration-fails-half-way": Place(
         begin=f"{AS_POSTGRES} -c 'DROP DATABASE IF EXISTS {DATABASE}' -c 'CREATE DATABASE {DATABASE}'",
         end=f"{AS_POSTGRES} -c 'DROP DATABASE IF EXISTS {DATABASE}'",
@@ -59,7 +69,7 @@ PLACES = {kind: place for kind, (_refused, place) in SICK.items()} | {
         variables={"ops_databases": [{"engine": "postgresql", "name": DATABASE, "owner": "postgres"}]},
         options=["-e", "database_migration_accept_no_backup=there is nothing in it"],
         proof=f"""{AS_POSTGRES} -d {DATABASE} -c "SELECT to_regclass('half')" """,
-    )
+    ),
 }
 
 
@@ -122,7 +132,12 @@ def deploy(bench: Bench, number: str, kind: str, directory: Path) -> dict[str, A
     """Deploy a version as a pipeline does, and return what it is told."""
     other = PLACES.get(kind, Place())
     nginx, shop = SERVICES
-    shop = {**shop, "deploy": {**shop["deploy"], **other.deploy}, "source": {**shop["source"], **other.source}}
+    shop = {
+        **shop,
+        "deploy": {**shop["deploy"], **other.deploy},
+        "source": {**shop["source"], **other.source},
+        "limits": other.limits,
+    }
     described = {
         "ops_system": {"name": "shop"},
         "ops_services": [nginx, shop],

@@ -47,6 +47,11 @@ def users(what: str) -> str:
     return f"let n = 0; it.failing = (path, request) => request.headers['x-real-ip'] && ++n > 20 && ({what});"
 
 
+def leak(size: int) -> str:
+    """Return an expression that takes so many bytes, for good, each time."""
+    return f"(it.kept = it.kept || []).push(Buffer.alloc({size}, 1))"
+
+
 GOOD = Version("good", None)
 BAD = (
     Version("syntax-error", "gate", "function ("),
@@ -63,6 +68,7 @@ BAD = (
     Version("hangs", "gate", "it.delay = 2 ** 31 - 1;"),
     Version("smoke-fails", "gate", "it.failing = (path) => path === '/api/v1/slow';"),
     Version("missing-variable", "gate", "if (!process.env.NOT_GIVEN) throw new Error('NOT_GIVEN is not set');"),
+    Version("leaks-memory", "gate", f"setInterval(() => {leak(1 << 20)}, 20);"),
     Version("no-entry-point", "gate", files={"server.js": None}),
     Version("build-fails", "build", files={"package.json": package(scripts={"build": "exit 3"})}),
     Version("dependency-without-a-lock", "build", files={"package.json": package(dependencies={"not-there": "1.0.0"})}),
@@ -82,6 +88,8 @@ BAD = (
         files={"migrations/001_half.sql": "CREATE TABLE half (id integer);\nSELECT 1 / 0;\n"},
     ),
     Version("fails-half-of-the-time", "watch", users("n % 2")),
+    Version("fails-a-tenth-of-the-time", "watch", users("n % 10 === 0")),
+    Version("leaks-when-used", "watch", users(f"{leak(8 << 20)} < 0")),
     Version("slower-for-users", "watch", users("(it.delay = 700) < 0")),
     Version("dies-when-used", "watch", users("process.exit(1)")),
 )

@@ -79,7 +79,7 @@ def host(tmp_path, monkeypatch):
     paths = DeployPaths("api", root=str(tmp_path / "state"), run=str(tmp_path / "run"))
     paths.make()
 
-    def make(*slots):
+    def make(*slots, **more):
         monkeypatch.setattr(_deployment_parts, "slots_of", lambda *_: {slot.name: slot for slot in slots})
         monkeypatch.setattr(_deployment_parts, "save", lambda *_: None)
         monkeypatch.setattr(_gate, "wishes_of", lambda _: _gate.GateWishes())
@@ -87,7 +87,9 @@ def host(tmp_path, monkeypatch):
         monkeypatch.setattr(_deployment_parts._live, "adopt", lambda paths, _, slot, name: adopted(paths, slot, name))
         for name in ("r0", "r1"):
             save(paths, release(f"20260101T000000Z-{name[1] * 12}"))
-        return HostParts(Task(SERVICE, DEPLOYMENT, paths, Fence("", 0, ""), "run", hotfix=False, module=Module()))
+        return HostParts(
+            Task({**SERVICE, **more}, DEPLOYMENT, paths, Fence("", 0, ""), "run", hotfix=False, module=Module())
+        )
 
     def adopted(paths, slot, name):
         from ansible_collections.runbook.ops.plugins.module_utils._deploy_paths import write_json  # noqa: PLC0415
@@ -249,11 +251,21 @@ def test_a_slot_is_taken_once_the_requests_of_its_old_release_had_their_time(hos
         pytest.param(SlotSeen("ill"), SlotSeen("ill"), None, id="so is the other one: it is the host"),
         pytest.param(SlotSeen("stopped"), SlotSeen("ill"), "stopped", id="it has ended"),
         pytest.param(SlotSeen("running", restarts=1), SlotSeen(), "was restarted", id="it was restarted"),
+        pytest.param(
+            SlotSeen("running", memory_bytes=600), SlotSeen("running"), "uses 600 B of memory", id="it alone leaks"
+        ),
+        pytest.param(SlotSeen("running", memory_bytes=500), SlotSeen(), None, id="it uses what it may"),
+        pytest.param(
+            SlotSeen("running", memory_bytes=600),
+            SlotSeen("running", memory_bytes=501),
+            None,
+            id="the limit was too low before as well",
+        ),
     ],
 )
 def test_a_release_is_blamed_for_what_is_wrong_with_it_alone(host, now, other, wrong):
     slots = FakeSlot("blue", 3000), FakeSlot("green", 3001)
     for slot, seen in zip(slots, (other, now)):
         slot.look = lambda seen=seen: seen
-    said = host(*slots)._ill(slots[1], SlotSeen("running"))
+    said = host(*slots, limits={"memory_bytes": 500})._ill(slots[1], SlotSeen("running"))
     assert (wrong in said) if wrong else said is None
