@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils._contract import PREFIX, nearest
@@ -20,6 +20,21 @@ MANAGERS = {
     "rolling": ("pm2", "compose"),
     "vercel": ("vercel",),
 }
+AT_FRONT = ("port", "standby_port", "health")  # what is described where requests come in
+
+
+def front_of(service: Mapping[str, Any], described: Iterable[Mapping[str, Any]]) -> Any:
+    """Return the described service that shares the requests among the containers of ``service``; None where there is none."""
+    name = (service["deploy"] or {}).get("front")
+    if not name or service["manager"] != "compose":
+        return None
+    for one in described:
+        if one["manager"] == "compose" and (one["path"], one["compose_service"] or one["name"]) == (
+            service["path"],
+            name,
+        ):
+            return one if one["name"] != service["name"] else None
+    return None
 
 
 def deploy_contradictions(system: Mapping[str, Any]) -> list[str]:
@@ -31,7 +46,10 @@ def deploy_contradictions(system: Mapping[str, Any]) -> list[str]:
         if not deploy:
             continue
         path = f"{PREFIX}services[{index}].deploy"
-        found += _needs(path, service, deploy)
+        front = front_of(service, [one for _index, one in items(system, "services")])
+        if front:
+            found += _at_front(path.rpartition(".")[0], service, front)
+        found += _needs(path, {**service, **{key: front[key] for key in AT_FRONT}} if front else service, deploy)
         if deploy["proxy"] and deploy["proxy"] not in services:
             hint = nearest(deploy["proxy"], services)
             found.append(f"{path}.proxy is {deploy['proxy']!r}: no service has this name; {hint}")
@@ -46,6 +64,12 @@ def deploy_contradictions(system: Mapping[str, Any]) -> list[str]:
                 "migrate, set it to command"
             )
     return found
+
+
+def _at_front(path: str, service: Mapping[str, Any], front: Mapping[str, Any]) -> Iterator[str]:
+    for key in AT_FRONT:
+        if service[key]:
+            yield f"{path}.{key} is that of its front: describe it at {front['name']}, which runs only after {service['name']} does"
 
 
 def _needs(path: str, service: Mapping[str, Any], deploy: Mapping[str, Any]) -> Iterator[str]:

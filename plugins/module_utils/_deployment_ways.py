@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Union
 
 from ansible_collections.runbook.ops.plugins.module_utils._deployment_parts import HostParts, Task
 from ansible_collections.runbook.ops.plugins.module_utils._deployment_plan import Live, Seen
+from ansible_collections.runbook.ops.plugins.module_utils._live_options import as_deployed
 from ansible_collections.runbook.ops.plugins.module_utils._release import listed
 from ansible_collections.runbook.ops.plugins.module_utils._release_ledger import events, good
 from ansible_collections.runbook.ops.plugins.module_utils._vercel_parts import VercelParts
@@ -42,7 +43,7 @@ def shown(parts: Parts, seen: Seen) -> Seen:
 
 def deployed(services: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Return those of ``services`` that are deployed by us."""
-    return [one for one in services if one.get("deploy") and one["manager"] in MANAGERS]
+    return [as_deployed(one) for one in services if one.get("deploy") and one["manager"] in MANAGERS]
 
 
 def releases_of(parts: Parts, paths: DeployPaths) -> list[dict[str, Any]]:

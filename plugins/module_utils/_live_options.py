@@ -31,6 +31,11 @@ class Place(NamedTuple):
 Read = Callable[[str], "Place | None"]  # the live slot of a service; None where nothing was deployed
 
 
+def as_deployed(service: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a described service with the ports and the health check at which its releases are asked: those of its front, where it has one."""
+    return {**service, **(service.get("behind") or {})}
+
+
 def live_of(service: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the option ``live`` of a probe that looks at ``service``; None where it has one slot only.
 
@@ -51,7 +56,7 @@ def live_of(service: Mapping[str, Any]) -> dict[str, Any] | None:
         return None
     name = service["project"] if is_compose else service["name"]
     unit = service["compose_service"] if is_compose else service["name"]
-    return {"service": service["name"], "name": name, "port": service["port"], "unit": unit}
+    return {"service": service["name"], "name": name, "port": as_deployed(service)["port"], "unit": unit}
 
 
 def _has_slots(service: Mapping[str, Any], *, is_compose: bool) -> bool:

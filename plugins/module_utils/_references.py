@@ -8,7 +8,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils._contract import PREFIX, nearest
-from ansible_collections.runbook.ops.plugins.module_utils._deploy_references import deploy_contradictions
+from ansible_collections.runbook.ops.plugins.module_utils._deploy_references import (
+    AT_FRONT,
+    deploy_contradictions,
+    front_of,
+)
 from ansible_collections.runbook.ops.plugins.module_utils._mentions import items, missing, names, strangers
 
 NAMED = (
@@ -35,10 +39,8 @@ def contradictions(system: Mapping[str, Any]) -> list[str]:
 
 def complete(system: dict[str, Any]) -> dict[str, Any]:
     """Return a valid description with all that follows from it: order, units, the ports in URLs."""
-    fronts = {
-        (one["path"], one["deploy"]["front"]): one for one in system["services"] if (one["deploy"] or {}).get("front")
-    }
-    services = [_completed(service, fronts) for service in in_order(system["services"])]
+    described = [_completed(service) for service in in_order(system["services"])]
+    services = [_paired(service, described) for service in described]
     databases = [{**one, "port": one["port"] or PORTS[one["engine"]]} for one in system["databases"]]
     return {
         **system,
@@ -48,11 +50,8 @@ def complete(system: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _completed(service: dict[str, Any], fronts: Mapping[tuple[str, str], Mapping[str, Any]]) -> dict[str, Any]:
-    """Return ``service`` with what follows from it.
-
-    :param fronts: services with several containers, by where and what shares requests among them
-    """
+def _completed(service: dict[str, Any]) -> dict[str, Any]:
+    """Return ``service`` with what follows from it alone."""
     unit = (service["unit"] or f"{service['name']}.service") if service["manager"] == "systemd" else None
     health = service["health"]
     if health:
@@ -62,7 +61,6 @@ def _completed(service: dict[str, Any], fronts: Mapping[tuple[str, str], Mapping
             url = url.replace("{port}", str(service["port"]))
         health = {**health, "url": url, "standby_url": standby}
     compose = service["manager"] == "compose"
-    behind = fronts.get((service["path"], service["compose_service"] or service["name"])) if compose else None
     return {
         **service,
         "unit": unit,
@@ -70,8 +68,18 @@ def _completed(service: dict[str, Any], fronts: Mapping[tuple[str, str], Mapping
         "project": (service["project"] or service["path"].rstrip("/").rpartition("/")[2]) if compose else None,
         "compose_service": (service["compose_service"] or service["name"]) if compose else None,
         "replicas": service["replicas"] or (1 if compose else None),
-        "front_of": {"name": behind["name"], "port": behind["port"]} if behind else None,
         "health": health,
+    }
+
+
+def _paired(service: dict[str, Any], described: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return ``service`` with what its front is asked at, and a front with what is behind it."""
+    front = front_of(service, described)
+    behind = next((one for one in described if front_of(one, described) is service), None)
+    return {
+        **service,
+        "behind": {key: front[key] for key in AT_FRONT} if front else None,
+        "front_of": {"name": behind["name"], "port": service["port"] or behind["port"]} if behind else None,
     }
 
 

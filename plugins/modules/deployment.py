@@ -192,6 +192,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._deployment_report imp
     words,
 )
 from ansible_collections.runbook.ops.plugins.module_utils._deployment_ways import SECRETS, Parts, parts_of
+from ansible_collections.runbook.ops.plugins.module_utils._live_options import as_deployed
 
 ARGUMENTS: dict[str, Any] = {
     "state": {"type": "str", "required": True, "choices": list(STATES)},
@@ -274,14 +275,15 @@ def main() -> None:
     told_so_far: dict[str, Any] = {"actions": [], "release": params["release"], "changes": [], "log": [], **nothing()}
     try:
         fence = fence_of(params)
-        paths = DeployPaths(params["service"]["name"], params["directory"])
-        task = Task(params["service"], params["deployment"], paths, fence, params["run"], params["hotfix"], module)
+        service = as_deployed(params["service"])
+        paths = DeployPaths(service["name"], params["directory"])
+        task = Task(service, params["deployment"], paths, fence, params["run"], params["hotfix"], module)
         parts = parts_of(task, params["release"])
         wish = Wish(
             params["state"],
             params["release"],
             params["parked"],
-            keep_standing=params["service"]["deploy"]["keep_standing"],
+            keep_standing=service["deploy"]["keep_standing"],
             beside=parts.beside,
             ends=parts.ends,
         )

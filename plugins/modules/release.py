@@ -128,6 +128,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._account import Accoun
 from ansible_collections.runbook.ops.plugins.module_utils._change_fence import FENCE, fence_of
 from ansible_collections.runbook.ops.plugins.module_utils._change_lock import LockError
 from ansible_collections.runbook.ops.plugins.module_utils._deploy_paths import DeployPaths, StateError
+from ansible_collections.runbook.ops.plugins.module_utils._live_options import as_deployed
 from ansible_collections.runbook.ops.plugins.module_utils._release import ReleaseError
 from ansible_collections.runbook.ops.plugins.module_utils._release_wish import Place
 from ansible_collections.runbook.ops.plugins.module_utils._slot import SlotError, image_build_of, standing_of
@@ -147,7 +148,7 @@ RULES: dict[str, Any] = {"required_if": [("state", "present", ["version"]), ("st
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True, **RULES)
     params = module.params
-    service = params["service"]
+    service = as_deployed(params["service"])
     try:
         place = Place(
             service=service,

@@ -15,6 +15,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._diagnose_plan import 
 from ansible_collections.runbook.ops.plugins.module_utils._health_plan import plan_probes
 from ansible_collections.runbook.ops.plugins.module_utils._live_options import (
     Place,
+    as_deployed,
     at_live,
     every_slot,
     lasting,
@@ -200,6 +201,38 @@ def test_a_slot_that_cannot_be_known_is_unknown_and_never_ok(monkeypatch, tmp_pa
     assert check["status"] == "unknown"
     assert "live.json cannot be read" in check["detail"]
     assert _live_options.PLACEHOLDER.search(json.dumps(check)) is None
+
+
+FRONT = {
+    **COMPOSE,
+    "name": "balancer",
+    "compose_service": "lb",
+    "deploy": None,
+    "front_of": {"name": "api", "port": 3000},
+}
+BEHIND = {
+    **{**COMPOSE, "port": None, "standby_port": None, "health": None},
+    "behind": {key: COMPOSE[key] for key in ("port", "standby_port", "health")},
+}
+
+
+def test_a_release_behind_a_front_is_asked_where_the_front_is():
+    found = as_deployed(BEHIND)
+    assert (found["port"], found["standby_port"], found["health"]) == (3000, 3001, COMPOSE["health"])
+    assert as_deployed(PM2) == PM2
+    assert live_of(BEHIND)["port"] == 3000
+
+
+def test_of_a_service_behind_a_front_only_the_containers_are_looked_at_and_of_the_front_the_answers_of_the_live_slot():
+    place = Place("green", "shop-web-green", 3001, "/state/slots/green")
+    probes = plan_probes({"services": [BEHIND, FRONT]}, ["services"])
+    asked = [at_live(one, lambda _service: place)[0] for one in probes if "live" in one]
+    assert [(one["probe"], one["name"]) for one in asked] == [
+        ("compose", "api"),
+        ("compose", "balancer"),
+        ("http", "balancer health"),
+    ]
+    assert asked[2]["url"] == "http://localhost:3001/health"
 
 
 def test_what_leads_to_a_service_is_where_its_live_slot_is():

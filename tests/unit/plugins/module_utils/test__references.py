@@ -39,6 +39,8 @@ WEB = {**PM2, "port": 1, "standby_name": "b", "standby_port": 2, "source": GIT, 
 NGINX = service("nginx")
 SQL = {**GREEN, "migration": {"kind": "sql", "database": "d"}}
 BOX = {"name": "box", "manager": "compose", "path": "/srv/shop"}
+IMAGE = {**GREEN, "kind": "image", "image": "r/a", "front": "lb"}
+FRONT = {**BOX, "name": "balancer", "compose_service": "lb", "port": 1, "standby_port": 2, "after": ["box"]}
 PROBLEMS: list[tuple[dict[str, Any], str]] = [
     (
         {"backups": [{**KEEP, "name": "old", "pattern": ""}]},
@@ -171,6 +173,14 @@ PROBLEMS: list[tuple[dict[str, Any], str]] = [
         "ops_services[0].deploy.front is 'box': the service itself has this name; name what leads to it",
     ),
     (
+        {"services": [{**BOX, "health": {"url": "http://x/"}, "deploy": IMAGE}, FRONT, NGINX]},
+        "ops_services[0].health is that of its front: describe it at balancer, which runs only after box does",
+    ),
+    (
+        {"services": [{**BOX, "deploy": IMAGE}, {**FRONT, "standby_port": None}, NGINX]},
+        "ops_services[0].standby_port is missing (box): strategy blue_green needs it",
+    ),
+    (
         {
             "services": [
                 {**BOX, "port": 1, "standby_port": 2, "deploy": {**SQL, "kind": "image", "image": "r/a"}},
@@ -261,6 +271,18 @@ def test_the_port_in_the_health_url_is_the_instances() -> None:
     app = {**PM2, "port": 3000, "standby_port": 3001, "health": {"url": "http://localhost:{port}/h"}}
     health = complete(system(services=[app]))["services"][0]["health"]
     assert (health["url"], health["standby_url"]) == ("http://localhost:3000/h", "http://localhost:3001/h")
+
+
+def test_several_containers_are_asked_where_their_front_is_which_is_asked_alone() -> None:
+    health = {"url": "http://localhost:{port}/h"}
+    described = system(services=[{**BOX, "deploy": IMAGE}, {**FRONT, "health": health}, NGINX])
+    assert contradictions(described) == []
+    box, front, nginx = sorted(complete(described)["services"], key=lambda one: str(one["name"] != "box") + one["name"])
+    assert (box["port"], box["health"]) == (None, None), "what comes in comes in at the front"
+    assert (box["behind"]["port"], box["behind"]["standby_port"]) == (1, 2)
+    assert box["behind"]["health"]["standby_url"] == "http://localhost:2/h"
+    assert front["front_of"] == {"name": "box", "port": 1}
+    assert (front["behind"], nginx["behind"], nginx["front_of"]) == (None, None, None)
 
 
 def test_without_a_title_the_name_is_the_title() -> None:
