@@ -1,16 +1,41 @@
 # Copyright: the runbook.ops authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Kill a run of a playbook in the middle, as a power cut at the controller would."""
+"""Kill a run of a playbook in the middle, as a power cut at the controller would, or at the host."""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ._matrix import ROOT
+
+MARK = "RUNBOOK_OPS_STOP_AT"
+# Kills what stands stopped at the point, in one of three ways, and prints how many there were.
+CUT = f"""
+for n in $(seq 600); do
+  pids=$(grep -lz '^{MARK}=POINT$' /proc/[0-9]*/environ 2>/dev/null | cut -d/ -f3 | while read pid; do
+    grep -q '^State:.T' /proc/$pid/status 2>/dev/null && echo $pid; done)
+  [ -z "$pids" ] || break
+  sleep 0.1
+done
+[ -n "$pids" ] || exit 1
+case WAY in
+  tree) kill -KILL $pids ;;
+  session)
+    for pid in $pids; do
+      while [ $pid -gt 1 ]; do
+        grep -q '^sshd' /proc/$pid/comm && {{ kill -KILL $pid; break; }}
+        pid=$(cut -d' ' -f4 /proc/$pid/stat)
+      done
+    done
+    kill -CONT $pids ;;
+esac
+echo $pids
+"""
 
 
 def kill_at(command: Sequence[str], moment: str, *, after_seconds: float) -> None:
@@ -39,3 +64,35 @@ def kill_at(command: Sequence[str], moment: str, *, after_seconds: float) -> Non
             raise AssertionError(f"the run ended without {moment!r}:\n{''.join(said)}")
         time.sleep(after_seconds)
         os.killpg(run.pid, signal.SIGKILL)
+
+
+def stopping_at(point: str) -> dict[str, str]:
+    """Return the variables of a run that have what it starts on the host stop at a named moment."""
+    return {"ansible_become_flags": f"-H -S -n {MARK}={point}"}
+
+
+def cut(host: Callable[[str], str], point: str, way: str) -> None:
+    """Wait until a module on the host stands stopped at ``point``, and end it or the session it runs in.
+
+    :param way: tree, session, or none to leave it stopped
+    """
+    host(CUT.replace("POINT", point).replace("WAY", way))
+
+
+def kill_stopped(command: Sequence[str], host: Callable[[str], str], point: str) -> None:
+    """Run ``command`` until it stands at ``point`` on the host, and kill it there and here.
+
+    :raises AssertionError: it has not come there within a minute.
+    """
+    with subprocess.Popen(
+        [*command, "-e", json.dumps(stopping_at(point))],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as run:
+        try:
+            cut(host, point, "none")
+        finally:
+            os.killpg(run.pid, signal.SIGKILL)
+    cut(host, point, "tree")

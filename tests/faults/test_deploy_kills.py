@@ -15,6 +15,7 @@ from collections.abc import Iterator
 import pytest
 
 from ._deploys import ANSWER, AS_BEFORE, REPOSITORY, USER, VERSION
+from ._kill import cut, stopping_at
 from ._matrix import ROOT
 from .conftest import Host
 
@@ -26,29 +27,6 @@ pytestmark = pytest.mark.skipif(
     "RUNBOOK_DEPLOY_KILLS" not in os.environ, reason="takes a minute: set RUNBOOK_DEPLOY_KILLS"
 )
 QUICK = {"ops_deployment": {"watch": "3s", "rollback_slowdown_percent": 2000}}
-MARK = "RUNBOOK_OPS_STOP_AT"
-# Kills what stands stopped at the point, in one of three ways, and prints how many there were.
-CUT = f"""
-for n in $(seq 600); do
-  pids=$(grep -lz '^{MARK}=POINT$' /proc/[0-9]*/environ 2>/dev/null | cut -d/ -f3 | while read pid; do
-    grep -q '^State:.T' /proc/$pid/status 2>/dev/null && echo $pid; done)
-  [ -z "$pids" ] || break
-  sleep 0.1
-done
-[ -n "$pids" ] || exit 1
-case WAY in
-  tree) kill -KILL $pids ;;
-  session)
-    for pid in $pids; do
-      while [ $pid -gt 1 ]; do
-        grep -q '^sshd' /proc/$pid/comm && {{ kill -KILL $pid; break; }}
-        pid=$(cut -d' ' -f4 /proc/$pid/stat)
-      done
-    done
-    kill -CONT $pids ;;
-esac
-echo $pids
-"""
 LEFT = """
 cd /var/lib/runbook-ops
 [ ! -e deploy/owlivion-sync-server/journal.json ] || echo journal
@@ -66,7 +44,7 @@ def four(host: Host) -> Iterator[Host]:
 
 def begin(host: Host, version: str, *, stop_at: str = "nowhere") -> subprocess.Popen[str]:
     """Begin a deploy in a session of its own; what it starts on the host stops at that point."""
-    given = {**QUICK, "deploy_version": version, "ansible_become_flags": f"-H -S -n {MARK}={stop_at}"}
+    given = {**QUICK, "deploy_version": version, **stopping_at(stop_at)}
     return subprocess.Popen(
         [*host.command("deploy"), "-e", json.dumps(given)],
         cwd=ROOT,
@@ -76,10 +54,6 @@ def begin(host: Host, version: str, *, stop_at: str = "nowhere") -> subprocess.P
         text=True,
         start_new_session=True,
     )
-
-
-def cut(host: Host, point: str, way: str) -> None:
-    host(CUT.replace("POINT", point).replace("WAY", way))
 
 
 def serves(host: Host) -> str:
