@@ -145,7 +145,8 @@ FORMATS: dict[str, Callable[[Any], Any]] = {
     **dict.fromkeys(
         ("path", "directory", "config", "upstream_config", "caches", "file", "files", "flag", "releases"), absolute
     ),
-    **dict.fromkeys(("data_directory", "rules_directory", "textfile_directory", "environment_file"), absolute),
+    **dict.fromkeys(("data_directory", "rules_directory", "textfile_directory", "dashboards_directory"), absolute),
+    "environment_file": absolute,
     **dict.fromkeys(("entry_point", "migrations", "compose_file"), relative),
     **dict.fromkeys(("port", "standby_port", "ssh_port"), port),
     **dict.fromkeys(("url", "webhook", "endpoint", "api", "alive_url", "clock_url"), url),

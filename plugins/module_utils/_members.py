@@ -22,7 +22,7 @@ PLACED = (
     "backups",
     "point_in_time",
 )
-SERVERS = ("prometheus", "alertmanager")
+SERVERS = ("prometheus", "alertmanager", "grafana")
 REACHED = ("databases", "redis")  # what is used over the network from hosts that do not have it
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
