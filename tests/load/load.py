@@ -74,6 +74,10 @@ class Connection(NamedTuple):
     def close(self) -> None:
         self.writer.transport.abort()
 
+    @property
+    def closed(self) -> bool:
+        return self.writer.transport.is_closing()
+
 
 class Server(NamedTuple):
     """Where the application is, and how its answers are read."""
@@ -97,7 +101,7 @@ class Server(NamedTuple):
             raise Failed("refused", exc) from exc
 
     async def ask(self, connection: Connection, path: str, *, kept: bool = False) -> str | None:
-        """Ask once and return the version that the answer tells, or raise Failed."""
+        """Ask once and return the version that the answer tells, or raise Failed; a connection that the server ends with it is closed."""
         connection.writer.write(REQUEST.format(path=path, host=self.host, more="").encode())
         try:
             first = await connection.reader.read(1)
@@ -106,9 +110,13 @@ class Server(NamedTuple):
         if not first:
             raise Closed() if kept else Failed("reset", "no answer")
         try:
-            status, _headers, body = await read_answer(connection.reader, first)
+            status, headers, body = await read_answer(connection.reader, first)
         except (OSError, EOFError, ValueError) as exc:
             raise Failed("reset", exc) from exc
+        if (
+            headers.get("connection", "").lower() == "close"
+        ):  # as nginx says with the 1000th answer: nobody may ask there again
+            connection.close()
         return version_in(status, body)
 
 
@@ -193,7 +201,7 @@ class Load:
         self.samples.append(Sample(kind, due, time.monotonic(), "ok", version, retried))
         if kept is None:
             connection.close()
-        else:
+        elif not connection.closed:
             kept.append(connection)
 
     async def _answered(self, connection: Connection | None, path: str) -> tuple[str | None, Connection]:

@@ -109,6 +109,11 @@ def test_a_kept_connection_that_was_closed_is_told_apart(kind: str, second: tupl
     assert ask(answering(RIGHT), kind, times=2) == [("ok", False), second]
 
 
+def test_a_connection_that_the_server_ends_with_its_answer_is_not_asked_again() -> None:
+    last = RIGHT.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+    assert ask(answering(last), "keep", times=3) == [("ok", False)] * 3
+
+
 def test_an_answer_that_breaks_off_is_never_asked_for_again() -> None:
     assert ask(answering(RIGHT, RIGHT[:-5]), "retry", times=2) == [("ok", False), ("reset", False)]
 

@@ -18,6 +18,7 @@ const answers = {
   '/api/v1/slow': () => ({ version: it.version }),
 };
 const sockets = new Set();
+let leaving = false;
 const server = http.createServer((request, response) => {
   const { pathname, searchParams } = new URL(request.url, 'http://localhost');
   const answer = answers[pathname];
@@ -34,13 +35,19 @@ server.on('upgrade', (request, socket) => {
   sockets.add(socket);
   socket.on('close', () => sockets.delete(socket)).on('error', () => socket.destroy());
   socket.on('data', (frame) => {
+    if ((frame[0] & 0x0f) === 8) return socket.end();
+    if (leaving) return;
     const length = frame[1] & 0x7f;  // a short line in one frame is all that is understood
     const body = Buffer.from(frame.subarray(6, 6 + length).map((byte, place) => byte ^ frame[2 + (place % 4)]));
     socket.write(Buffer.concat([Buffer.from([frame[0], length]), body]));
   });
 });
 const close = () => {
-  for (const socket of sockets) socket.end(Buffer.from([0x88, 2, 0x03, 0xe9]));  // 1001: going away
+  leaving = true;
+  for (const socket of sockets) {  // 1001: going away. Who is told ends the connection (RFC 6455, 7.1.1), within a while
+    socket.write(Buffer.from([0x88, 2, 0x03, 0xe9]));
+    setTimeout(() => socket.end(), 1000).unref();
+  }
   it.closing();
 };
 process.once('SIGINT', close);
