@@ -1,0 +1,109 @@
+# Copyright: the runbook.ops authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Drive apt and dpkg. Private to this collection."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.runbook.ops.plugins.module_utils._apt_install import INSTALL, LATER, MARK, AptError, policy
+from ansible_collections.runbook.ops.plugins.module_utils._command import Command, CommandError
+from ansible_collections.runbook.ops.plugins.module_utils._small_file import replace_file
+
+# Nothing may ask, and needrestart must not restart services by itself.
+QUIET = {
+    "DEBIAN_FRONTEND": "noninteractive",
+    "APT_LISTCHANGES_FRONTEND": "none",
+    "NEEDRESTART_SUSPEND": "1",
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+}
+POLICY = "usr/sbin/policy-rc.d"
+CONFIGURE_SECONDS = 1800
+
+
+class Apt:
+    """The programs of apt on this host."""
+
+    def __init__(self, module: Any) -> None:
+        """:raises AptError: this host has none."""
+        if module.get_bin_path("apt-get") is None:
+            raise AptError("this host has no apt-get: leave package_updates out for it")
+        self._module = module
+        self.get = Command(module, "apt-get")
+        self.mark = Command(module, "apt-mark")
+        self.cache = Command(module, "apt-cache")
+        self.dpkg = Command(module, "dpkg")
+
+    def install(self, arguments: Sequence[str], *, limit: float) -> None:
+        """Run ``apt-get`` to change packages. What was installed because another package needs it stays known as that.
+
+        :raises CommandError: it failed; packages that were done by then stay so.
+        """
+        automatic = set(self.mark("showauto").split())
+        try:
+            self._changing("apt-get", limit)(*arguments)
+        except CommandError as exc:
+            if exc.details.get("rc") == 124:
+                raise CommandError(
+                    f"apt-get did not end within {limit:g} s: look at it, then run this again", **exc.details
+                ) from exc
+            raise
+        finally:
+            lost = sorted(automatic - set(self.mark("showauto").split()))
+            if lost:
+                self.mark("auto", *lost)
+
+    def configure(self) -> None:
+        """Finish what was cut off."""
+        quiet = [part for part in INSTALL if part.startswith("Dpkg::")]
+        self._changing("dpkg", CONFIGURE_SECONDS)("--configure", "-a", *(part.partition("=")[2] for part in quiet))
+
+    def _changing(self, program: str, limit: float) -> Command:
+        return Command(self._module, program, within=["timeout", "--kill-after=60", f"{limit:g}"], environment=QUIET)
+
+
+@contextmanager
+def guarded(root: Path, units: Sequence[str], pid: int) -> Iterator[None]:
+    """Have packages leave ``units`` alone. A policy that somebody else has set stays, and counts.
+
+    :raises AptError: the policy cannot be written.
+    """
+    path = root / POLICY
+    foreign = path.exists() and MARK not in path.read_text("utf-8", errors="replace")
+    if not units or foreign:
+        yield
+        return
+    try:
+        replace_file(path, policy(units, pid).encode(), mode=0o755)
+    except OSError as exc:
+        raise AptError(f"cannot write {path} ({exc.strerror}): run as root") from exc
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            path.unlink()
+
+
+def later_files(root: Path) -> set[str]:
+    """Return the configuration files that packages have put beside those of the host."""
+    places = os.walk(root / "etc")
+    return {
+        f"/{Path(place, name).relative_to(root)}"
+        for place, _, names in places
+        for name in names
+        if name.endswith(LATER)
+    }
+
+
+def free_bytes(root: Path) -> int:
+    """Return the bytes that are free in the fullest of the places that packages need."""
+    free = []
+    for place in ("usr", "var/cache/apt"):
+        with suppress(OSError):
+            stat = os.statvfs(root / place)
+            free.append(stat.f_frsize * stat.f_bavail)
+    return min(free, default=0)
