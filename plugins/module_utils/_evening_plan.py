@@ -7,15 +7,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.runbook.ops.plugins.module_utils import _health_stores as stores
 from ansible_collections.runbook.ops.plugins.module_utils._health_plan import plan_probes
 from ansible_collections.runbook.ops.plugins.module_utils._health_things import limits_of
-from ansible_collections.runbook.ops.plugins.module_utils._psql_session import PLACE
+from ansible_collections.runbook.ops.plugins.module_utils._query_plan import queries
 
 System = Mapping[str, Any]
 Probes = list[dict[str, Any]]
 PLAYBOOK = "evening_review"
-QUERY_SECONDS = 20  # a question to a large table may take its time; it cannot write, and ends
 
 
 def plan_evening(system: System, *, since_seconds: float, playbook: str = PLAYBOOK) -> Probes:
@@ -30,28 +28,6 @@ def plan_evening(system: System, *, since_seconds: float, playbook: str = PLAYBO
         *plan_probes(system, ["services"]),
         *_rates(system, since_seconds),
         *(plan_probes(system, backups) if backups else []),
-    ]
-
-
-def queries(system: System, playbook: str) -> Probes:
-    """Return the queries that ``playbook`` asks of databases that the host has."""
-    servers = {probe["name"]: probe for probe in stores.databases(system) if probe["probe"] == "postgresql"}
-    return [
-        {
-            "probe": "query",
-            "name": query["name"],
-            "statement": query["statement"],
-            **{key: servers[query["database"]][key] for key in PLACE if key in servers[query["database"]]},
-            **({"period_seconds": query["period_seconds"]} if query.get("period_seconds") else {}),
-            **({"unit": query["unit"]} if query.get("unit") else {}),
-            **({"at_most": query["limits"]} if query.get("limits") else {}),
-            "compare": True,
-            "timeout_seconds": QUERY_SECONDS,
-            "about": f"query:{query['name']}",
-            "needs": [f"database:{query['database']}"],
-        }
-        for query in system.get("queries") or []
-        if query.get("playbook") == playbook and query["database"] in servers
     ]
 
 

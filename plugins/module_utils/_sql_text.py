@@ -80,7 +80,7 @@ def _next(script: str, at: int) -> tuple[str, int]:
         return "", met.end() if met else len(script)
     text = met[0]
     if kind == "comment":
-        return "", _after_comment(script, at)
+        return "", after_comment(script, at)
     if kind == "dollar":
         close = script.find(text, met.end())
         if close < 0:
@@ -92,7 +92,7 @@ def _next(script: str, at: int) -> tuple[str, int]:
     return shown, met.end()
 
 
-def _after_comment(script: str, at: int) -> int:
+def after_comment(script: str, at: int) -> int:
     """Return where the comment ends that begins at ``at``; comments nest."""
     depth = 0
     for edge in COMMENT_EDGE.finditer(script, at):

@@ -6,33 +6,44 @@ from __future__ import annotations
 
 import json
 import time
+from datetime import datetime, timezone
 from typing import Any
 
-from ansible_collections.runbook.ops.plugins.module_utils._checks import judge_high, judge_low, make_check
-from ansible_collections.runbook.ops.plugins.module_utils._probe_options import Option, limits
+from ansible_collections.runbook.ops.plugins.module_utils import _query_checks
+from ansible_collections.runbook.ops.plugins.module_utils._named_query import (
+    Named,
+    QueryError,
+    name_parameters,
+    script,
+    typed,
+)
+from ansible_collections.runbook.ops.plugins.module_utils._probe_options import Option, ProbeError, limits
 from ansible_collections.runbook.ops.plugins.module_utils._psql_session import PLACE, ask
 
 SECTION = "Databases"
 OPTIONS = {
     "statement": Option(
-        "str", "SQL that returns rows; :since and :until stand for the period, its end excluded", required=True
+        "str",
+        "one statement of SQL that returns rows; :since and :until stand for the period, its end excluded, and other names for parameters",
+        required=True,
     ),
     **PLACE,
+    "parameters": Option("dict", "values of further parameters, by name: text, numbers, true, false, null", {}),
     "period_seconds": Option("float", "length of the period, which ends with the last full day, UTC", 86400.0),
-    "compare": Option("bool", "ask for the period before too: a row that is missing now is a warning", False),
-    "at_most": Option("limits", "where the number of the only row is too high", limits(None)),
+    "full": Option(
+        "str", "instead: the last full calendar month or the like, UTC", choices=("week", "month", "quarter")
+    ),
+    "compare": Option(
+        "bool", "ask for the period before too: a row that is missing now is a warning, a number is compared", False
+    ),
+    "figure": Option("str", "column that is the value; of several rows, each by what its first column says"),
+    "at_most": Option("limits", "where the value is too high", limits(None)),
     "at_least": Option("limits", "where it is too low", limits(None)),
-    "unit": Option("str", "unit of the number"),
+    "changed_percent": Option("limits", "where it differs too much from the period before", limits(None)),
+    "unit": Option("str", "unit of the value"),
     "rows": Option("int", "how many rows are shown", 5),
 }
 DAY = 86400
-MOST_ROWS = 200
-SCRIPT = """BEGIN TRANSACTION READ ONLY;
-SELECT coalesce(json_agg(r), '[]') FROM (SELECT row_to_json(q) AS r FROM (
-{statement}
-) AS q LIMIT {most}) AS rows;
-ROLLBACK;
-"""
 
 
 def period(now: float, seconds: float) -> tuple[float, float]:
@@ -41,79 +52,61 @@ def period(now: float, seconds: float) -> tuple[float, float]:
     return until - seconds, until
 
 
-def script(statement: str) -> str:
-    """Return what psql is told: nothing can be written, and every row is one line of JSON."""
-    return SCRIPT.format(most=MOST_ROWS, statement=statement.strip().rstrip(";").strip())
+def periods(now: float, options: dict[str, Any]) -> tuple[float, float, float]:
+    """Return when the period before begins, when the period begins, and when it ends."""
+    if not options["full"]:
+        since, until = period(now, options["period_seconds"])
+        return since - options["period_seconds"], since, until
+    from ansible_collections.runbook.ops.plugins.module_utils import _report_period  # noqa: PLC0415  # few ask for months
+
+    last = _report_period.period_of(options["full"], datetime.fromtimestamp(now, timezone.utc), "UTC")
+    return _report_period.before(last).since, last.since, last.until
+
+
+def bound(options: dict[str, Any], since: float, until: float) -> Named:
+    """Return the statement with its values.
+
+    :raises ProbeError: it cannot be asked.
+    """
+    values: dict[str, tuple[str, str | None]] = {
+        "since": ("timestamptz", moment(since)),
+        "until": ("timestamptz", moment(until)),
+    }
+    try:
+        values.update({name: typed(str(name), value) for name, value in options["parameters"].items()})
+        return name_parameters(options["statement"], values)
+    except QueryError as exc:
+        raise ProbeError(f"it is not asked: {exc}", "correct its statement in ops_queries") from exc
 
 
 def measure(options: dict[str, Any]) -> dict[str, Any]:
     """Return the rows of the period, and of the one before where they are compared."""
-    since, until = period(time.time(), options["period_seconds"])
+    before, since, until = periods(time.time(), options)
     end = time.monotonic() + options["timeout_seconds"]
-    rows = _ask(options, since, until, end)
-    before = _ask(options, since - options["period_seconds"], since, end) if options["compare"] else []
-    return {"rows": rows, "before": before, "since": since, "until": until}
+    asked = bound(options, since, until)
+    told = _ask(options, asked, end)
+    timely = bool({"since", "until"} & asked.parameters)
+    earlier = _ask(options, bound(options, before, since), end) if options["compare"] and timely else None
+    return {
+        "rows": told["rows"],
+        "cut": told["cut"],
+        "before": earlier["rows"] if earlier and not earlier["cut"] else None,
+        "since": since if timely else None,
+        "until": until,
+    }
 
 
-def _ask(options: dict[str, Any], since: float, until: float, end: float) -> list[dict[str, Any]]:
+def _ask(options: dict[str, Any], asked: Named, end: float) -> dict[str, Any]:
     left = max(0.5, end - time.monotonic())
-    moments = [
-        argument for key, at in (("since", since), ("until", until)) for argument in ("-v", f"{key}={moment(at)}")
-    ]
-    told = ask(
-        options, script(options["statement"]), timeout_seconds=left, application="runbook.ops query", arguments=moments
-    )
-    return [row for row in json.loads(told) if isinstance(row, dict)]
+    told = json.loads(ask(options, script(asked), timeout_seconds=left, application="runbook.ops query"))
+    return {"rows": [row for row in told["rows"] if isinstance(row, dict)], "cut": bool(told["cut"])}
 
 
 def moment(at: float) -> str:
-    """Return a time as a literal of SQL."""
-    return time.strftime("'%Y-%m-%d %H:%M:%S+00'::timestamptz", time.gmtime(at))
+    """Return a time as PostgreSQL reads it."""
+    return time.strftime("%Y-%m-%d %H:%M:%S+00", time.gmtime(at))
 
 
 def judge(measured: dict[str, Any], options: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return one check: of the number where there is one, and of rows that are missing."""
-    rows = measured["rows"]
-    single = next(iter(rows[0].values())) if len(rows) == 1 and len(rows[0]) == 1 else None
-    value = single if isinstance(single, (int, float)) and not isinstance(single, bool) else len(rows)
-    high, low = judge_high(value, **options["at_most"]), judge_low(value, **options["at_least"])
-    order = ("ok", "warning", "critical")
-    status, limit = max(high, low, key=lambda one: (order.index(one[0]), one[1] is not None))
-    gone = [name for name in map(_name, measured["before"]) if name not in set(map(_name, rows))]
-    detail = "; ".join(_shown(row) for row in rows[: options["rows"]]) if single is None else str(single)
-    if len(rows) > options["rows"]:
-        detail += f"; and {len(rows) - options['rows']} more"
-    if gone:
-        status = "warning" if status == "ok" else status
-        detail = f"missing since the period before: {', '.join(gone[:5])}; " + detail
-    days = time.strftime("%Y-%m-%d", time.gmtime(measured["since"]))
-    last = time.strftime("%Y-%m-%d", time.gmtime(measured["until"] - 1))
-    name = options["name"] or "Query"
-    return [
-        make_check(
-            f"query:{name}",
-            name=name,
-            section=options["section"],
-            status=status,
-            value=value,
-            unit=options["unit"] or ("rows" if single is None else None),
-            limit=limit,
-            detail=f"{detail or 'no row'} ({days if days == last else f'{days} to {last}'} UTC)",
-            remedy="see why it stopped, or went beyond what is usual",
-        )
-    ]
-
-
-def _name(row: dict[str, Any]) -> str:
-    return str(next(iter(row.values()), ""))
-
-
-def _shown(row: dict[str, Any]) -> str:
-    values = list(row.items())
-    rest = ", ".join(f"{key} {_short(value)}" for key, value in values[1:])
-    return f"{_short(values[0][1])}: {rest}" if rest else _short(values[0][1])
-
-
-def _short(value: Any) -> str:
-    text = str(value)
-    return f"{text[:10]} {text[11:19]}" if len(text) > 18 and text[10:11] == "T" else text[:60]
+    """Return a check of the number where there is one, of how many rows there are, and of each row that has a figure."""
+    return _query_checks.checks_of(measured, options)

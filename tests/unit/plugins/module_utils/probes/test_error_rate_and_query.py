@@ -80,27 +80,32 @@ def query_options(**other):
 
 
 @pytest.mark.parametrize(
-    ("seconds", "since", "until"),
+    ("asked", "before", "since", "until"),
     [
-        (86400, "'2026-11-20 00:00:00+00'::timestamptz", "'2026-11-21 00:00:00+00'::timestamptz"),
-        (7 * 86400, "'2026-11-14 00:00:00+00'::timestamptz", "'2026-11-21 00:00:00+00'::timestamptz"),
+        pytest.param({}, "2026-11-19", "2026-11-20", "2026-11-21", id="a day"),
+        pytest.param({"period_seconds": 7 * 86400}, "2026-11-07", "2026-11-14", "2026-11-21", id="seven days"),
+        pytest.param({"full": "month"}, "2026-09-01", "2026-10-01", "2026-11-01", id="a calendar month"),
+        pytest.param({"full": "quarter"}, "2026-04-01", "2026-07-01", "2026-10-01", id="a quarter"),
     ],
 )
-def test_a_period_ends_with_the_last_full_day(seconds, since, until):
-    assert tuple(map(query.moment, query.period(NIGHT, seconds))) == (since, until)
+def test_a_period_is_over(asked, before, since, until):
+    found = [query.moment(at) for at in query.periods(NIGHT, query_options(**asked))]
+    assert found == [f"{day} 00:00:00+00" for day in (before, since, until)]
 
 
-def test_a_statement_runs_where_nothing_can_be_written():
-    told = query.script("SELECT 1 ; ")
-    assert told.startswith("BEGIN TRANSACTION READ ONLY;\n")
-    assert "(\nSELECT 1\n)" in told
-    assert told.endswith("ROLLBACK;\n")
+def test_at_the_end_of_a_long_month_the_last_one_is_the_one_before():
+    now = calendar.timegm((2026, 3, 31, 23, 0, 0))
+    assert query.moment(query.periods(now, query_options(full="month"))[1]) == "2026-02-01 00:00:00+00"
+
+
+def answered(rows, before=(), cut=False, **other):
+    since, until = query.period(NIGHT, 86400)
+    measured = {"rows": list(rows), "before": list(before), "since": since, "until": until, "cut": cut}
+    return query.judge(measured, query_options(name="sync", **other))
 
 
 def judged(rows, before=(), **other):
-    since, until = query.period(NIGHT, 86400)
-    measured = {"rows": list(rows), "before": list(before), "since": since, "until": until}
-    return query.judge(measured, query_options(name="sync", **other))[0]
+    return answered(rows, before, **other)[0]
 
 
 @pytest.mark.parametrize(
@@ -128,3 +133,58 @@ def test_rows_are_shown_with_their_names_and_not_too_many():
     rows = [{"type": f"t{n}", "last": "2026-11-20T23:59:59.123+00:00"} for n in range(9)]
     assert judged(rows)["detail"].startswith("t0: last 2026-11-20 23:59:59; t1:")
     assert "and 4 more (2026-11-20 UTC)" in judged(rows)["detail"]
+
+
+@pytest.mark.parametrize(
+    ("before", "options", "status", "words"),
+    [
+        pytest.param(80, {}, "ok", "100, +25.0 % against 80 in the period before (2026-11-20 UTC)", id="more"),
+        pytest.param(100, {}, "ok", "100, as in the period before (", id="the same"),
+        pytest.param(0, {}, "ok", "100, 0 in the period before (", id="from nothing"),
+        pytest.param(200, {"changed_percent": {"warning": 50}}, "warning", "-50.0 % against 200", id="too much less"),
+        pytest.param(
+            10, {"changed_percent": {"warning": 50, "critical": 500}}, "critical", "+900.0 %", id="far too much"
+        ),
+        pytest.param(101, {"changed_percent": {"warning": 50}, "at_most": {"critical": 9}}, "critical", "", id="worse"),
+    ],
+)
+def test_a_number_is_compared_with_the_period_before(before, options, status, words):
+    check = judged([{"count": 100}], before=[{"count": before}], **options)
+    assert check["status"] == status
+    assert words in check["detail"]
+
+
+def test_of_several_rows_each_has_a_value_of_its_own_by_what_its_first_column_says():
+    rows = [{"service": "vision", "calls": 7, "cost": 12.5}, {"service": "speech", "calls": 1, "cost": 0.25}]
+    before = [{"service": "vision", "calls": 5, "cost": 10}, {"service": "text", "calls": 1, "cost": 1}]
+    whole, *each = answered(rows, before, figure="cost", unit="USD", at_most={"warning": 12})
+    assert (whole["id"], whole["value"], whole["unit"], whole["status"]) == ("query:sync", 2, "rows", "warning")
+    assert "missing since the period before: text" in whole["detail"]
+    assert [(one["id"], one["value"], one["unit"], one["status"]) for one in each] == [
+        ("query:sync:vision", 12.5, "USD", "warning"),
+        ("query:sync:speech", 0.25, "USD", "ok"),
+    ]
+    assert each[0]["detail"].startswith("vision: calls 7, cost 12.5, +25.0 % against 10")
+
+
+def test_one_row_of_several_that_were_keeps_its_name():
+    assert [one["id"] for one in answered([{"tier": "pro", "cost": 3}], figure="cost")] == [
+        "query:sync",
+        "query:sync:pro",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [([{"tier": "pro", "costs": 3}], "no column cost: tier, costs"), ([{"tier": "pro", "cost": "x"}], "no number: x")],
+)
+def test_a_figure_that_is_none_is_unknown(rows, words):
+    check = answered(rows, figure="cost")[-1]
+    assert check["status"] == "unknown"
+    assert words in check["detail"]
+
+
+def test_what_is_cut_is_said_and_nothing_is_called_missing():
+    check = answered([{"n": 1, "x": 1}], before=[{"n": 2, "x": 1}], cut=True)[0]
+    assert check["status"] == "ok"
+    assert "there are more than these 1: the rest was not fetched" in check["detail"]
