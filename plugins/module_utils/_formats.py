@@ -116,6 +116,7 @@ _DURATIONS = (
     *("timeout", "max_age", "mirror_max_age", "within", "older_than", "interval", "for", "remind", "silence", "period"),
     *("journal", "application_logs", "backups", "downtime", "response", "event_loop", "watch", "hotfix_watch"),
     *(
+        "every",
         "respond_within",
         "unsolved_for",
         "update_every",
@@ -131,6 +132,7 @@ _DURATIONS = (
         "drain",
         "lock_timeout",
         "backup_age",
+        "done_within",
     ),
 )
 _SIZES = ("memory", "min_size", "max_size")

@@ -18,6 +18,12 @@ def _alerts() -> Any:
     return alerts
 
 
+def _aws_cost() -> Any:
+    from ansible_collections.runbook.ops.plugins.module_utils.probes import aws_cost
+
+    return aws_cost
+
+
 def _backup_files() -> Any:
     from ansible_collections.runbook.ops.plugins.module_utils.probes import backup_files
 
@@ -245,6 +251,7 @@ PROBES: dict[str, Callable[[], Any]] = {
     "clock": _clock,
     "certificate": _certificate,
     "bucket": _bucket,
+    "aws_cost": _aws_cost,
     "prometheus": _prometheus,
     "alerts": _alerts,
     "http": _http,

@@ -18,6 +18,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._mentions import items
 NAMED = (
     *("services", "databases", "redis", "queues", "buckets", "certificates", "endpoints", "dependencies", "ports"),
     *("caches", "logs", "backups", "monitors", "scripts", "schedule", "queries", "secrets", "point_in_time"),
+    "checklist",
 )
 BAD_WHEN_LOW = ("certificate_days", "disk_days")  # of these thresholds, the critical one is the smaller
 NEEDS = {"pm2": ("user",), "compose": ("path",), "vercel": ("vercel",)}  # what a manager cannot do without

@@ -58,6 +58,7 @@ def sign(
     method: str = "GET",
     payload: str = EMPTY,
     headers: Mapping[str, str] | None = None,
+    service: str = "s3",
 ) -> dict[str, str]:
     """Return the headers that sign a request, ``headers`` among them.
 
@@ -65,10 +66,11 @@ def sign(
     :param host: as it is sent: with the port where it is not the usual one
     :param payload: SHA-256 of the body
     :param headers: what is signed too: a proxy, or whoever holds the line, cannot change it
+    :param service: of AWS, that is asked
     """
     stamp = now.astimezone(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
     path, _mark, query = re.sub(r"\A\w+://[^/]*", "", url).partition("?")
-    scope = f"{stamp[:8]}/{region}/s3/aws4_request"
+    scope = f"{stamp[:8]}/{region}/{service}/aws4_request"
     own = {"x-amz-content-sha256": payload, "x-amz-date": stamp, **(headers or {})}
     signed = {"host": host, **{key.lower(): " ".join(value.split()) for key, value in own.items()}}
     names = ";".join(sorted(signed))
@@ -77,7 +79,7 @@ def sign(
     )
     text = "\n".join(["AWS4-HMAC-SHA256", stamp, scope, hashlib.sha256(canonical.encode()).hexdigest()])
     key = f"AWS4{secret_key}".encode()
-    for part in (stamp[:8], region, "s3", "aws4_request"):
+    for part in (stamp[:8], region, service, "aws4_request"):
         key = hmac.new(key, part.encode(), hashlib.sha256).digest()
     signature = hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
     return {
