@@ -34,17 +34,23 @@ class Lineage:
     dangling: list[str] = field(default_factory=list)  # links in live/ that point nowhere
 
 
-def parse_renewal(text: str) -> dict[str, str | None]:
-    """Return how a lineage is renewed, from its renewal file: authenticator, installer, server and key type."""
+def renewal_values(text: str) -> dict[str, str]:
+    """Return what a renewal file sets, at its top and in ``[renewalparams]``; what is None or empty is not set."""
     values: dict[str, str] = {}
     section = ""
     for line in map(str.strip, text.splitlines()):
         if line.startswith("["):
-            section = line.strip("[]")
-        elif section == "renewalparams" and "=" in line and not line.startswith("#"):
+            section = line.strip("[]") if not line.startswith("[[") else "[[]]"
+        elif section in ("", "renewalparams") and "=" in line and not line.startswith("#"):
             key, _equals, value = line.partition("=")
             values[key.strip()] = value.strip()
-    return {key: None if values.get(key) in (None, "None", "") else values[key] for key in RENEWAL_KEYS}
+    return {key: value for key, value in values.items() if value not in ("None", "")}
+
+
+def parse_renewal(text: str) -> dict[str, str | None]:
+    """Return how a lineage is renewed, from its renewal file: authenticator, installer, server and key type."""
+    values = renewal_values(text)
+    return {key: values.get(key) for key in RENEWAL_KEYS}
 
 
 def describe(lineage: Lineage, *, now: datetime) -> dict[str, Any]:

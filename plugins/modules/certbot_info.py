@@ -117,17 +117,15 @@ checks:
   elements: dict
 """
 
-import hashlib
-import stat
 from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.runbook.ops.plugins.module_utils._certbot import Lineage, describe, judge
+from ansible_collections.runbook.ops.plugins.module_utils._certbot import describe, judge
+from ansible_collections.runbook.ops.plugins.module_utils._certbot_files import CertbotError, lineages_of, observe
 from ansible_collections.runbook.ops.plugins.module_utils._command import Command, CommandError
-from ansible_collections.runbook.ops.plugins.module_utils._x509 import pem_to_der
 
 ARGUMENTS: dict[str, Any] = {
     "config_dir": {"type": "path", "default": "/etc/letsencrypt"},
@@ -135,38 +133,6 @@ ARGUMENTS: dict[str, Any] = {
     "warning_days": {"type": "int", "default": 30},
     "critical_days": {"type": "int", "default": 7},
 }
-LINKS = ("cert.pem", "chain.pem", "fullchain.pem", "privkey.pem")
-
-
-class CertbotError(Exception):
-    """The lineages cannot be read, or one is missing."""
-
-
-def entries(directory: Path) -> list[Path]:
-    """Return what ``directory`` holds; nothing where there is none. One that may not be read is not an empty one."""
-    try:
-        return list(directory.iterdir())
-    except FileNotFoundError:
-        return []
-
-
-def observe(config: Path, name: str, *, openssl: Callable[..., str] | None) -> Lineage:
-    """Return the files of the lineage ``name``."""
-    live, renewal = config / "live" / name, config / "renewal" / f"{name}.conf"
-    lineage = Lineage(name)
-    lineage.renewal = renewal.read_text(encoding="utf-8", errors="replace") if renewal.is_file() else None
-    lineage.dangling = [link for link in LINKS if (live / link).is_symlink() and not (live / link).exists()]
-    for attribute, link in (("certificate", "cert.pem"), ("fullchain", "fullchain.pem")):
-        if (live / link).is_file():
-            setattr(lineage, attribute, (live / link).read_text(encoding="ascii", errors="replace"))
-    key = live / "privkey.pem"
-    if key.is_file():
-        lineage.key_mode = stat.S_IMODE(key.stat().st_mode)
-        # An empty password, for keys have none: without it openssl would ask, and wait.
-        public = openssl("pkey", "-in", str(key), "-pubout", "-passin", "pass:", accept=(0, 1)) if openssl else ""
-        halves = pem_to_der(public, "PUBLIC KEY")
-        lineage.key_fingerprint = hashlib.sha256(halves[0]).hexdigest() if halves else None
-    return lineage
 
 
 def run(
@@ -184,9 +150,7 @@ def run(
     """
     config = Path(config_dir)
     try:
-        live = [entry.name for entry in entries(config / "live") if entry.is_dir()]
-        renewals = [entry.stem for entry in entries(config / "renewal") if entry.suffix == ".conf"]
-        found = sorted({*live, *renewals})
+        found = lineages_of(config)
         missing = [name for name in names if name not in found]
         if missing:
             there = ", ".join(found) or "none"
