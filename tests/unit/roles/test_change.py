@@ -54,6 +54,8 @@ READS = {
     "export_data": "reads the database, and writes a file of its own",
     "health_check": "only reads",
     "log_analysis": "only reads",
+    "performance_review": "only reads, but for a file of counters of its own",
+    "dashboards": "writes files that Prometheus and Grafana read",
     "kpis": "only reads",
     "report": "writes files of its own, which nothing else reads",
     "service_status": "only reads",
