@@ -171,11 +171,12 @@ class Keeper:
             wrong.append(str(exc))
 
     def _tell(self, step: Mapping[str, Any], words: Mapping[str, str], reason: str, seconds: float) -> None:
+        name = ", ".join(one["name"] for one in step.get("services") or []) or step["name"]  # those that ran
         change = make_change(
-            step["name"], action=words[step["kind"]], section=SECTION, reason=reason, seconds=round(seconds, 2)
+            name, action=words[step["kind"]], section=SECTION, reason=reason, seconds=round(seconds, 2)
         )
         self.changes.append(change)
-        self.say(f"{step['name']}: {words[step['kind']]}")
+        self.say(f"{name}: {words[step['kind']]}")
 
 
 def _same(window: Mapping[str, Any], wished: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -99,3 +99,85 @@ def test_a_killed_window_is_closed_by_the_host_and_by_the_next_run(host: str, ru
     assert done.returncode == 0, done.stdout
     assert "the maintenance window ends" in done.stdout
     assert run(SEE).split() == WELL
+
+
+# Who asks each tenth of a second, and notes what is answered.
+USER = """
+touch /root/user.asks
+cat >/root/user.sh <<'END'
+while [ -e /root/user.asks ]; do
+  curl -sk -m 5 -o /dev/null -w '%{http_code}\\n' --resolve plugspace.io:443:127.0.0.1 https://plugspace.io/api/health; sleep 0.1
+done >/root/user.says
+END
+setsid bash /root/user.sh </dev/null >/dev/null 2>&1 &
+"""
+PM2 = "runuser -u plugspace -- env HOME=/home/plugspace pm2"
+STATES = (
+    f"{PM2} jlist | python3 -c 'import json, sys;"
+    """ print(*sorted({(one["name"], one["pm2_env"]["status"]) for one in json.load(sys.stdin)}))'"""
+)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name.removeprefix("demo-") == "plugspace"])
+def test_applications_end_and_those_that_ran_are_healthy_before_users_come_back(name: str, tmp_path: Path) -> None:
+    subprocess.run([sys.executable, str(HOSTS), "up", name], check=True)
+
+    def on(script: str) -> str:
+        done = subprocess.run(
+            [sys.executable, str(HOSTS), "ssh", name, "sudo", "bash", "-s"],
+            input=script,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    asked = [sys.executable, str(HOSTS), "inventory", name]
+    overlay = subprocess.run(asked, check=True, capture_output=True, text=True).stdout.strip()
+    work = tmp_path / "work.yml"
+    work.write_text("- name: See what runs\n  ansible.builtin.script: {cmd: see.sh}\n", encoding="utf-8")
+    (tmp_path / "see.sh").write_text(f"#!/bin/bash\n{STATES} >/root/states\n", encoding="utf-8")
+    given = {
+        "maintenance_window_tasks": str(work),
+        "maintenance_window_stop": ["plugspace-api", "plugspace-voice"],
+        "backup_unless_younger_than": "30d",
+    }
+    on(f"{PM2} stop plugspace-voice </dev/null >/dev/null\n{USER}")  # on purpose: it must not run afterwards
+    try:
+        done = subprocess.run(
+            [
+                "ansible-playbook",
+                "playbooks/maintenance_window.yml",
+                "-i",
+                "inventories/plugspace",
+                "-i",
+                overlay,
+                "-e",
+                json.dumps(given),
+            ],
+            cwd=ROOT,
+            env=os.environ | {"NO_COLOR": "1"},
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+        )
+        # What was stopped on purpose does not run, and that is all the run complains of.
+        assert "checks are critical: plugspace-voice, plugspace-voice health\n" in done.stdout, done.stdout
+        assert "● plugspace-api, plugspace-voice" not in done.stdout, "it says that it stopped what did not run"
+        assert on("cat /root/states").split("\n")[0] == (
+            "('plugspace-api', 'stopped') ('plugspace-voice', 'stopped')"
+        ), done.stdout
+        assert on(STATES).strip() == "('plugspace-api', 'online') ('plugspace-voice', 'stopped')"
+        on("rm /root/user.asks; sleep 1")
+        told = on("cat /root/user.says").split()
+        first = told.index("503")
+        last = len(told) - told[::-1].index("503")
+        assert set(told[first:last]) == {"503"}, "from the page's first answer to its last there is nothing else"
+        assert set(told[:first] + told[last:]) == {"200"}, "users met an application that did not answer yet"
+        assert told[first:last]
+        assert told[-1] == "200"
+    finally:
+        on(f"rm -f /root/user.* /root/states; {PM2} restart plugspace-voice; {PM2} reset all")
