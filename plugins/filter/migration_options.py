@@ -25,6 +25,10 @@ options:
     description: Absolute directory of the application in a release. What the description names without it.
     type: str
     default: ""
+  identity:
+    description: Name of the release. Required where Compose runs it.
+    type: str
+    default: ""
 """
 
 EXAMPLES = r"""
@@ -48,13 +52,15 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.runbook.ops.plugins.module_utils import _migration_options
 
 
-def migration_options(description: Mapping[str, Any], service: str, release: str = "") -> dict[str, Any]:
+def migration_options(
+    description: Mapping[str, Any], service: str, release: str = "", identity: str = ""
+) -> dict[str, Any]:
     """Return what the migrations of ``service`` need.
 
     :raises AnsibleFilterError: there is no such service, or its database is none of PostgreSQL.
     """
     try:
-        return _migration_options.migration_options(description, service, release)
+        return _migration_options.migration_options(description, service, release, identity)
     except (ValueError, KeyError, TypeError, AttributeError) as exc:
         raise AnsibleFilterError(f"runbook.ops.migration_options: {exc}") from exc
 

@@ -14,8 +14,9 @@ from ansible_collections.runbook.ops.plugins.module_utils._backup_set import lis
 from ansible_collections.runbook.ops.plugins.module_utils._change_fence import fence_of
 from ansible_collections.runbook.ops.plugins.module_utils._change_lock import PROVEN_SECONDS, held, keeping
 from ansible_collections.runbook.ops.plugins.module_utils._checks import make_change, make_check
-from ansible_collections.runbook.ops.plugins.module_utils._migration import Terms, Way
+from ansible_collections.runbook.ops.plugins.module_utils._migration import Program, Terms, Way
 from ansible_collections.runbook.ops.plugins.module_utils._migration_files import SqlFiles
+from ansible_collections.runbook.ops.plugins.module_utils._migration_image import ReleaseImage, opened
 from ansible_collections.runbook.ops.plugins.module_utils._migration_plan import (
     MigrationError,
     Status,
@@ -44,7 +45,11 @@ def run(params: Mapping[str, Any], *, check_mode: bool) -> dict[str, Any]:
     :raises MigrationError: nothing may be applied, or one has failed.
     :raises PgError: the server does not tell.
     """
-    way = way_of(params)
+    with opened(params) as (release, here):
+        return _run(way_of(here, release), here, check_mode=check_mode)
+
+
+def _run(way: Way, params: Mapping[str, Any], *, check_mode: bool) -> dict[str, Any]:
     before = way.look()
     findings = look_through(way.texts(before.pending)) if before.pending else {}
     backup, seconds, after = "", None, before
@@ -110,8 +115,11 @@ def _backup(params: Mapping[str, Any]) -> str:
     return demand_backup(found, age_seconds=age, now=datetime.now(timezone.utc), reason=reason)
 
 
-def way_of(params: Mapping[str, Any]) -> Way:
-    """Return how the options want migrations to be applied."""
+def way_of(params: Mapping[str, Any], release: ReleaseImage | None = None) -> Way:
+    """Return how the options want migrations to be applied.
+
+    :param release: whose image holds the programs; without it they are on this host
+    """
     directory = Path(params["directory"]) if params["directory"] else None
     terms = Terms(
         PgTarget.from_params(params, application="runbook.ops database_migration"),
@@ -123,12 +131,16 @@ def way_of(params: Mapping[str, Any]) -> Way:
     if params["kind"] == "sql":
         note = params["accept_destructive"] or ""
         return SqlFiles(terms, first=params["baseline"] or "", retry=params["retry"] or "", note=note)
-    environment = surroundings(params)
+    environment = surroundings(params, release.environment if release else None)
+
+    def called(argv: Sequence[str]) -> Program:
+        if release:
+            return release.program(argv, environment, timeout_seconds=params["timeout_seconds"])
+        return program(params, argv, environment)
+
     if params["kind"] == "prisma":
-        return Prisma(terms, program(params, params["command"], environment), schema=params["schema"])
-    return Programs(
-        terms, program(params, params["pending"], environment), program(params, params["apply"], environment)
-    )
+        return Prisma(terms, called(params["command"]), schema=params["schema"])
+    return Programs(terms, called(params["pending"]), called(params["apply"]))
 
 
 def _result(

@@ -89,11 +89,7 @@ def _needs(path: str, service: Mapping[str, Any], deploy: Mapping[str, Any]) -> 
         yield f"{path}.front is missing ({service['name']}): its {service['replicas']} containers cannot share one port; name what leads to them"
     if deploy["kind"] == "git" and strategy != "vercel" and not service["source"]:
         yield f"{path.rpartition('.')[0]}.source is missing ({service['name']}): releases come from Git"
-    if manager == "compose" and (deploy["migration"] or {}).get("kind") == "prisma":
-        yield f"{path}.migration.kind is 'prisma': what Compose runs is not installed on the host; set it to command"
-    elif deploy["kind"] == "image" and (deploy["migration"] or {}).get("kind") == "sql":
-        yield f"{path}.migration.kind is {deploy['migration']['kind']!r}: what an image holds is applied by a program in it, set it to command"
-    elif (deploy["migration"] or {}).get("kind") == "sql" and not (service["source"] or {}).get("migrations"):
+    if (deploy["migration"] or {}).get("kind") == "sql" and not (service["source"] or {}).get("migrations"):
         yield f"{path.rpartition('.')[0]}.source.migrations is missing ({service['name']}): migration sql needs it"
     if deploy["kind"] == "image" and manager != "compose":
         yield f"{path}.kind is 'image': it is for the manager compose, and this is {manager}"

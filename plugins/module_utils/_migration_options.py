@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,12 +14,13 @@ from ansible_collections.runbook.ops.plugins.module_utils._restore_options impor
 DIRECTORIES = {"prisma": "prisma/migrations"}  # where a tool keeps them unless told otherwise
 
 
-def migration_options(system: Mapping[str, Any], name: str, release: str = "") -> dict[str, Any]:
+def migration_options(system: Mapping[str, Any], name: str, release: str = "", identity: str = "") -> dict[str, Any]:
     """Return the options of the module database_migration for the service ``name``; empty where it has no migrations.
 
     In ``secret`` stands the name of the database's password.
 
     :param release: directory of the application in the release whose migrations they are; without it what the description names
+    :param identity: name of the release, which is needed where Compose runs it
     :raises ValueError: there is no such service here, or nothing but a program can migrate its database.
     """
     known = {one["name"]: one for one in system.get("services") or []}
@@ -30,17 +32,18 @@ def migration_options(system: Mapping[str, Any], name: str, release: str = "") -
     if not migration:
         return {}
     database = _of_mongodb(system, migration) or restore_options(system, migration["database"])
-    place = release or service.get("path") or ""
+    composed = service["manager"] == "compose"
+    if composed and not identity:
+        raise ValueError(f"{name!r} is run by Compose, and its migrations by a release's image: name the release")
+    place = release or ("" if composed else service.get("path") or "")
     below = (service.get("source") or {}).get("migrations") or DIRECTORIES.get(migration["kind"])
     return {
         "database": migration["database"],
         "kind": migration["kind"],
-        "directory": f"{place.rstrip('/')}/{below}" if below else None,
+        "directory": posixpath.join(place, below) if below else None,
         "pending": migration["pending"],
         "apply": migration["apply"],
-        "chdir": place or None,
-        "user": service.get("user"),
-        "environment_file": deploy.get("environment_file"),
+        **_surroundings(service, place, identity if composed else ""),
         "lock_timeout_seconds": migration["lock_timeout_seconds"],
         "timeout_seconds": migration["timeout_seconds"],
         "backup_age_seconds": migration["backup_age_seconds"],
@@ -48,6 +51,23 @@ def migration_options(system: Mapping[str, Any], name: str, release: str = "") -
         "backup_set": database["set"],
         "reach": database["reach"],
         "secret": database["secret"],
+    }
+
+
+def _surroundings(service: Mapping[str, Any], place: str, identity: str) -> dict[str, Any]:
+    """Return where programs run: in an image, which has its own account and a release that keeps its variables, or on the host."""
+    if identity:
+        return {
+            "chdir": None,
+            "user": None,
+            "environment_file": None,
+            "release": {"service": service["name"], "id": identity},
+        }
+    return {
+        "chdir": place or None,
+        "user": service.get("user"),
+        "environment_file": service["deploy"].get("environment_file"),
+        "release": None,
     }
 
 

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
@@ -39,11 +39,27 @@ class Prisma:
                 "then database_rollback with -e restore_migration_by=resolve"
             )
         applied = [row["name"] for row in rows if row["state"] == "applied"]
+        pending = [name for name in names if name not in applied]
+        if pending:
+            self._validate()
         return Status(
-            [name for name in names if name not in applied],
+            pending,
             [name for name in names if name in applied],
             sorted(set(applied) - set(names)),
         )
+
+    def _validate(self) -> None:
+        """See that the release's schema is well formed; the database is not asked.
+
+        :raises MigrationError: it is not, or Prisma is not there.
+        """
+        try:
+            self._program("validate")
+        except MigrationError as exc:
+            said = str(exc).partition("; nothing tells")[0]
+            raise MigrationError(
+                f"the release's schema does not pass prisma validate: {said}; nothing was applied"
+            ) from exc
 
     def _rows(self) -> list[dict[str, Any]]:
         terms = self._terms
@@ -84,9 +100,12 @@ class Programs:
         self._apply()
 
 
-def surroundings(params: Mapping[str, Any]) -> dict[str, str]:
-    """Return the application's variables, by which its programs wait no longer for a lock than we say."""
-    found = read_environment(params["environment_file"]) if params["environment_file"] else {}
+def surroundings(params: Mapping[str, Any], kept: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the application's variables, by which its programs wait no longer for a lock than we say.
+
+    :param kept: those that a release keeps
+    """
+    found = read_environment(params["environment_file"]) if params["environment_file"] else dict(kept or {})
     found = {**found, **{name: str(value) for name, value in (params["environment"] or {}).items()}}
     limit = f"-c lock_timeout={round(params['lock_timeout_seconds'] * 1000)}"
     if URL in found:
@@ -107,10 +126,23 @@ def with_options(url: str, options: str) -> str:
 def program(params: Mapping[str, Any], argv: Sequence[str], environment: Mapping[str, str]) -> Program:
     chdir = ["env", f"--chdir={params['chdir']}"] if params["chdir"] else []
 
+    def stage(arguments: Sequence[str]) -> Stage:
+        return Stage([*chdir, *argv, *arguments], environment, user=params["user"], name=Path(argv[0]).name)
+
+    return calling(stage, environment, timeout_seconds=params["timeout_seconds"])
+
+
+def calling(
+    stage: Callable[[Sequence[str]], Stage], environment: Mapping[str, str], *, timeout_seconds: float
+) -> Program:
+    """Return a call of a program, which fails without the secrets in ``environment``.
+
+    :param stage: returns how it is called with more arguments
+    """
+
     def call(*arguments: str) -> str:
-        stage = Stage([*chdir, *argv, *arguments], environment, user=params["user"], name=Path(argv[0]).name)
         try:
-            return run_pipeline([stage], timeout_seconds=params["timeout_seconds"]).text
+            return run_pipeline([stage(arguments)], timeout_seconds=timeout_seconds).text
         except PipelineError as exc:
             known = [secret for name, value in environment.items() for secret in secrets_in(name, value)]
             said = Redactor(known)(str(exc))

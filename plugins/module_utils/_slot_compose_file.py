@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils._compose import ComposeError, parse_definition
@@ -132,6 +132,30 @@ def document(
         *(process.get("ports") or []),
     ]
     return _escaped({"name": label, "services": services, **named})
+
+
+def one_off(
+    process: Mapping[str, Any], name: str, image: str, argv: Sequence[str], environment: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return a Compose file with one service, which runs ``argv`` in ``image`` as a release is run that is kept in ``process``.
+
+    No port, no alias in a network, no restart and no health check: it does one thing and ends.
+    """
+    kept = {key: value for key, value in process["service"].items() if key not in ("restart", "healthcheck", "command")}
+    networks = {
+        key: {inner: value for inner, value in (options or {}).items() if inner != "aliases"}
+        for key, options in (process.get("networks") or {}).items()
+    }
+    service = {
+        **kept,
+        "image": image,
+        "pull_policy": "never",
+        "entrypoint": [*argv],
+        "environment": dict(environment),
+        "networks": networks,
+    }
+    named = {key: dict(value) for key, value in (process.get("named") or {}).items() if value}
+    return _escaped({"name": name, "services": {name: service}, **named})
 
 
 def _labels(kept: Mapping[str, Any]) -> dict[str, Any]:

@@ -45,8 +45,8 @@ options:
     required: true
   directory:
     description:
-      - Absolute directory of the migrations. Files of SQL in the order of their names, but none that ends in C(.down.sql), with O(kind=sql);
-        a directory each with O(kind=prisma). Required for these.
+      - Absolute directory of the migrations, or one of the image of O(release). With O(kind=sql) files of SQL in the order of their names,
+        but none that ends in C(.down.sql); a directory each with O(kind=prisma). Required for these.
       - With O(kind=command), what stands there under the name of a migration is looked into.
     type: path
   baseline:
@@ -79,6 +79,25 @@ options:
   user:
     description: Account that runs programs. Without it the module's own.
     type: str
+  release:
+    description:
+      - A release of a service that Compose runs. Programs then run each in a container of their own of its image, with its variables,
+        networks and volumes, beside what serves; O(chdir) and O(user) are those of the image. Where O(directory) is relative, it is one of
+        the image.
+    type: dict
+    suboptions:
+      service:
+        description: Name of the service.
+        type: str
+        required: true
+      id:
+        description: Name of the release, as M(runbook.ops.release) returns it.
+        type: str
+        required: true
+      directory:
+        description: Directory of what is known of releases.
+        type: path
+        default: /var/lib/runbook-ops/deploy
   environment_file:
     description: Absolute path of a file of C(KEY=value) lines for programs.
     type: path
@@ -126,6 +145,15 @@ EXAMPLES = r"""
     directory: /home/owlivion/releases/20260301T101500Z-0f3a9c1d2e4b/deployment/migrations
     backup_directory: /var/backups/runbook-ops
     backup_set: owlivion_sync
+
+- name: Have Prisma of a new image do it, before a container of it serves
+  runbook.ops.database_migration:
+    database: production_db
+    kind: prisma
+    directory: prisma/migrations
+    release: {service: app, id: 20260301T101500Z-0f3a9c1d2e4b}
+    backup_directory: /backups
+    backup_set: daily
 
 - name: Have Prisma do it, as the application's account
   runbook.ops.database_migration:
@@ -215,6 +243,14 @@ OPTIONS: dict[str, Any] = {
     "apply": {"type": "list", "elements": "str"},
     "chdir": {"type": "path"},
     "user": {"type": "str"},
+    "release": {
+        "type": "dict",
+        "options": {
+            "service": {"type": "str", "required": True},
+            "id": {"type": "str", "required": True},
+            "directory": {"type": "path", "default": "/var/lib/runbook-ops/deploy"},
+        },
+    },
     "environment_file": {"type": "path"},
     "environment": {"type": "dict", "no_log": True},
     "lock_timeout_seconds": {"type": "float", "default": 5},

@@ -257,6 +257,16 @@ def test_a_migration_of_prisma_that_failed_stops_the_next_run_too(shop: Shop) ->
     assert prisma(shop)["msg"].startswith("the migration 1_init has failed before")
 
 
+def test_a_schema_that_is_not_well_formed_is_refused_before_anything_is_applied(shop: Shop) -> None:
+    add(shop, "1_init", FIRST)
+    (shop.folder / "release" / "prisma" / "schema.prisma").write_text("model User {")
+    told = prisma(shop)
+    assert told["msg"].startswith("the release's schema does not pass prisma validate: ")
+    assert "the schema is not valid; nothing was applied" in told["msg"]
+    assert not prisma(shop, check=True).get("changes")
+    assert shop.sql("SELECT to_regclass('users') IS NULL") == "t"
+
+
 def test_a_release_without_the_directory_of_its_migrations_is_refused(shop: Shop) -> None:
     assert "the release has no migrations of Prisma in" in prisma(shop)["msg"]
 

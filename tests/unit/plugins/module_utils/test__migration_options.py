@@ -44,6 +44,19 @@ def test_the_description_names_another_directory() -> None:
     assert migration_options({**SYSTEM, "services": [app]}, "app")["directory"] == "/srv/app/deployment/sql"
 
 
+def test_what_compose_runs_is_migrated_by_the_image_of_the_release() -> None:
+    described = {**SYSTEM, "services": [{**APP, "manager": "compose"}]}
+    told = migration_options(described, "app", identity="r1")
+    assert (told["directory"], told["release"]) == ("prisma/migrations", {"service": "app", "id": "r1"})
+    assert (told["chdir"], told["user"], told["environment_file"]) == (None, None, None), "those are the image's"
+    assert (
+        migration_options(described, "app", "/srv/releases/1", "r1")["directory"] == "/srv/releases/1/prisma/migrations"
+    )
+    with pytest.raises(ValueError, match="its migrations by a release's image: name the release"):
+        migration_options(described, "app")
+    assert migration_options(SYSTEM, "app", identity="r1")["release"] is None
+
+
 def test_a_service_without_migrations_has_no_options() -> None:
     assert migration_options(SYSTEM, "plain") == {}
 

@@ -181,16 +181,6 @@ PROBLEMS: list[tuple[dict[str, Any], str]] = [
         "ops_services[0].standby_port is missing (box): strategy blue_green needs it",
     ),
     (
-        {
-            "services": [
-                {**BOX, "port": 1, "standby_port": 2, "deploy": {**SQL, "kind": "image", "image": "r/a"}},
-                NGINX,
-            ],
-            "databases": [{"name": "d", "owner": "o"}],
-        },
-        "ops_services[0].deploy.migration.kind is 'sql': what an image holds is applied by a program in it, set it to command",
-    ),
-    (
         {"services": [{**WEB, "deploy": SQL}, NGINX], "databases": [{"name": "d", "owner": "o"}]},
         "ops_services[0].source.migrations is missing (app): migration sql needs it",
     ),
