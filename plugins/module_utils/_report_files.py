@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils._report_gather import Gathered
 from ansible_collections.runbook.ops.plugins.module_utils._report_records import (
@@ -38,13 +39,22 @@ def read_records(directory: Path, gathered: Gathered) -> None:
         gathered.skip(name, "not named like a record")
     for name in chosen:
         try:
-            gathered.add(parse_record(_content(directory / name)))
+            gathered.add(read_record(directory / name))
         except FileNotFoundError:
             continue  # removed meanwhile
         except RecordError as exc:
             gathered.skip(name, str(exc))
         except OSError as exc:
             gathered.skip(name, exc.strerror or str(exc))
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """Return the record.
+
+    :raises RecordError: it cannot be used.
+    :raises OSError: it cannot be read.
+    """
+    return parse_record(_content(path))
 
 
 def _content(path: Path) -> bytes:

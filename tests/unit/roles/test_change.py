@@ -47,6 +47,10 @@ PLAYBOOK = """
 READS = {
     "change_status": "shows the lock",
     "compare_buckets": "reads buckets",
+    "confirm": "writes nothing but its record",
+    "cost_review": "only reads",
+    "quarterly_review": "only reads",
+    "user_metrics": "only reads",
     "capacity_planning": "only reads",
     "diagnose": "only reads",
     "disaster_recovery_drill": "its host is for drills alone",
