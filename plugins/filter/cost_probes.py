@@ -22,6 +22,10 @@ options:
     description: Whether the accounts are asked too. Each answer is paid for, so one host asks.
     type: bool
     default: true
+  entry:
+    description: The entry of the calendar that the run is for. None by hand.
+    type: str
+    default: ''
 """
 
 EXAMPLES = r"""
@@ -45,10 +49,10 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.runbook.ops.plugins.module_utils._cost_plan import plan_costs
 
 
-def cost_probes(description: Mapping[str, Any], accounts: bool = True) -> list[dict[str, Any]]:
+def cost_probes(description: Mapping[str, Any], accounts: bool = True, entry: str = "") -> list[dict[str, Any]]:
     """Return the probes for ``description``."""
     try:
-        return plan_costs(description, accounts=accounts)
+        return plan_costs(description, accounts=accounts, entry=entry)
     except (AttributeError, KeyError, TypeError) as exc:
         raise AnsibleFilterError(
             f"runbook.ops.cost_probes: takes the description that the role system registers ({type(exc).__name__}: {exc})"

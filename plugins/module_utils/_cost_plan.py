@@ -8,17 +8,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils._query_plan import Probes, queries
+from ansible_collections.runbook.ops.plugins.module_utils._schedule import slug_of
 
 PLAYBOOK = "cost_review"
 AWS_SECONDS = 30
 
 
-def plan_costs(system: Mapping[str, Any], *, accounts: bool = True) -> Probes:
+def plan_costs(system: Mapping[str, Any], *, accounts: bool = True, entry: str = "") -> Probes:
     """Return the probes.
 
     :param accounts: whether accounts are asked too: each answer is paid for, so one host asks
+    :param entry: the entry of the calendar that this run is for; none by hand
     """
-    asked = _accounts(system) if accounts else []
+    only = (system.get("costs") or {}).get("entry")
+    asked = _accounts(system) if accounts and (not entry or not only or slug_of(only) == entry) else []
     return [
         *(
             {
