@@ -115,17 +115,26 @@ def asked(dashboard: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     ]
 
 
-def judge(dashboards: Mapping[str, Mapping[str, Any]], known: Collection[str], system: str) -> list[dict[str, Any]]:
+def read_by(expression: str, records: Mapping[str, str]) -> list[str]:
+    """Return the metrics that ``expression`` reads: of a series that a rule records those that the rule reads."""
+    names = metric_names(expression)
+    return [inner for name in names for inner in (metric_names(records[name]) if name in records else [name])]
+
+
+def judge(
+    dashboards: Mapping[str, Mapping[str, Any]], known: Collection[str], system: str, records: Mapping[str, str]
+) -> list[dict[str, Any]]:
     """Return a check of each dashboard: that Prometheus has every metric it draws.
 
-    :param known: the names of all metrics that Prometheus has; our own records come after their rules
+    :param known: the names of all metrics that Prometheus has
+    :param records: what rules record, by the names of the series; it need not be there yet
     """
     checks = []
     for name, dashboard in dashboards.items():
         lacking = {
             metric: source
             for _panel, source, expression in asked(dashboard)
-            for metric in metric_names(expression)
+            for metric in read_by(expression, records)
             if metric not in known
         }
         told = "; ".join(f"{metric} ({source.rstrip('.').lower()})" for metric, source in lacking.items())

@@ -38,6 +38,12 @@ options:
     description: Dashboards by the names of their files, as the filter P(runbook.ops.dashboards#filter) makes them.
     type: dict
     default: {}
+  records:
+    description:
+      - Recording rules, as the filter P(runbook.ops.recording_rules#filter) makes them. What they record need not be there yet - what
+        they read has to be.
+    type: dict
+    default: {}
   state:
     description: V(absent) removes all of the system.
     type: str
@@ -114,6 +120,7 @@ ARGUMENTS: dict[str, Any] = {
     "directory": {"type": "path", "required": True},
     "system": {"type": "str", "required": True},
     "dashboards": {"type": "dict", "default": {}},
+    "records": {"type": "dict", "default": {}},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "prometheus_url": {"type": "str"},
     "timeout_seconds": {"type": "float", "default": 30},
@@ -139,17 +146,17 @@ class Prometheus:
             raise files.DashboardError(f"Prometheus at {self.url} does not answer: {exc}") from exc
         return told
 
-    def try_out(self, dashboards: dict[str, Any]) -> list[str]:
+    def try_out(self, dashboards: dict[str, Any], records: dict[str, str]) -> list[str]:
         """Return the names of all metrics, once every expression was taken.
 
         :raises DashboardError: an expression is refused.
         """
-        for name, dashboard in dashboards.items():
-            for panel, _source, expression in files.asked(dashboard):
-                told = self.ask(f"query?query={quote(expression, safe='')}")
-                if told.get("status") != "success":
-                    why = str(told.get("error") or "refused")
-                    raise files.DashboardError(f"{name}, {panel}: {expression}: {why}: correct ops_dashboards")
+        drawn = [(f"{name}, {panel}", text) for name, one in dashboards.items() for panel, _, text in files.asked(one)]
+        for place, expression in [*records.items(), *drawn]:
+            told = self.ask(f"query?query={quote(expression, safe='')}")
+            if told.get("status") != "success":
+                why = str(told.get("error") or "refused")
+                raise files.DashboardError(f"{place}: {expression}: {why}: correct ops_dashboards")
         return list(self.ask("label/__name__/values").get("data") or [])
 
 
@@ -164,7 +171,9 @@ def run(options: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
         raise files.DashboardError(f"{directory} is no directory: install Grafana, or correct ops_monitoring.grafana")
     before = observe()
     steps = files.plan(before, wanted, system)
-    metrics = Prometheus(url, options["timeout_seconds"]).try_out(wanted) if url and wanted else None
+    groups = options["records"].get("groups") or []
+    records = {rule["record"]: rule["expr"] for group in groups for rule in group["rules"]}
+    metrics = Prometheus(url, options["timeout_seconds"]).try_out(wanted, records) if url and wanted else None
     after = files.predict(before, steps)
 
     if steps and not check_mode:
@@ -179,7 +188,7 @@ def run(options: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
         "changed": bool(steps),
         "actions": [f"{'remove' if step.content is None else 'write'} {step.name}" for step in steps],
         "dashboards": [name for name, content in after.items() if files.is_ours(content, system)],
-        "checks": [] if metrics is None else files.judge(wanted, metrics, system),
+        "checks": [] if metrics is None else files.judge(wanted, metrics, system, records),
         "changes": files.changes(directory, steps),
         "diff": files.diff(directory, before, after, steps),
     }

@@ -98,7 +98,18 @@ def test_a_metric_that_prometheus_does_not_have_is_named_with_who_should_give_it
     system = {"system": {"name": "shop"}, "dashboards": [{"name": "Sales", "panels": [panel]}]}
     made = make_dashboards(system, metrics=False, recorded=False)
     known = {name for one in made.values() for _panel, _source, text in asked(one) for name in metric_names(text)}
-    checks = {check["id"]: check for check in judge(made, known - {"requests_total"}, "shop")}
+    checks = {check["id"]: check for check in judge(made, known - {"requests_total"}, "shop", {})}
     assert checks["dashboard:shop:sales"]["status"] == "warning"
     assert "requests_total (from the api)" in checks["dashboard:shop:sales"]["detail"]
     assert checks["dashboard:shop:infrastructure"]["status"] == "ok"
+
+
+def test_of_a_series_that_is_recorded_what_the_rule_reads_has_to_be_there():
+    system = {"system": {"name": "shop"}}
+    (group,) = make_records(system, metrics=False)["groups"]
+    records = {rule["record"]: rule["expr"] for rule in group["rules"]}
+    made = make_dashboards(system, metrics=False, recorded=True)
+    read = {name for text in records.values() for name in metric_names(text)}
+    assert [check["status"] for check in judge(made, read, "shop", records)] == ["ok"]
+    (check,) = judge(made, read - {"node_load5"}, "shop", records)
+    assert (check["status"], "node_load5 (from node_exporter)" in check["detail"]) == ("warning", True)

@@ -21,7 +21,7 @@ BOTH = ["runbook_ops_shop.infrastructure.json", "runbook_ops_shop.sales.json"]
 def run(folder, *, check_mode=False, **options):
     given = {
         **{"directory": str(folder), "system": "shop", "dashboards": MADE, "state": "present"},
-        **{"prometheus_url": None, "timeout_seconds": 5.0, **options},
+        **{"prometheus_url": None, "timeout_seconds": 5.0, "records": {}, **options},
     }
     return grafana_dashboards.run(given, check_mode=check_mode)
 
