@@ -9,6 +9,7 @@
         journal.json                           what the deploy at work, or cut off, has begun
         ledger.jsonl                           what became of the releases
         work.lock                              held by the one call that is at work
+        build.lock                             held by who makes or removes releases
         releases/<id>.json                     facts of a whole release
         releases/<id>.env                      the variables it runs with
         slots/<slot>/                          what a slot is run from
@@ -48,6 +49,7 @@ class DeployPaths:
         self.journal = self.directory / "journal.json"
         self.ledger = self.directory / "ledger.jsonl"
         self.lock = self.directory / "work.lock"
+        self.build_lock = self.directory / "build.lock"
         self.releases = self.directory / "releases"
         self.slots = self.directory / "slots"
         self.change = Path(root).parent / "change"

@@ -62,9 +62,7 @@ def alone(paths: DeployPaths, fence: Fence) -> Iterator[None]:
     paths.make()
     with ExitStack() as stack:
         try:
-            stack.enter_context(
-                working(paths, seconds=OTHERS_SECONDS, fence=fence, lock=paths.directory / "build.lock")
-            )
+            stack.enter_context(working(paths, seconds=OTHERS_SECONDS, fence=fence, lock=paths.build_lock))
         except StateError as exc:
             raise ReleaseError(f"releases are being made or removed: {exc}") from exc
         yield

@@ -164,7 +164,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._alert_silence import 
 from ansible_collections.runbook.ops.plugins.module_utils._change_fence import FENCE, fence_of
 from ansible_collections.runbook.ops.plugins.module_utils._change_lock import PROVEN_SECONDS, LockError, keeping
 from ansible_collections.runbook.ops.plugins.module_utils._deploy_paths import DeployPaths, StateError
-from ansible_collections.runbook.ops.plugins.module_utils._deploy_work import working
+from ansible_collections.runbook.ops.plugins.module_utils._deploy_work import end_left_behind, working
 from ansible_collections.runbook.ops.plugins.module_utils._deployment import (
     Deployment,
     DeploymentError,
@@ -301,6 +301,7 @@ def main() -> None:
             keeping(fence, lease_seconds=PROVEN_SECONDS),
             silent,
         ):
+            end_left_behind(paths.build_lock, fence)  # a build of the run before, which nobody waits for any more
             try:
                 result = run(deployment, parts, wish, check_mode=False)
             except DeploymentError as exc:

@@ -10,7 +10,7 @@ import sys
 import pytest
 from ansible_collections.runbook.ops.plugins.module_utils._change_lock import Fence, take
 from ansible_collections.runbook.ops.plugins.module_utils._deploy_paths import DeployPaths, StateError
-from ansible_collections.runbook.ops.plugins.module_utils._deploy_work import working
+from ansible_collections.runbook.ops.plugins.module_utils._deploy_work import end_left_behind, working
 
 
 @pytest.fixture
@@ -79,3 +79,13 @@ def test_who_was_taken_over_ends_nobody(paths, tmp_path):
     assert newer.poll() is None
     newer.kill()
     newer.wait()
+
+
+def test_a_build_that_was_left_behind_is_ended_and_no_other(paths, tmp_path):
+    end_left_behind(paths.lock, Fence("", 0, ""))
+    mine = taken_by(tmp_path / "change", "one")
+    same = at_work(paths, mine)
+    end_left_behind(paths.lock, mine)
+    assert same.poll() is None
+    end_left_behind(paths.lock, taken_by(tmp_path / "change", "two"))
+    assert same.wait(10) == -signal.SIGKILL
