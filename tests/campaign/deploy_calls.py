@@ -53,10 +53,13 @@ class Run:
             given["deployment"] = self.known["deployment"]
         cut = self.cut or {}
         pid, output = begin(module, given, stop_at=cut.get("point"))
+        status = NEVER
         if cut.get("delay") is not None and cut.get("call") == f"{module} {arguments.get('state', '')}".strip():
-            wait(pid, cut["delay"], stopped=False)
-            os.kill(pid, signal.SIGSTOP)
-        status = wait(pid, 300)
+            status = wait(pid, cut["delay"], stopped=False)
+            if status == NEVER:
+                os.kill(pid, signal.SIGSTOP)
+        if status == NEVER:
+            status = wait(pid, 300)
         if os.WIFSTOPPED(status):
             self.hit = True
             if cut["way"] in ("orphan", "hung"):
