@@ -121,6 +121,28 @@ def test_a_run_leaves_one_record_for_all_its_hosts(controller: Controller) -> No
     assert "changed=0" in said
 
 
+@pytest.mark.parametrize(("disk", "code", "number"), [("ok", 0, 0), ("critical", 2, 3)])
+def test_what_a_run_found_is_told_to_node_exporter_though_it_failed(
+    controller: Controller, disk: str, code: int, number: int
+) -> None:
+    figure = make_check("disk:/", name="disk /", section="Resources", status="ok", value=42.5, unit="%")
+    folder = controller.folder / "textfiles"
+    folder.mkdir()
+    found, said = controller.run(check=figure, disk=disk, ops_monitoring={"textfile_directory": str(folder)})
+    assert found == code, said
+    (path,) = folder.iterdir()
+    assert path.name == "runbook_ops_run_maintain.prom"
+    text = path.read_text()
+    assert 'runbook_run_value{system="owlivion",playbook="maintain",id="disk:/",unit="%"} 42.5\n' in text
+    assert f'runbook_run_status{{system="owlivion",playbook="maintain",id="disk:/"}} {number}\n' in text
+
+
+def test_a_run_that_cannot_tell_its_figures_goes_well_all_the_same(controller: Controller) -> None:
+    figure = make_check("disk:/", name="disk /", section="Resources", status="ok", value=42.5, unit="%")
+    code, said = controller.run(check=figure, ops_monitoring={"textfile_directory": "/does/not/exist"})
+    assert code == 0, said
+
+
 def test_a_critical_check_fails_the_run_and_is_named(controller: Controller) -> None:
     code, said = controller.run(disk="critical")
     assert code == 2
