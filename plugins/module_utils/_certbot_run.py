@@ -147,6 +147,7 @@ def summary(outcome: Outcome, known: Known | None) -> dict[str, Any]:
         "name": outcome.step.name,
         "step": outcome.step.does,
         "status": outcome.status,
+        "why": outcome.step.reason,
         "reason": outcome.reason,
         "expires_at": found.get("expires_at"),
         "days_left": found.get("days_left"),

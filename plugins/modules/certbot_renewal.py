@@ -131,8 +131,11 @@ certificates:
     status:
       description: V(renewed), V(kept) or V(failed); in check mode V(tried), V(untried) or V(failed).
       type: str
+    why:
+      description: What the step goes by, such as the days that are left.
+      type: str
     reason:
-      description: Why, in one line, without secrets.
+      description: Why that became of it, in one line, without secrets.
       type: str
     expires_at:
       description: End of its validity, ISO 8601 in UTC.
