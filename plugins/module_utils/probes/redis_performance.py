@@ -101,10 +101,10 @@ def judge(measured: dict[str, Any], options: dict[str, Any]) -> list[dict[str, A
     per_hour = round(gone["evicted_keys"] * 3600 / max(seconds, LEAST_SECONDS), 2)
     return [
         check("redis_slow", "slow commands", **_slow(measured, options, seconds, since)),
-        check("redis_hits", "hit rate", **_hits(gone, options, since)),
+        check("redis_hits", "hit rate of the period", **_hits(gone, options, since)),
         check(
             "redis_evictions",
-            "evictions",
+            "evictions of the period",
             status="ok",
             value=per_hour,
             unit="/h",
