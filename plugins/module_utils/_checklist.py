@@ -103,7 +103,7 @@ def judge(item: Item, done: Done | None, *, today: date, asked: date | None) -> 
             judged, told["limit"] = judge_high(done.figure, limits.get("warning"), limits.get("critical"))
             status = "critical" if status == "critical" else judged
         shown = f"{done.figure:g} {figure}, " if figure and done.figure is not None else ""
-        overdue = f"; overdue by {age - every} days{wanted}" if age > every else ""
+        overdue = f"; overdue by {_days(age - every)}{wanted}" if age > every else ""
         detail = f"{shown}{done.how}, due again on {again.isoformat()}{overdue}"
     return make_check(
         f"{PREFIX}{item['name']}",
@@ -114,6 +114,10 @@ def judge(item: Item, done: Done | None, *, today: date, asked: date | None) -> 
         remedy=remedy(item),
         **told,
     )
+
+
+def _days(count: int) -> str:
+    return "1 day" if count == 1 else f"{count} days"
 
 
 def remedy(item: Item) -> str:

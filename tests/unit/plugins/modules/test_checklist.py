@@ -96,7 +96,7 @@ def test_what_is_confirmed_is_known_by_name_and_day_until_it_is_due_again(record
     assert check["detail"] == "done by Ada Lovelace on 2026-11-20: two left, due again on 2027-02-20"
     later = records.look(at="2027-02-21T00:00:00Z")["access reviewed"]
     assert later["status"] == "critical"
-    assert "overdue by 1 days: who may log in" in later["detail"]
+    assert "overdue by 1 day: who may log in" in later["detail"]
     assert "-e checklist_confirm='access reviewed'" in later["remedy"]
 
 
