@@ -37,6 +37,7 @@ VARIABLES = {
     "maintenance_window_drain_seconds": 1,
     "maintenance_window_drain_required": False,
     "backup_unless_younger_than": "30d",
+    "maintenance_window_watch_seconds": 0,
 }
 Run = Callable[[str], str]
 
@@ -143,6 +144,8 @@ def test_applications_end_and_those_that_ran_are_healthy_before_users_come_back(
         "maintenance_window_tasks": str(work),
         "maintenance_window_stop": ["plugspace-api", "plugspace-voice"],
         "backup_unless_younger_than": "30d",
+        "maintenance_window_watch_seconds": 4,
+        "maintenance_window_watch_every_seconds": 2,
     }
     on(f"{PM2} stop plugspace-voice </dev/null >/dev/null\n{USER}")  # on purpose: it must not run afterwards
     try:
@@ -166,6 +169,7 @@ def test_applications_end_and_those_that_ran_are_healthy_before_users_come_back(
         )
         # What was stopped on purpose does not run, and that is all the run complains of.
         assert "checks are critical: plugspace-voice, plugspace-voice health\n" in done.stdout, done.stdout
+        assert "Count those of the whole time" in done.stdout, "nobody watches whether users get what they ask for"
         assert "● plugspace-api, plugspace-voice" not in done.stdout, "it says that it stopped what did not run"
         assert on("cat /root/states").split("\n")[0] == (
             "('plugspace-api', 'stopped') ('plugspace-voice', 'stopped')"
