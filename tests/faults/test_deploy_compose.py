@@ -23,16 +23,35 @@ QUICK = {"ops_deployment": {"watch": "3s", "rollback_slowdown_percent": 2000}}
 IMAGES = """
 set -eu
 cp -a /etc/nginx /root/nginx.before
-mkdir -p /root/images; cd /root/images
+mkdir -p /root/images/prisma; cd /root/images
+cat >npx <<'END'
+NPX
+END
+chmod 755 npx
+cp -a /srv/lifeplatform/prisma/schema.prisma /srv/lifeplatform/prisma/migrations prisma/
 image() {
   printf "process.env.VERSION = '%s'; %s\n" "$1" "$2" >version.js
-  printf 'FROM your-registry/app:v1.2.3\nLABEL org.opencontainers.image.version=%s\nENV NODE_OPTIONS=--require=/version.js\nCOPY version.js /\n' "$1" |
-    tee Dockerfile | docker build -q -t "your-registry/app:v$1" -f Dockerfile . 2>/dev/null
+  cat >Dockerfile <<END
+FROM your-registry/app:v1.2.3
+LABEL org.opencontainers.image.version=$1
+ENV NODE_OPTIONS=--require=/version.js
+COPY version.js /
+COPY npx /usr/local/bin/
+COPY prisma /app/prisma
+END
+  docker build -q -t "your-registry/app:v$1" . 2>/dev/null
 }
 image 1.3.0 ''
-image 1.4.0 "if (process.argv[1].endsWith('server.js')) setTimeout(() => { throw new Error('broken on purpose'); }, 500);"
+mkdir prisma/migrations/20260101000000_notes
+echo 'ALTER TABLE "Task" ADD COLUMN "note" TEXT;' >prisma/migrations/20260101000000_notes/migration.sql
+image 1.4.0 "if (String(process.argv[1]).endsWith('server.js')) setTimeout(() => { throw new Error('broken on purpose'); }, 500);"
 image 1.5.0 ''
-"""
+""".replace("NPX", (ROOT / "tests" / "stubs" / "prisma" / "npx").read_text(encoding="utf-8"))
+PSQL = "docker exec lifeplatform-database-1 psql -XqAt -U postgres -d production_db -c"
+COLUMNS = "SELECT count(*) FROM information_schema.columns WHERE column_name = 'note'"
+NOTES = f'{PSQL} "{COLUMNS}"; {PSQL} "SELECT count(*) FROM _prisma_migrations"'  # noqa: S608  # our own words
+LEFT = "docker ps -aq --filter label=com.docker.compose.project=app-migration; ls /var/lib/runbook-ops/deploy/app | grep migration || true"
+NO_BACKUP = ("-e", "database_migration_accept_no_backup=it is a test")
 AS_BEFORE = """
 touch /root/load.end
 rm -rf /etc/nginx && mv /root/nginx.before /etc/nginx && systemctl reload nginx
@@ -46,7 +65,9 @@ done
 docker compose --progress quiet --file /srv/lifeplatform/docker-compose.prod.yml up --detach --wait
 docker images --format '{{.Repository}}:{{.Tag}}' | grep -E 'your-registry/app:v1[.][345][.]0' | xargs -r docker rmi -f
 rm -rf /root/images /root/load.*
-"""
+PSQL "DELETE FROM _prisma_migrations WHERE migration_name = '20260101000000_notes'"
+PSQL 'ALTER TABLE "Task" DROP COLUMN IF EXISTS "note"'
+""".replace("PSQL", PSQL)
 USERS = (
     "setsid python3 /root/load.py 127.0.0.1:443 --tls --host your-domain.com --path /api/version --rate 8 --slow 0 --websockets 0 \
   --requests 300 --seconds 3000 --end /root/load.end >/root/load.json 2>/root/load.err </dev/null &"
@@ -111,11 +132,20 @@ def test_nobody_notices_deploys_of_containers_bad_versions_killed_controllers_an
     assert again.code == 0, again.text
     assert "predicted change" not in again.text
 
-    failed = host.play("deploy", "-e", "deploy_version=v1.4.0")
+    # It brings a migration: without a way back nothing is applied, and it is not even started.
+    assert host(NOTES).split() == ["0", "2"]
+    refused = host.play("deploy", "-e", "deploy_version=v1.4.0")
+    assert refused.code != 0
+    assert "proven backup of the database" in refused.text, refused.text
+    assert host(NOTES).split() == ["0", "2"]
+
+    failed = host.play("deploy", "-e", "deploy_version=v1.4.0", *NO_BACKUP)
     assert failed.code != 0
     assert "serves as before" in failed.text
     assert "broken on purpose" in failed.text
     assert host.serves() == "1.3.0"
+    assert host(NOTES).split() == ["1", "3"], "a container of the new image applies it before the release starts"
+    assert host(LEFT) == ""
 
     kill_stopped(host.command("deploy", "-e", "deploy_version=v1.5.0"), host, "live:linked")
     assert host.serves() in ("1.3.0", "1.5.0")

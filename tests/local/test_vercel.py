@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -98,7 +99,7 @@ class Shop:
             "deploy_directory": f"{self.state}/deploy",
             "rollback_directory": f"{self.state}/deploy",
             "ops_system": {"name": "shop", "url": f"{production}/"},
-            "ops_deployment": {"watch": "1s", "watch_requests": 3, "rollback_slowdown_percent": 100000},
+            "ops_deployment": {"watch": "1s", "hotfix_watch": "3s", "watch_requests": 3, "rollback_slowdown_percent": 100000},
             "ops_maintenance_mode": {"variable": "MAINTENANCE_MODE", "environment": "production"},
             "ops_services": [service],
         }
@@ -188,7 +189,8 @@ def test_a_system_at_vercel_is_deployed_gone_back_from_and_put_into_maintenance(
     assert "was cut off" in said
     assert shop.users_get() == (200, shop.commit)
 
-    code, said = shop.run("deploy", deploy_version="d" * 40)
+    # A hotfix has to show what every release has to, and is watched for its own time.
+    code, said = shop.run("deploy", deploy_version="d" * 40, deploy_hotfix="true")
     assert code == 2, said
     assert "which serves as before" in said
     assert "what is pushed is built, and not served" in said
@@ -197,8 +199,9 @@ def test_a_system_at_vercel_is_deployed_gone_back_from_and_put_into_maintenance(
     code, said = shop.run("deploy", "-vvv", deploy_version="f" * 40, deploy_until="staged")
     assert code == 0, said
     assert shop.users_get() == (200, shop.commit)
-    code, said = shop.run("promote")
+    code, said = shop.run("promote", "-vvv", deploy_hotfix="true")
     assert code == 0, said
+    assert float(re.findall(r'"?watch"?: (\d+\.\d+)', said)[-1]) >= 3
     assert shop.users_get() == (200, "f" * 40)
 
     code, said = shop.run("rollback", "-e", "rollback_reason='the login is broken'")
