@@ -4,12 +4,10 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils import _pg_sql
@@ -22,6 +20,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._pg import (
     Psql,
     Session,
 )
+from ansible_collections.runbook.ops.plugins.module_utils._pg_disk import free_here
 from ansible_collections.runbook.ops.plugins.module_utils._pg_plan import (
     Action,
     Thresholds,
@@ -54,9 +53,17 @@ class Maintenance:
     """One run over some databases of one server."""
 
     def __init__(
-        self, psql: Psql, *, run: str, limits: Thresholds, budget: Budget, clock: Callable[[], float] = time.monotonic
+        self,
+        psql: Psql,
+        *,
+        run: str,
+        limits: Thresholds,
+        budget: Budget,
+        clock: Callable[[], float] = time.monotonic,
+        free: Callable[[Mapping[str, str | None]], dict[int, int]] = free_here,
     ) -> None:
         self.psql = psql
+        self.free = free
         self.run = run
         self.limits = limits
         self.budget = budget
@@ -140,7 +147,7 @@ class Maintenance:
         """
         database = self.alone(name)
         actions = plan(name, database, self.measure(name, database), self.limits)
-        free = free_bytes(database["directories"] or {})
+        free = self.free(database["directories"] or {})
         for missing in filter(None, (lack_of_room(action, free) for action in actions)):
             raise PgError(missing)
         return database, actions
@@ -179,7 +186,7 @@ class Maintenance:
             known = {(action.action, action.oid) for action in done}
             measures = self.measure(name, after)
             late = [action for action in plan(name, after, measures, self.limits) if action.action == "reindex"]
-            free = free_bytes(after["directories"] or {})
+            free = self.free(after["directories"] or {})
             late = [
                 unless(action, lack_of_room(action, free))
                 for action in late
@@ -266,16 +273,6 @@ class Maintenance:
         except PgError as exc:
             return f"; what it left could not be removed ({exc}), the next run will try again"
         return ""
-
-
-def free_bytes(directories: Mapping[str, str | None]) -> dict[int, int]:
-    """Return the free bytes of the disks under the server's tablespaces, where this host sees them."""
-    free = {}
-    for oid, path in directories.items():
-        if path and Path(path).is_dir():
-            disk = os.statvfs(path)
-            free[int(oid)] = disk.f_bavail * disk.f_frsize
-    return free
 
 
 def gave_up(actions: Sequence[Action]) -> str | None:

@@ -29,6 +29,7 @@ extends_documentation_fragment:
   - runbook.ops.attributes
   - runbook.ops.postgresql
   - runbook.ops.postgresql.connection
+  - runbook.ops.postgresql.server
 attributes:
   check_mode:
     support: full
@@ -188,8 +189,9 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.runbook.ops.plugins.module_utils._checks import make_change
-from ansible_collections.runbook.ops.plugins.module_utils._command import Command, CommandError
-from ansible_collections.runbook.ops.plugins.module_utils._pg import ARGUMENTS, PgError, Psql, is_root, reach
+from ansible_collections.runbook.ops.plugins.module_utils._command import CommandError
+from ansible_collections.runbook.ops.plugins.module_utils._pg import ARGUMENTS, PgError
+from ansible_collections.runbook.ops.plugins.module_utils._pg_disk import free_of
 from ansible_collections.runbook.ops.plugins.module_utils._pg_maintenance import Budget, Maintenance, gave_up
 from ansible_collections.runbook.ops.plugins.module_utils._pg_plan import (
     Action,
@@ -199,9 +201,13 @@ from ansible_collections.runbook.ops.plugins.module_utils._pg_plan import (
     parse_window,
     seconds_to_end,
 )
+from ansible_collections.runbook.ops.plugins.module_utils._pg_psql import open_psql
+from ansible_collections.runbook.ops.plugins.module_utils._pg_target import ARGUMENTS as SERVER
+from ansible_collections.runbook.ops.plugins.module_utils._pg_target import RULES
 
 OPTIONS: dict[str, Any] = {
-    **ARGUMENTS,
+    **SERVER,
+    "databases": ARGUMENTS["databases"],
     "dead_rows_percent": {"type": "float", "default": 10},
     "dead_rows_min": {"type": "int", "default": 1000},
     "modified_rows_percent": {"type": "float", "default": 10},
@@ -291,7 +297,7 @@ def run(maintenance: Maintenance, databases: list[str], *, check_mode: bool) -> 
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec=OPTIONS, supports_check_mode=True, required_if=[("full_vacuum", True, ["window"])]
+        argument_spec=OPTIONS, supports_check_mode=True, required_if=[("full_vacuum", True, ["window"])], **RULES
     )
     params = module.params
     try:
@@ -300,8 +306,7 @@ def main() -> None:
             raise ValueError(
                 f"full_vacuum is asked for outside its window {params['window']}: run this inside it, or without full_vacuum"
             )
-        account, environment, parts = reach(params, is_root=is_root())
-        psql = Psql(Command(module, "psql", user=account, environment=environment), parts)
+        psql = open_psql(module)
         budget = Budget(
             total=params["time_budget_seconds"],
             lock_timeout=params["lock_timeout_seconds"],
@@ -312,7 +317,7 @@ def main() -> None:
             window=seconds_to_end(params["window"], time.localtime()) if params["full_vacuum"] else None,
         )
         limits = Thresholds(**{name: params[name] for name in LIMITS})
-        maintenance = Maintenance(psql, run=uuid.uuid4().hex[:12], limits=limits, budget=budget)
+        maintenance = Maintenance(psql, run=uuid.uuid4().hex[:12], limits=limits, budget=budget, free=free_of(params))
         result = run(maintenance, params["databases"], check_mode=module.check_mode)
     except (PgError, ValueError) as exc:
         module.fail_json(msg=str(exc))

@@ -19,6 +19,7 @@ extends_documentation_fragment:
   - runbook.ops.attributes.info
   - runbook.ops.postgresql
   - runbook.ops.postgresql.connection
+  - runbook.ops.postgresql.server
 options:
   number:
     description: How many tables, indexes and statements are listed.
@@ -62,9 +63,12 @@ databases:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.runbook.ops.plugins.module_utils._command import Command, CommandError
-from ansible_collections.runbook.ops.plugins.module_utils._pg import ARGUMENTS, PgError, Psql, Session, is_root, reach
+from ansible_collections.runbook.ops.plugins.module_utils._command import CommandError
+from ansible_collections.runbook.ops.plugins.module_utils._pg import ARGUMENTS, PgError, Psql, Session
+from ansible_collections.runbook.ops.plugins.module_utils._pg_psql import open_psql
 from ansible_collections.runbook.ops.plugins.module_utils._pg_report import read, report
+from ansible_collections.runbook.ops.plugins.module_utils._pg_target import ARGUMENTS as SERVER
+from ansible_collections.runbook.ops.plugins.module_utils._pg_target import RULES
 
 
 def run(psql: Psql, databases: list[str], number: int) -> dict[str, Any]:
@@ -78,12 +82,12 @@ def run(psql: Psql, databases: list[str], number: int) -> dict[str, Any]:
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec={**ARGUMENTS, "number": {"type": "int", "default": 10}}, supports_check_mode=True
+        argument_spec={**SERVER, "databases": ARGUMENTS["databases"], "number": {"type": "int", "default": 10}},
+        supports_check_mode=True,
+        **RULES,
     )
     try:
-        account, environment, parts = reach(module.params, is_root=is_root())
-        psql = Psql(Command(module, "psql", user=account, environment=environment), parts)
-        result = run(psql, module.params["databases"], module.params["number"])
+        result = run(open_psql(module), module.params["databases"], module.params["number"])
     except PgError as exc:
         module.fail_json(msg=str(exc))
     except CommandError as exc:

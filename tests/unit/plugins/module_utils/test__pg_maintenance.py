@@ -6,11 +6,11 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.runbook.ops.plugins.module_utils._pg import CANCELED, DISK_FULL, LOCK_NOT_AVAILABLE, PgError
+from ansible_collections.runbook.ops.plugins.module_utils._pg_disk import free_here
 from ansible_collections.runbook.ops.plugins.module_utils._pg_maintenance import (
     EXCLUSIVE_LOCK_SECONDS,
     Budget,
     Maintenance,
-    free_bytes,
     gave_up,
 )
 from ansible_collections.runbook.ops.plugins.module_utils._pg_plan import Action, Thresholds
@@ -279,7 +279,7 @@ def test_a_rebuild_without_room_on_the_disk_is_refused_before_anything_is_change
 
 
 def test_the_disk_of_another_host_is_not_judged():
-    assert free_bytes({"1663": "/no/such/directory", "16400": None}) == {}
+    assert free_here({"1663": "/no/such/directory", "16400": None}) == {}
 
 
 @pytest.mark.parametrize(
