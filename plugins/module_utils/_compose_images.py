@@ -71,7 +71,10 @@ def _judge(image: Image, now: float) -> dict[str, Any]:
     elif not image.digests:
         said.append("built on this host: a deploy makes a new one")
     elif newer:
-        status, remedy = "warning", "read what it changes; a database after a backup. docs/updates.md says how it is taken into service"
+        status, remedy = (
+            "warning",
+            "read what it changes; a database after a backup. docs/updates.md says how it is taken into service",
+        )
         said.append(f"the registry has {str(image.published)[:19]}")
     if waits:
         status = max(status, "warning", key=["ok", "unknown", "warning"].index)
