@@ -28,7 +28,10 @@ class Nginx(NamedTuple):
     program: Program
     config: str
     drain_seconds: float
-    name = "nginx"
+
+    @property
+    def name(self) -> str:
+        return "nginx"
 
     def master(self) -> int:
         """Return its process.

@@ -25,6 +25,13 @@ ALWAYS = ("--non-interactive", "--no-random-sleep-on-renew")
 LOOK_SECONDS = 2.0
 
 
+class Way(NamedTuple):
+    """How a lineage is tried."""
+
+    dry_run: str
+    staging: str | None
+
+
 class Outcome(NamedTuple):
     """What became of one lineage."""
 
@@ -79,9 +86,9 @@ class Host(NamedTuple):
             time.sleep(LOOK_SECONDS)
 
 
-def attempt(host: Host, step: Step, known: Known, *, dry_run: str, staging: str | None) -> Outcome:
+def attempt(host: Host, step: Step, known: Known, way: Way) -> Outcome:
     """Try a renewal against a staging service; nothing is kept of it."""
-    arguments, why_not = trial_of(known, dry_run=dry_run, staging=staging)
+    arguments, why_not = trial_of(known, dry_run=way.dry_run, staging=way.staging)
     if why_not:
         return Outcome(step, "untried", why_not)
     began = time.monotonic()
@@ -95,10 +102,10 @@ def attempt(host: Host, step: Step, known: Known, *, dry_run: str, staging: str 
     )
 
 
-def renew(host: Host, step: Step, known: Known, *, dry_run: str, staging: str | None) -> Outcome:
+def renew(host: Host, step: Step, known: Known, way: Way) -> Outcome:
     """Renew one lineage; one that is not due is tried first, for what fails then would be used up."""
-    if step.is_early and dry_run != "never":
-        first = attempt(host, step, known, dry_run=dry_run, staging=staging)
+    if step.is_early and way.dry_run != "never":
+        first = attempt(host, step, known, way)
         if first.status == "failed":
             return first._replace(reason=f"a dry run failed, so nothing was asked for: {first.reason}")
     began = time.monotonic()
@@ -127,14 +134,14 @@ def carry_out(
     """Return what became of each of ``steps``, in check mode of a dry run of each."""
     found = []
     for step in steps:
-        known, way = lineages.get(step.name), {"dry_run": dry_run, "staging": staging.get(step.name)}
+        known, way = lineages.get(step.name), Way(dry_run, staging.get(step.name))
         if step.does == "refuse" or known is None:
             found.append(Outcome(step, "failed", step.reason))
         elif check:
             tried = dry_run != "never"
-            found.append(attempt(host, step, known, **way) if tried else Outcome(step, "untried", "not asked for"))
+            found.append(attempt(host, step, known, way) if tried else Outcome(step, "untried", "not asked for"))
         elif step.does == "renew":
-            found.append(renew(host, step, known, **way))
+            found.append(renew(host, step, known, way))
         else:
             found.append(Outcome(step, "kept", step.reason))
     return found

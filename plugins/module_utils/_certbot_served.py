@@ -57,7 +57,7 @@ def look(certificate: Mapping[str, Any], trust: Trust) -> Look:
         return Look(certificate["name"], None, 0.0, [], [f"{path} cannot be read: {why}"], 0, 0)
     pairs = [(place, name) for place in certificate["served_at"] for name in certificate["domains"]]
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        seen = list(pool.map(lambda pair: _ask(certificate, *pair, mine["fingerprint_sha256"], trust), pairs))
+        seen = list(pool.map(lambda pair: _ask(certificate, pair, mine["fingerprint_sha256"], trust), pairs))
     return Look(
         certificate["name"],
         mine["fingerprint_sha256"],
@@ -75,8 +75,9 @@ def _covers(name: str, names: list[str]) -> bool:
     )
 
 
-def _ask(certificate: Mapping[str, Any], place: str, name: str, mine: str, trust: Trust) -> tuple[str | None, bool]:
-    """Return what is wrong with what is served at ``place`` under ``name``, and whether it is another certificate."""
+def _ask(certificate: Mapping[str, Any], pair: tuple[str, str], mine: str, trust: Trust) -> tuple[str | None, bool]:
+    """Return what is wrong with what is served at a place under a name, and whether it is another certificate."""
+    place, name = pair
     asked = name.replace("*", ANY_LABEL)
     options = {"served_at": place, "server_name": asked, "path": None, "address": certificate.get("address")}
     try:
