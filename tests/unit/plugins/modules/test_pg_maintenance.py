@@ -146,6 +146,7 @@ def test_the_documentation_takes_what_the_code_takes():
     documented = {
         **yaml.safe_load(ModuleDocFragment.DOCUMENTATION)["options"],
         **yaml.safe_load(ModuleDocFragment.CONNECTION)["options"],
+        **yaml.safe_load(ModuleDocFragment.SERVER)["options"],
         **yaml.safe_load(pg_maintenance.DOCUMENTATION)["options"],
     }
     keys = ("type", "elements", "required", "default", "choices", "aliases")
