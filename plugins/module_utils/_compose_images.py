@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
@@ -11,6 +12,9 @@ from typing import Any, NamedTuple
 from ansible_collections.runbook.ops.plugins.module_utils._checks import make_check
 
 SECTION = "Images"
+PREVIOUS = "runbook-ops/previous"
+# Variables of the official images.
+MAJORS = {"PG_MAJOR": "PostgreSQL", "MONGO_MAJOR": "MongoDB", "REDIS_VERSION": "Redis"}
 
 
 class Image(NamedTuple):
@@ -73,7 +77,7 @@ def _judge(image: Image, now: float) -> dict[str, Any]:
     elif newer:
         status, remedy = (
             "warning",
-            "read what it changes; a database after a backup. docs/updates.md says how it is taken into service",
+            "read what it changes; a database after a backup. docs/monthly_maintenance.md says how it is taken into service",
         )
         said.append(f"the registry has {str(image.published)[:19]}")
     if waits:
@@ -90,3 +94,23 @@ def _judge(image: Image, now: float) -> dict[str, Any]:
         detail="; ".join(said),
         remedy=remedy,
     )
+
+
+def previous_name(service: str, stamp: str) -> str:
+    """Return the name under which the image before is kept."""
+    return f"{previous_repository(service)}:{stamp}"
+
+
+def previous_repository(service: str) -> str:
+    """Return what the names of kept images of a service have before the colon."""
+    return f"{PREVIOUS}/{re.sub('[^a-z0-9]+', '-', service.lower()).strip('-')}"
+
+
+def majors(environment: Iterable[str]) -> dict[str, str]:
+    """Return the major versions of servers with data that the variables of an image tell, by the server."""
+    found = {}
+    for one in environment:
+        name, _sign, value = one.partition("=")
+        if name in MAJORS and value:
+            found[MAJORS[name]] = value.partition(".")[0]
+    return found

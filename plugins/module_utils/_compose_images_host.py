@@ -7,10 +7,10 @@ from __future__ import annotations
 import json
 import posixpath
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from ansible_collections.runbook.ops.plugins.module_utils._compose_images import Image, is_fixed
+from ansible_collections.runbook.ops.plugins.module_utils._compose_images import Image, is_fixed, previous_repository
 from ansible_collections.runbook.ops.plugins.module_utils._docker import LABEL, DockerError
 
 REGISTRY_SECONDS = 30
@@ -66,3 +66,45 @@ def _published(ask: Callable[..., Any], reference: str) -> tuple[str | None, str
         return str(said["Descriptor"]["digest"]), None
     except (DockerError, KeyError, TypeError) as exc:
         return None, str(exc).splitlines()[0][:160]
+
+
+class Here(NamedTuple):
+    """What a name stands for on this host."""
+
+    identity: str
+    digests: tuple[str, ...]  # without names
+    environment: tuple[str, ...]
+
+
+def describe(ask: Callable[..., Any], reference: str) -> Here:
+    """Return what ``reference`` stands for on this host.
+
+    :raises DockerError: nothing, or Docker does not tell.
+    """
+    said = ask(f"/images/{quote(reference, safe='/:@')}/json")
+    digests = tuple(one.rpartition("@")[2] for one in said.get("RepoDigests") or [])
+    return Here(str(said["Id"]), digests, tuple((said.get("Config") or {}).get("Env") or []))
+
+
+def published_of(ask: Callable[..., Any], reference: str) -> str:
+    """Return the digest that the registry has for ``reference``.
+
+    :raises DockerError: it does not tell.
+    """
+    digest, why = _published(ask, reference)
+    if digest is None:
+        raise DockerError(f"the registry does not tell what {reference} is: {why}")
+    return digest
+
+
+def kept_of(ask: Callable[..., Any], service: str) -> list[tuple[str, str]]:
+    """Return name and number of the images of ``service`` that are kept to go back to, the newest first."""
+    wanted = previous_repository(service)
+    listed = ask(f"/images/json?filters={quote(json.dumps({'reference': [f'{wanted}:*']}))}")
+    tags = [
+        (str(tag), str(one["Id"]))
+        for one in listed
+        for tag in one.get("RepoTags") or []
+        if tag.startswith(f"{wanted}:")
+    ]
+    return sorted(tags, reverse=True)
