@@ -4,11 +4,14 @@
 
 from __future__ import annotations
 
+import http.server
 import json
 import os
 import shutil
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +52,7 @@ def main():
         json.dump(state, file)
     outcome = p["state"] if state["live"] != before else "unchanged"
     module.exit_json(changed=state["live"] != before, outcome=outcome, checks=[], changes=[], release={"id": "new", "path": None},
-                     deployment={"live": {"slot": "blue", "release": state["live"]}}, deployments=[], lines=[])
+                     deployment={"live": {"slot": "green" if service["health"] else "blue", "release": state["live"]}}, deployments=[], lines=[])
 
 main()
 """
@@ -75,11 +78,13 @@ class Fleet:
         had: str = "",
         hotfix: str = "",
         cut: str = "",
+        port: int = 3001,
     ) -> str:
         """:param full: host on which the removal of old releases fails
         :param had: host that serves it already
         :param hotfix: host to which somebody else deploys something before the refusal
         :param cut: host that cannot be reached once another one has refused it
+        :param port: of the second slot, at which they are asked for their health; by default they are not
         """
         hosts: dict[str, dict[str, Any]] = {}
         for name in ("web-1", "web-2", "web-3"):
@@ -101,7 +106,8 @@ class Fleet:
                 "entry_point": "server.js",
                 "port": 3000,
                 "standby_name": "shop-new",
-                "standby_port": 3001,
+                "standby_port": port,
+                "health": {"url": "http://127.0.0.1:{port}/health"} if port != 3001 else None,
                 "source": {"repository": str(place), "branch": "main"},
                 "deploy": {"strategy": "rolling", "proxy": None},
             }
@@ -194,9 +200,34 @@ def test_the_first_host_that_refuses_ends_it(fleet: Fleet) -> None:
     assert fleet.state("web-2")["log"] == []
 
 
-def test_hosts_keep_what_they_have_where_that_is_asked_for(fleet: Fleet) -> None:
-    said = fleet.deploy("web-2", given=("-e", "deploy_together=false"))  # a text, not a truth value
+@pytest.fixture
+def asked() -> Iterator[tuple[int, list[str]]]:
+    """Serve what is healthy, and note what is asked for."""
+    paths: list[str] = []
+
+    class Answer(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            paths.append(self.path)
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_address[1], paths
+        server.shutdown()
+
+
+def test_hosts_keep_what_they_have_where_that_is_asked_for_and_are_asked_where_their_live_slot_is(
+    fleet: Fleet, asked: tuple[int, list[str]]
+) -> None:
+    port, paths = asked
+    said = fleet.deploy("web-2", given=("-e", "deploy_together=false"), port=port)  # a text, not a truth value
     assert fleet.serves() == ["new", "old", "old"], said
+    assert paths == ["/health"], said
     assert f"Still on the new one: web-1. {NOBODY_ELSE} Not touched: web-3" in said
 
 
