@@ -8,6 +8,7 @@ import json
 from types import SimpleNamespace
 
 import pytest
+from ansible_collections.runbook.ops.plugins.module_utils import _psql_session
 from ansible_collections.runbook.ops.plugins.module_utils._probe_options import ProbeError, read_options
 from ansible_collections.runbook.ops.plugins.module_utils._redis import Refusal
 from ansible_collections.runbook.ops.plugins.module_utils.probes import (
@@ -185,6 +186,21 @@ def test_statements_that_run_are_judged_and_hidden_ones_are_said_to_be(ask_datab
     assert (check["status"], check["value"]) == ("warning", 4.0)
     assert "4s waiting for Lock, pid 7: DELETE FROM t WHERE k = ?" in check["detail"]
     assert ask_database(facts(hidden=3)).checks["running:shop"]["status"] == "unknown"
+
+
+def test_a_session_can_only_read_and_ends_in_time(monkeypatch):
+    asked = []
+
+    def run_program(_argv, **more):
+        asked.append(more)
+        return SimpleNamespace(code=0, out=json.dumps(facts(extension=None, loaded=False)), err="")
+
+    monkeypatch.setattr(_psql_session, "run_program", run_program)
+    pg_performance.measure(options(pg_performance, database="shop", timeout_seconds=30))
+    told = asked[0]["environment"]["PGOPTIONS"]
+    assert "-c default_transaction_read_only=on" in told
+    assert "-c lock_timeout=1000" in told
+    assert 0 < int(told.partition("statement_timeout=")[2].split()[0]) <= 30_000
 
 
 # Redis
