@@ -27,6 +27,7 @@ HARMLESS = (
     *("pg_current_wal_lsn", "pg_last_wal_receive_lsn", "pg_last_wal_replay_lsn", "pg_last_xact_replay_timestamp"),
 )
 SCRIPT = """BEGIN TRANSACTION READ ONLY;
+SET LOCAL statement_timeout = {milliseconds};
 DO $runbook_ops$
 DECLARE
   statement CONSTANT text := convert_from(decode('{statement}', 'hex'), 'UTF8');
@@ -153,14 +154,18 @@ def _name(kind: str, text: str) -> str:
     return text.lower() if kind == "word" else text[-1:]
 
 
-def script(query: Named, *, rows: int = MOST_ROWS) -> str:
-    """Return what psql is told: it prints one line of JSON, ``rows`` and whether it was ``cut``."""
+def script(query: Named, *, seconds: float, rows: int = MOST_ROWS) -> str:
+    """Return what psql is told: it prints one line of JSON, ``rows`` and whether it was ``cut``.
+
+    :param seconds: after which the server ends it
+    """
     return SCRIPT.format(
         statement=query.text.encode().hex(),
         bound=_hex(query.values),
         named=_hex(query.functions),
         harmless=_hex(HARMLESS),
         rows=int(rows),
+        milliseconds=max(1, int(seconds * 1000)),
         bytes=MOST_BYTES,
     )
 

@@ -12,6 +12,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._psql_session import P
 
 Probes = list[dict[str, Any]]
 QUERY_SECONDS = 20  # a question to a large table may take its time; it cannot write, and ends
+REACH_SECONDS = 10  # until psql runs in a container of a busy host
 # Option of the probe, and what it is called in the description.
 TAKEN = {
     "period_seconds": "period_seconds",
@@ -36,10 +37,12 @@ def queries(system: Mapping[str, Any], playbook: str) -> Probes:
             **{key: servers[query["database"]][key] for key in PLACE if key in servers[query["database"]]},
             **{option: query[key] for option, key in TAKEN.items() if query.get(key)},
             "compare": True,
-            "timeout_seconds": query.get("timeout_seconds") or QUERY_SECONDS,
+            "statement_seconds": seconds,
+            "timeout_seconds": 2 * seconds + REACH_SECONDS,  # it is asked for two periods
             "about": f"query:{query['name']}",
             "needs": [f"database:{query['database']}"],
         }
         for query in system.get("queries") or []
         if query.get("playbook") == playbook and query["database"] in servers
+        for seconds in (query.get("timeout_seconds") or QUERY_SECONDS,)
     ]

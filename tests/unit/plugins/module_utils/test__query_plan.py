@@ -74,7 +74,7 @@ def test_each_asks_its_own_of_a_database_that_is_here(probes, names):
 def test_all_that_the_inventory_says_of_a_question_reaches_it():
     (asked,) = queries(SYSTEM, "cost_review")
     wanted = {
-        **{"full": "month", "figure": "cost", "unit": "USD", "parameters": {"least": 5}, "timeout_seconds": 90},
+        **{"full": "month", "figure": "cost", "unit": "USD", "parameters": {"least": 5}, "statement_seconds": 90},
         **{"at_most": {"warning": 5}, "at_least": {"critical": 1}, "changed_percent": {"warning": 50}},
         **{"project": "shop", "service": "db", "compare": True, "needs": ["database:inside"]},
     }
