@@ -102,6 +102,12 @@ def _http() -> Any:
     return http
 
 
+def _latency() -> Any:
+    from ansible_collections.runbook.ops.plugins.module_utils.probes import latency
+
+    return latency
+
+
 def _listening() -> Any:
     from ansible_collections.runbook.ops.plugins.module_utils.probes import listening
 
@@ -255,6 +261,7 @@ PROBES: dict[str, Callable[[], Any]] = {
     "prometheus": _prometheus,
     "alerts": _alerts,
     "http": _http,
+    "latency": _latency,
     "queue_http": _queue_http,
     "redis": _redis,
     "queue": _queue,

@@ -11,11 +11,10 @@ from ansible_collections.runbook.ops.plugins.module_utils._performance_plan impo
 from ansible_collections.runbook.ops.plugins.module_utils._query_plan import Probes, queries
 
 PLAYBOOK = "user_metrics"
-TIMES = ("latency", "metrics_latency")
 DAY = 86400.0
 
 
 def plan_users(system: Mapping[str, Any]) -> Probes:
     """Return the probes."""
-    times = [probe for probe in plan_performance(system, since_seconds=DAY) if probe["probe"] in TIMES]
+    times = [probe for probe in plan_performance(system, since_seconds=DAY) if probe["probe"] == "latency"]
     return [*queries(system, PLAYBOOK), *times]

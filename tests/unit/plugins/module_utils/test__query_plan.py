@@ -46,6 +46,10 @@ SYSTEM = {
         {"name": "operations", "database": "shop", "statement": "SELECT 3", "playbook": "evening_review"},
         {"name": "elsewhere", "database": "other", "statement": "SELECT 4", "playbook": "user_metrics"},
     ],
+    "endpoints": [
+        {"name": "API", "url": "https://shop.example/health"},
+        {"name": "m", "url": "http://localhost:9/metrics"},
+    ],
     "costs": {
         "accounts": [
             {"name": "AWS", "access_key": "id", "secret_key": "open sesame", "budget": 300.0},
@@ -69,6 +73,11 @@ def test_each_asks_its_own_of_a_database_that_is_here(probes, names):
     assert [probe["name"] for probe in asked] == names
     for probe in probes:
         read_options(probe, PROBES[probe["probe"]]().OPTIONS, where="x")
+
+
+def test_how_fast_users_are_answered_is_asked_too():
+    times = [probe for probe in plan_users(SYSTEM) if probe["probe"] != "query"]
+    assert [(probe["probe"], probe["name"]) for probe in times] == [("latency", "API")]
 
 
 def test_all_that_the_inventory_says_of_a_question_reaches_it():
