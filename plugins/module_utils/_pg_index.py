@@ -278,3 +278,26 @@ def _of_age(name: str, database: Mapping[str, Any], limits: Limits) -> Iterator[
         if longest
         else None,
     )
+
+
+def slow(name: str, report: Mapping[str, Any], limit_ms: float) -> dict[str, Any]:
+    """Return the check of the statement that takes longest on average; ``report`` is the one of :mod:`_pg_report`."""
+    identity, title = f"pg_slow_statements:{name}", f"Slowest statement of {name}"
+    if not report["statements"]["available"]:
+        remedy = "add pg_stat_statements to shared_preload_libraries, restart the server, and create the extension"
+        why = report["statements"]["reason"] or ""
+        return make_check(identity, name=title, section=SECTION, status="unknown", detail=why, remedy=remedy)
+    first = report["slowest_statements"][0] if report["slowest_statements"] else None
+    mean = float(first["mean_ms"]) if first else 0.0
+    status, limit = judge_high(mean, limit_ms, None)
+    return make_check(
+        identity,
+        name=title,
+        section=SECTION,
+        status=status,
+        value=mean,
+        unit="ms",
+        limit=limit,
+        detail=f"{first['calls']} calls: {first['query']}" if first else "none was counted",
+        remedy="see its plan: EXPLAIN (ANALYZE, BUFFERS). The counters stand since their last reset",
+    )

@@ -16,7 +16,8 @@ description:
   - Finds unused, duplicate and invalid indexes, foreign keys of large tables without an index, large tables that are read whole again and
     again, and old statistics, each with the SQL that does something about it.
   - Finds the table with the oldest freeze age, the sequence nearest its end, as its column's type allows, and the longest transaction.
-  - It only reads, in one statement. What a replica uses is not known to its primary.
+  - Lists the statements that take longest on average, where C(pg_stat_statements) counts them.
+  - It only reads. What a replica uses is not known to its primary.
 extends_documentation_fragment:
   - runbook.ops.attributes.info
   - runbook.ops.postgresql.connection
@@ -56,6 +57,14 @@ options:
     description: Age of an open transaction in seconds that is a warning.
     type: float
     default: 3600
+  slow_milliseconds:
+    description: Mean time of a statement that is a warning.
+    type: float
+    default: 1000
+  number:
+    description: How many of the statements with the longest mean time are listed.
+    type: int
+    default: 20
 seealso:
   - module: runbook.ops.pg_index
   - module: runbook.ops.pg_maintenance
@@ -84,8 +93,13 @@ findings:
     reason: {description: Why it is told., type: str}
     sql: {description: What to do; null where no machine can say., type: str}
     bytes: {description: Size of the index; null where it is none., type: int}
+slowest_statements:
+  description: 'query (shortened, and cut at its first string), calls, mean_ms, total_ms, rows.'
+  returned: always
+  type: list
+  elements: dict
 checks:
-  description: One of each kind, of the oldest table, the fullest sequence and the longest transaction.
+  description: One of each kind, of the oldest table, the fullest sequence, the longest transaction and the slowest statement.
   returned: always
   type: list
   elements: dict
@@ -96,8 +110,9 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.runbook.ops.plugins.module_utils._pg import PgError
-from ansible_collections.runbook.ops.plugins.module_utils._pg_index import Limits, checks, findings
+from ansible_collections.runbook.ops.plugins.module_utils._pg_index import Limits, checks, findings, slow
 from ansible_collections.runbook.ops.plugins.module_utils._pg_index_sql import OBSERVE
+from ansible_collections.runbook.ops.plugins.module_utils._pg_report import read, report
 from ansible_collections.runbook.ops.plugins.module_utils._pg_target import ARGUMENTS as SERVER
 from ansible_collections.runbook.ops.plugins.module_utils._pg_target import RULES, PgTarget
 
@@ -110,20 +125,28 @@ LIMITS: dict[str, Any] = {
     "sequence_percent": {"type": "float", "default": 70},
     "transaction_seconds": {"type": "float", "default": 3600},
 }
-OPTIONS: dict[str, Any] = {**SERVER, "database": {"type": "str", "required": True}, **LIMITS}
+OPTIONS: dict[str, Any] = {
+    **SERVER,
+    "database": {"type": "str", "required": True},
+    **LIMITS,
+    "slow_milliseconds": {"type": "float", "default": 1000},
+    "number": {"type": "int", "default": 20},
+}
 
 
-def run(target: PgTarget, name: str, limits: Limits) -> dict[str, Any]:
+def run(target: PgTarget, name: str, limits: Limits, *, slow_milliseconds: float, number: int) -> dict[str, Any]:
     """Return the module's result.
 
     :raises PgError: the database cannot be reached.
     """
     database = target.json(name, OBSERVE)
     found = findings(database, limits)
+    told = read(target.sql(name, report(number)))
     return {
         "changed": False,
         "findings": [asdict(one) for one in found],
-        "checks": checks(name, database, found, limits),
+        "slowest_statements": told["slowest_statements"],
+        "checks": [*checks(name, database, found, limits), slow(name, told, slow_milliseconds)],
     }
 
 
@@ -132,7 +155,14 @@ def main() -> None:
     params = module.params
     try:
         target = PgTarget.from_params(params, application="runbook.ops pg_index_info")
-        result = run(target, params["database"], Limits(**{name: params[name] for name in LIMITS}))
+        limits = Limits(**{name: params[name] for name in LIMITS})
+        result = run(
+            target,
+            params["database"],
+            limits,
+            slow_milliseconds=params["slow_milliseconds"],
+            number=params["number"],
+        )
     except PgError as exc:
         module.fail_json(msg=str(exc))
     module.exit_json(**result)

@@ -39,7 +39,11 @@ from module_process import finish, start_module
 from pg_cluster import Cluster
 
 GOALS = {"given_back": 98, "wall": 25, "blocked_ms": 200}
-BYTES = "SELECT sum(pg_total_relation_size(oid)) FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
+# Tables, TOAST tables and indexes themselves: the maps of free space that VACUUM FULL drops too come back with the next vacuum.
+BYTES = """
+SELECT sum(pg_relation_size(oid)) FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'i')
+  OR oid IN (SELECT reltoastrelid FROM pg_class WHERE relnamespace = 'public'::regnamespace);
+"""
 # A wait for a lock is told from a wait for a busy machine: the server logs each that is longer than twenty milliseconds.
 WAITS = {"log_lock_waits": "on", "deadlock_timeout": "20ms", "log_line_prefix": "'%a: '"}
 WAITED = re.compile(r"^pgbench: LOG: .* acquired \w+ on .* after ([\d.]+) ms", re.MULTILINE)
@@ -56,6 +60,7 @@ def optimize(cluster: Cluster) -> None:
     result = finish(start_module("pg_repack", arguments))
     if result.get("failed") or result.get("killed") or not result["ready"][COPY]:
         raise SystemExit(f"the optimization failed: {result['msg'] or result['checks'][0]['remedy']}")
+    print(f"  of it pg_repack: {', '.join(str(one['seconds']) for one in result['plan'])} s for each table", flush=True)
     ours(cluster)
 
 

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.runbook.ops.plugins.module_utils._pg_index import Limits, checks, findings
+from ansible_collections.runbook.ops.plugins.module_utils._pg_index import Limits, checks, findings, slow
 
 MB = 1_000_000
 DAY = 86400
@@ -181,3 +181,12 @@ def test_the_sequence_nearest_its_end_is_told():
     check = told(database(sequences=sequences))["pg_sequences:shop"]
     assert (check["status"], check["value"]) == ("critical", 93.1)
     assert check["detail"] == "public.s, 1000 are left for integer"
+
+
+def test_the_slowest_statement_is_told_and_unknown_where_none_is_counted():
+    first = {"query": "SELECT ...", "calls": 7, "mean_ms": 1500.0}
+    check = slow("shop", {"statements": {"available": True, "reason": None}, "slowest_statements": [first]}, 1000)
+    assert (check["status"], check["value"], check["detail"]) == ("warning", 1500.0, "7 calls: SELECT ...")
+
+    silent = {"statements": {"available": False, "reason": "the extension is not created"}, "slowest_statements": []}
+    assert slow("shop", silent, 1000)["status"] == "unknown"
