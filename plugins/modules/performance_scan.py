@@ -178,7 +178,9 @@ def main() -> None:
     except ValueError as exc:
         module.fail_json(msg=str(exc))
     except OSError as exc:
-        module.fail_json(msg=f"{exc.filename or module.params['state_path']}: {exc.strerror or exc}; see its directory and the room on the disk")
+        module.fail_json(
+            msg=f"{exc.filename or module.params['state_path']}: {exc.strerror or exc}; see its directory and the room on the disk"
+        )
     if fails(result["status"], module.params["fail_on"]):
         module.fail_json(**result)
     module.exit_json(**result)
