@@ -99,7 +99,6 @@ def _variables() -> list[dict[str, Any]]:
             "label": "Host",
             "type": "query",
             "datasource": SOURCE,
-            "definition": query,
             "query": {"query": query, "refId": "instance"},
             "refresh": 2,
             "sort": 1,
