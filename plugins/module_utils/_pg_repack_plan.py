@@ -225,6 +225,8 @@ def checks(
         detail = f"pg_repack would give back {human_size(waste)} of {tables}; it is not ready"
         remedy = f"{lacking}. Without it, in a window: {'; '.join(vacuum_full(step.relation) for step in held[:3])}"
     elif held:
+        if all(step.status == "planned" for step in held):
+            remedy = "run the database optimization: nothing stands in the way"
         detail = f"{held[0].relation}: {held[0].message or held[0].reason}"
     return [
         make_check(
