@@ -84,7 +84,8 @@ def parse_versions(text: str) -> dict[str, set[str]]:
 
 def way_back(updates: Iterable[Mapping[str, Any]], versions: Mapping[str, set[str]]) -> dict[str, Any]:
     """Return the ``command`` that installs the old versions again, and those that are ``missing``: no archive has them any more."""
-    there, missing = [], []
+    there: list[str] = []
+    missing: list[str] = []
     for update in updates:
         name = update["name"].partition(":")[0]
         known = versions.get(update["name"]) or versions.get(name) or set()
