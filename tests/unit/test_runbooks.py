@@ -42,6 +42,7 @@ NAMES = {
     "backup_names",
     "bucket_mirror_names",
     "cache_names",
+    "image_updates_names",
 }
 
 
