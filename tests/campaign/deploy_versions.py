@@ -60,7 +60,7 @@ SICK = {
     ),
 }
 PLACES = {kind: place for kind, (_refused, place) in SICK.items()} | {
-    "leaks-when-used": Place(limits={"memory": "300M"}),
+    "leaks-when-used": Place(limits={"memory": "300MB"}),
     "migration-fails-half-way": Place(
         begin=f"{AS_POSTGRES} -c 'DROP DATABASE IF EXISTS {DATABASE}' -c 'CREATE DATABASE {DATABASE}'",
         end=f"{AS_POSTGRES} -c 'DROP DATABASE IF EXISTS {DATABASE}'",
