@@ -63,7 +63,7 @@ demo-clean: ## throw the demo hosts away
 test: setup sweep static local ## everything that CI runs
 	@$(HOST) up tools-12
 	@$(MAKE) --jobs 2 --output-sync integration molecule
-	@$(MAKE) --jobs 2 --output-sync faults
+	@$(MAKE) --jobs 3 --output-sync faults
 	@$(MAKE) system controller
 	@[ -n "$${KEEP:-}" ] || $(MAKE) tests-clean
 	$(SAY) 'All passed'
@@ -129,12 +129,12 @@ faults: $(HOSTS:%=faults-%) ## wrong values, sick hosts and killed runs
 
 # What differs from system to system is tried on all of them; the rest on Owlivion's two hosts, the long tests on one of these.
 FAULTS := healthy matrix backup
-faults-plugspace: FAULTS := healthy matrix maintenance_page deploy_plugspace
+faults-plugspace: FAULTS := healthy matrix maintenance_page maintenance_window deploy_plugspace
 faults-newsletter: FAULTS := healthy matrix backup buckets export_import housekeeping
-faults-lifeplatform: FAULTS := healthy matrix backup restore recovery_of_containers slots
+faults-lifeplatform: FAULTS := healthy matrix backup restore recovery_of_containers slots deploy_compose
 faults-mediasearch: FAULTS := healthy matrix backup maintenance_page maintenance_window
 faults-owlivion-12: FAULTS := healthy health_check runs weekly_maintenance monitoring describe_a_system round_trip maintenance_page disaster_recovery
-faults-owlivion-13: FAULTS := healthy health_check runs weekly_maintenance matrix diagnose evening_review secrets backup deploy
+faults-owlivion-13: FAULTS := healthy health_check runs weekly_maintenance matrix diagnose evening_review secrets backup pipeline
 
 faults-%:
 	$(SAY) 'Faults on $*'
