@@ -23,6 +23,7 @@ KEEP = "runbook-ops.keep"
 ENDED = ("exited", "dead", "created")
 DAY = 86_400
 NUMBER = re.compile(r"sha256:[0-9a-f]{64}")
+HUB = re.compile(r"^(?:(?:index\.)?docker\.io/)?(?:library/(?=[^/]+$))?")  # Docker lists its images without
 FRACTION = re.compile(r"\.\d+")
 
 
@@ -122,7 +123,7 @@ def judge_image(
         stays = "a label keeps it"
     elif labels.get(f"{LABEL}project"):
         stays = f"it was built for the Compose project {labels[f'{LABEL}project']}, which may be down on purpose"
-    elif any(fnmatchcase(tag, pattern) for tag in tags for pattern in needed.patterns):
+    elif any(fnmatchcase(tag, HUB.sub("", pattern)) for tag in tags for pattern in needed.patterns):
         stays = "keep_images names it"
     elif days < wanted:
         stays = f"it is seen without a container for less than {wanted:g} days"
@@ -139,6 +140,15 @@ def judge_cache(parts: Iterable[Mapping[str, Any]], *, days: float, now: float) 
         if not part.get("InUse") and not part.get("Shared") and last is not None and now - last >= days * DAY:
             old += int(part.get("Size") or 0)
     return Thing("build_cache", "build cache", "", old, days, None) if old else None
+
+
+def known_as(reference: str) -> str:
+    """Return how Docker lists the image that a Compose file calls ``reference``: without its own registry, with a tag, or by digest alone."""
+    _name, _at, digest = reference.rpartition("@")
+    if digest != reference:
+        return digest  # what is pulled by digest gets no tag, even where one stands before it
+    short = HUB.sub("", reference)
+    return short if ":" in short.rpartition("/")[2] else f"{short}:latest"
 
 
 def note(since: Mapping[str, float], idle: Iterable[str], *, now: float) -> dict[str, float]:

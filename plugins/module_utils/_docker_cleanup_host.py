@@ -107,8 +107,7 @@ def _composed(docker: Callable[..., str], projects: Iterable[Mapping[str, Any]])
             ) from exc
         for name, service in (content.get("services") or {}).items():
             image = service.get("image") or f"{content.get('name')}-{name}"
-            last = image.rpartition("/")[2]
-            named[image if ":" in last or "@" in last else f"{image}:latest"] = file
+            named[rules.known_as(image)] = file
     return named
 
 

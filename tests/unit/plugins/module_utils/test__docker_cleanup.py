@@ -14,6 +14,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._docker_cleanup import
     judge_cache,
     judge_container,
     judge_image,
+    known_as,
     note,
     parse_time,
 )
@@ -101,11 +102,34 @@ def test_a_container_that_is_not_down_is_not_spoken_of(status):
         pytest.param(image("x:1", labels={"runbook-ops.keep": ""}), {}, "a label", id="one with our label"),
         pytest.param(image("x:1", labels={PROJECT: "blog"}), {}, "blog, which may be", id="another project's build"),
         pytest.param(image("x:1", "node:20"), {"patterns": ["node:*"]}, "keep_images", id="one that is named"),
+        pytest.param(
+            image("node:20"), {"patterns": ["docker.io/library/node:*"]}, "keep_images", id="one that is named in full"
+        ),
     ],
 )
 def test_an_image_goes_unless_somebody_may_want_it(said, more, why):
     found = judged(said, **more)
     assert found.stays is None if why is None else why in found.stays
+
+
+@pytest.mark.parametrize(
+    ("reference", "listed"),
+    [
+        ("redis", "redis:latest"),
+        ("redis:7", "redis:7"),
+        ("library/redis:7", "redis:7"),
+        ("docker.io/library/redis:7", "redis:7"),
+        ("index.docker.io/library/redis", "redis:latest"),
+        ("docker.io/bitnami/redis:7", "bitnami/redis:7"),
+        ("library/deep/redis:7", "library/deep/redis:7"),
+        ("r.io:5000/redis", "r.io:5000/redis:latest"),
+        (f"redis:7@sha256:{'b' * 64}", f"sha256:{'b' * 64}"),
+        (f"r.io/redis@sha256:{'b' * 64}", f"sha256:{'b' * 64}"),
+        (NUMBER, NUMBER),
+    ],
+)
+def test_a_name_of_a_compose_file_is_looked_for_as_docker_lists_it(reference, listed):
+    assert known_as(reference) == listed
 
 
 def test_an_image_of_any_container_is_not_spoken_of():

@@ -80,6 +80,12 @@ def test_what_a_compose_file_and_the_deploys_name_stays(tmp_path):
     assert stays["old:latest"] == "named by the deploys of shop"
 
 
+def test_what_a_compose_file_names_in_full_stays(tmp_path):
+    fake = FakeDocker('{"name": "shop", "services": {"web": {"image": "docker.io/library/base"}}}')
+    stays = {one["name"]: one["stays"] for one in run(fake, tmp_path)["things"]}
+    assert stays["base:latest"] == "named by /srv/shop/compose.yml"
+
+
 @pytest.mark.parametrize(
     ("config", "state", "says"),
     [
