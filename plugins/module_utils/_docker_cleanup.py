@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from fnmatch import fnmatchcase
+from math import ceil
 from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils._docker import LABEL
@@ -20,6 +21,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._docker import LABEL
 KINDS = ("containers", "dangling_images", "unused_images", "build_cache")  # never volumes: they hold data
 OURS = "runbook-ops"  # what labels and names of images begin with that belong to releases and ways back
 KEEP = "runbook-ops.keep"
+OWN_CACHE = ("internal", "frontend")  # pruned with --all only
 ENDED = ("exited", "dead", "created")
 DAY = 86_400
 NUMBER = re.compile(r"sha256:[0-9a-f]{64}")
@@ -133,13 +135,26 @@ def judge_image(
 
 
 def judge_cache(parts: Iterable[Mapping[str, Any]], *, days: float, now: float) -> Thing | None:
-    """Return the build cache that nothing has used for ``days``; None where there is none."""
-    old = 0
-    for part in parts:
+    """Return the build cache that nothing has used for ``days``; None where there is none.
+
+    Docker keeps parts of its own, and those that what stays is built on: counted, they would be removed again at each run.
+    """
+    old, stays = {}, []
+    for number, part in enumerate(parts):
         last = parse_time(part.get("LastUsedAt") or "") or parse_time(part.get("CreatedAt") or "")
-        if not part.get("InUse") and not part.get("Shared") and last is not None and now - last >= days * DAY:
-            old += int(part.get("Size") or 0)
-    return Thing("build_cache", "build cache", "", old, days, None) if old else None
+        kept = part.get("InUse") or part.get("Shared") or part.get("Type") in OWN_CACHE
+        if kept or last is None or now - last < days * DAY:
+            stays += _parents(part)
+        else:
+            old[str(part.get("ID") or number)] = part
+    while stays:
+        stays += _parents(old.pop(stays.pop(), {}))
+    size = sum(int(part.get("Size") or 0) for part in old.values())
+    return Thing("build_cache", "build cache", "", size, days, None) if size else None
+
+
+def _parents(part: Mapping[str, Any]) -> list[str]:
+    return list(part.get("Parents") or ([part["Parent"]] if part.get("Parent") else []))
 
 
 def known_as(reference: str) -> str:
@@ -170,5 +185,5 @@ def commands(thing: Thing, days: float) -> list[list[str]]:
     if thing.kind == "containers":
         return [["rm", thing.identity]]  # without --volumes
     if thing.kind == "build_cache":
-        return [["builder", "prune", "--force", "--filter", f"until={round(days * 24)}h"]]
+        return [["builder", "prune", "--force", "--filter", f"until={ceil(days * 24)}h"]]
     return [["image", "rm", "--no-prune", name] for name in thing.tags or [thing.identity]]

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +18,17 @@ from ansible_collections.runbook.ops.plugins.module_utils._docker import DockerE
 
 LOOK_SECONDS = 120  # Docker measures each layer and volume
 REMOVE_SECONDS = 300
-IN_USE = ("conflict", "is being used", "is using", "No such", "has dependent child")
+# What Docker says of an image, and of a container that runs, is paused, or is being removed.
+IN_USE = (
+    "conflict",
+    "is being used",
+    "is using",
+    "No such",
+    "has dependent child",
+    "force remove",
+    "is paused",
+    "in progress",
+)
 NOTES = "unused.json"
 
 
@@ -114,13 +125,31 @@ def _composed(docker: Callable[..., str], projects: Iterable[Mapping[str, Any]])
 def _deployed(deploys: Path) -> dict[str, str]:
     """Return the images that releases, slots and journals of deploys name."""
     named = {}
-    for path in sorted(deploys.glob("**/*.json")):
+    for path in _files(deploys):
         try:
             for number in rules.digests_in(read_json(path)):
                 named[number] = f"the deploys of {path.relative_to(deploys).parts[0]}"
         except StateError as exc:
             raise CleanupError(str(exc)) from exc
     return named
+
+
+def _files(deploys: Path) -> list[Path]:
+    """Return the files of all deploys.
+
+    :raises CleanupError: there may be more, for a directory cannot be read.
+    """
+    found: list[Path] = []
+
+    def refuse(exc: OSError) -> None:
+        if not isinstance(exc, FileNotFoundError):  # no deploys, or what one has just removed
+            raise CleanupError(
+                f"cannot read {exc.filename} ({exc.strerror}), so it is not known what is live: run as root"
+            )
+
+    for directory, _directories, names in os.walk(deploys, onerror=refuse):
+        found += [Path(directory, name) for name in names if name.endswith(".json")]
+    return sorted(found)
 
 
 def _noted(notes: Path) -> dict[str, float]:

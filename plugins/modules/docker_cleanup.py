@@ -190,6 +190,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._docker_cleanup_host i
 )
 
 DAYS = {"container_days": 7, "dangling_image_days": 14, "unused_image_days": 60, "build_cache_days": 14}
+FOREVER = 100_000  # days; what is no number is not below it
 ARGUMENTS: dict[str, Any] = {
     "remove": {"type": "list", "elements": "str", "choices": list(KINDS), "default": list(KINDS)},
     **{name: {"type": "float", "default": days} for name, days in DAYS.items()},
@@ -224,6 +225,9 @@ def run(
     clock: Callable[[], float] = time.monotonic,
     warn: Callable[[str], None] = lambda _text: None,
 ) -> dict[str, Any]:
+    for name in DAYS:
+        if not 0 <= params[name] < FOREVER:
+            raise CleanupError(f"{name} is {params[name]:g}: say a number of days, 0 or more")
     limits = Limits(*(params[name] for name in DAYS))
     notes = Path(params["state_directory"])
     seen = observe(

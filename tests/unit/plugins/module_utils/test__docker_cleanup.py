@@ -165,11 +165,27 @@ def test_an_image_that_was_used_in_between_starts_anew():
         ),
         pytest.param({"LastUsedAt": "2026-01-01T00:00:00Z", "InUse": True}, None, id="in use"),
         pytest.param({"LastUsedAt": "2026-01-01T00:00:00Z", "Shared": True}, None, id="an image has it too"),
+        pytest.param({"LastUsedAt": "2026-01-01T00:00:00Z", "Type": "frontend"}, None, id="Docker's own"),
     ],
 )
 def test_build_cache_goes_by_its_last_use(part, size):
     found = judge_cache([{"Size": 10, **part}], days=14, now=NOW)
     assert (found and found.size_bytes) == size
+
+
+@pytest.mark.parametrize(
+    "key", [("Parents", ["a"], ["b"]), ("Parent", "a", "b")], ids=["many", "one, of an older Docker"]
+)
+def test_what_newer_build_cache_is_built_on_stays(key):
+    name, first, second = key
+    old, new = {"LastUsedAt": "2026-01-01T00:00:00Z", "Size": 10}, {"LastUsedAt": "2026-02-28T00:00:00Z", "Size": 5}
+    chain = [{**old, "ID": "a"}, {**old, "ID": "b", name: first}, {**new, "ID": "c", name: second}]
+    assert judge_cache(chain, days=14, now=NOW) is None
+    assert judge_cache([*chain, {**old, "ID": "d", name: first}], days=14, now=NOW).size_bytes == 10
+
+
+def test_build_cache_never_goes_before_its_days():
+    assert commands(Thing("build_cache", "build cache", "", 0, 0.02, None), 0.02)[0][-1] == "until=1h"
 
 
 def test_numbers_of_images_are_found_anywhere_in_a_file_of_the_deploys():

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 from ansible_collections.runbook.ops.plugins.module_utils._command import CommandError
@@ -102,9 +103,19 @@ def test_nothing_goes_while_it_is_not_known_what_is_needed(tmp_path, config, sta
     assert fake.calls == []
 
 
-def test_what_came_into_use_since_stays_and_is_no_change(tmp_path):
+@pytest.mark.parametrize(
+    "refuses",
+    [
+        "conflict: unable to delete, image is being used",
+        "You cannot remove a running container c. Stop the container before attempting removal or force remove",
+        'cannot remove container "c": container is running: stop the container before removing or force remove',
+        'cannot remove container "c": container is paused and must be unpaused first',
+        "removal of container c is already in progress",
+    ],
+)
+def test_what_came_into_use_since_stays_and_is_no_change(tmp_path, refuses):
     warnings = []
-    said = run(FakeDocker(refuses="conflict: unable to delete, image is being used"), tmp_path, warnings=warnings)
+    said = run(FakeDocker(refuses=refuses), tmp_path, warnings=warnings)
     assert (said["changed"], said["changes"], said["freed_bytes"]) == (False, [], 0)
     assert "came into use" in warnings[0]
 
@@ -128,3 +139,26 @@ def test_volumes_are_named_and_no_choice(tmp_path):
     assert said["volumes"] == ["data"]
     assert said["checks"][2]["value"] == 1
     assert "volumes" not in docker_cleanup.ARGUMENTS["remove"]["choices"]
+
+
+@pytest.mark.parametrize("days", [-1.0, float("nan"), float("inf")])
+@pytest.mark.parametrize("name", ["container_days", "dangling_image_days", "build_cache_days"])
+def test_days_that_would_remove_what_was_just_used_are_refused(tmp_path, name, days):
+    with pytest.raises(CleanupError, match=f"{name} is .*: say a number of days"):
+        run(FakeDocker(), tmp_path, **{name: days})
+
+
+def test_nothing_goes_while_a_directory_of_the_deploys_cannot_be_read(tmp_path, monkeypatch):
+    (tmp_path / "deploy/shop").mkdir(parents=True)
+    real = os.scandir
+
+    def scandir(path):
+        if str(path).endswith("shop"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    fake = FakeDocker()
+    with pytest.raises(CleanupError, match=r"cannot read .*deploy/shop \(Permission denied\)"):
+        run(fake, tmp_path)
+    assert fake.calls == []
