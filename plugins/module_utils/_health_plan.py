@@ -112,7 +112,8 @@ def _certificates(system: System) -> Probes:
             "name": certificate["name"],
             "served_at": place,
             "domains": certificate["domains"],
-            "path": f"{LIVE}/{certificate['name']}/fullchain.pem",
+            "path": certificate.get("path") or f"{LIVE}/{certificate['name']}/fullchain.pem",
+            **given(address=certificate.get("address")),
             **limits_of(system, days="certificate_days"),
             "about": thing("certificate", certificate),
         }

@@ -433,3 +433,13 @@ def test_an_empty_system_can_be_looked_at(topic):
 def test_a_topic_that_does_not_exist_is_refused():
     with pytest.raises(ValueError, match=r"there is no topic 'log', did you mean 'logs'\?; allowed are services"):
         plan_probes(SYSTEM, ["log"])
+
+
+def test_a_certificate_is_asked_for_where_it_is_described_and_compared_with_its_own_file():
+    bought = {"name": "y", "domains": ["y"], "served_at": ["y:443"], "address": "127.0.0.1", "path": "/etc/ssl/y.pem"}
+    found = of("certificate", plan_probes({**SYSTEM, "certificates": [*SYSTEM["certificates"], bought]}))
+    assert [(one["path"], one.get("address")) for one in found] == [
+        *[("/etc/letsencrypt/live/x/fullchain.pem", None)] * 2,
+        ("/etc/ssl/y.pem", "127.0.0.1"),
+    ]
+    assert read_options(found[2], PROBES["certificate"]().OPTIONS, where="y")["address"] == "127.0.0.1"
