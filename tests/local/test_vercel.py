@@ -156,7 +156,8 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
         f"--token={TOKEN}",
         f"--commit={FIRST}",
     ]
-    running = subprocess.Popen([sys.executable, program, *options, "--seconds=600"])
+    # Killed below: the limit is for a test that was killed itself, and longer than all its runs may take.
+    running = subprocess.Popen([sys.executable, program, *options, "--seconds=7200"])
     try:
         deadline = time.monotonic() + 30
         while True:
