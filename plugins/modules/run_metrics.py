@@ -96,7 +96,7 @@ def run(
         return {**told, "reason": "no check has a number"}
     try:
         text = run_metrics(checks, system=system, playbook=playbook, at=time.time())
-        replace_file(path, text.encode(), mode=0o644)
+        replace_file(path, text.encode(errors="replace"), mode=0o644)
     except OSError as exc:
         return {**told, "reason": f"{exc.filename or path}: {exc.strerror or exc}"}
     return {**told, "path": str(path), "reason": None}

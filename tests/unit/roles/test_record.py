@@ -143,6 +143,17 @@ def test_a_run_that_cannot_tell_its_figures_goes_well_all_the_same(controller: C
     assert code == 0, said
 
 
+def test_telling_figures_never_stands_before_what_failed(controller: Controller) -> None:
+    figure = make_check("disk:/", name="disk /", section="Resources", status="ok", value=int("9" * 400), unit="%")
+    folder = controller.folder / "textfiles"
+    folder.mkdir()
+    told = {"check": figure, "ops_monitoring": {"textfile_directory": str(folder)}}
+    code, said = controller.run(command="false", **told)  # a number that no float can hold: the module breaks
+    assert code == 2
+    assert "Change failed: " in said
+    assert controller.run(**told)[0] == 0
+
+
 def test_a_critical_check_fails_the_run_and_is_named(controller: Controller) -> None:
     code, said = controller.run(disk="critical")
     assert code == 2
