@@ -99,7 +99,12 @@ class Shop:
             "deploy_directory": f"{self.state}/deploy",
             "rollback_directory": f"{self.state}/deploy",
             "ops_system": {"name": "shop", "url": f"{production}/"},
-            "ops_deployment": {"watch": "1s", "hotfix_watch": "3s", "watch_requests": 3, "rollback_slowdown_percent": 100000},
+            "ops_deployment": {
+                "watch": "1s",
+                "hotfix_watch": "3s",
+                "watch_requests": 3,
+                "rollback_slowdown_percent": 100000,
+            },
             "ops_maintenance_mode": {"variable": "MAINTENANCE_MODE", "environment": "production"},
             "ops_services": [service],
         }
