@@ -5,12 +5,20 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.runbook.ops.plugins.module_utils._apt_install import INSTALL, LATER, MARK, AptError, policy
+from ansible_collections.runbook.ops.plugins.module_utils._apt_install import (
+    INSTALL,
+    LATER,
+    MARK,
+    UNFINISHED,
+    AptError,
+    policy,
+)
 from ansible_collections.runbook.ops.plugins.module_utils._command import Command, CommandError
 from ansible_collections.runbook.ops.plugins.module_utils._small_file import replace_file
 
@@ -23,6 +31,8 @@ QUIET = {
 }
 POLICY = "usr/sbin/policy-rc.d"
 CONFIGURE_SECONDS = 1800
+LOCKED = "locked by another process"
+LOOK_SECONDS = 1.0
 
 
 class Apt:
@@ -36,7 +46,7 @@ class Apt:
         self.get = Command(module, "apt-get")
         self.mark = Command(module, "apt-mark")
         self.cache = Command(module, "apt-cache")
-        self.dpkg = Command(module, "dpkg")
+        self.query = Command(module, "dpkg-query")
 
     def install(self, arguments: Sequence[str], *, limit: float) -> None:
         """Run ``apt-get`` to change packages. What was installed because another package needs it stays known as that.
@@ -57,10 +67,26 @@ class Apt:
             if lost:
                 self.mark("auto", *lost)
 
-    def configure(self) -> None:
-        """Finish what was cut off."""
-        quiet = [part for part in INSTALL if part.startswith("Dpkg::")]
-        self._changing("dpkg", CONFIGURE_SECONDS)("--configure", "-a", *(part.partition("=")[2] for part in quiet))
+    def is_cut_off(self) -> bool:
+        """Return whether packages wait for what :meth:`configure` does. ``dpkg --audit`` names much that it does not mend."""
+        return bool(UNFINISHED & set(self.query("--show", "--showformat=${db:Status-Status}\\n").split()))
+
+    def configure(self, *, lock_timeout_seconds: float) -> None:
+        """Finish what was cut off, or what another program is about to finish: dpkg itself does not wait for that one.
+
+        :raises CommandError: it failed.
+        """
+        quiet = [part.partition("=")[2] for part in INSTALL if part.startswith("Dpkg::")]
+        end = time.monotonic() + lock_timeout_seconds
+        while True:
+            try:
+                self._changing("dpkg", CONFIGURE_SECONDS)("--configure", "-a", *quiet)
+            except CommandError as exc:
+                if LOCKED not in exc.details.get("stderr", "") or time.monotonic() >= end:
+                    raise
+                time.sleep(LOOK_SECONDS)
+            else:
+                return
 
     def _changing(self, program: str, limit: float) -> Command:
         return Command(self._module, program, within=["timeout", "--kill-after=60", f"{limit:g}"], environment=QUIET)
@@ -73,12 +99,13 @@ def guarded(root: Path, units: Sequence[str], pid: int) -> Iterator[None]:
     :raises AptError: the policy cannot be written.
     """
     path = root / POLICY
+    text = policy(units, pid, started(pid)) if units else ""
     foreign = path.exists() and MARK not in path.read_text("utf-8", errors="replace")
     if not units or foreign:
         yield
         return
     try:
-        replace_file(path, policy(units, pid).encode(), mode=0o755)
+        replace_file(path, text.encode(), mode=0o755)
     except OSError as exc:
         raise AptError(f"cannot write {path} ({exc.strerror}): run as root") from exc
     try:
@@ -88,12 +115,17 @@ def guarded(root: Path, units: Sequence[str], pid: int) -> Iterator[None]:
             path.unlink()
 
 
+def started(pid: int) -> str:
+    """Return when a process began, in ticks since the host did."""
+    return Path(f"/proc/{pid}/stat").read_text("utf-8", errors="replace").rpartition(")")[2].split()[19]
+
+
 def later_files(root: Path) -> set[str]:
     """Return the configuration files that packages have put beside those of the host."""
     places = os.walk(root / "etc")
     return {
         f"/{Path(place, name).relative_to(root)}"
-        for place, _, names in places
+        for place, _meta, names in places
         for name in names
         if name.endswith(LATER)
     }

@@ -252,7 +252,7 @@ def run(
             try:
                 refused = remove(docker, thing, getattr(limits, thing.kind))
             except CommandError as exc:  # what was removed before belongs into the record
-                raise CommandError(str(exc), **exc.details, changes=[one for _, one in done]) from exc
+                raise CommandError(str(exc), **exc.details, changes=[one for _thing, one in done]) from exc
             if refused:
                 warn(f"{thing.name} came into use and stays: {refused}")
                 continue
@@ -260,13 +260,13 @@ def run(
     rest = [one for one in wanted if one.stays is not None]
     return {
         "changed": bool(done),
-        "actions": [f"docker {' '.join(each)}" for one, _ in done for each in commands(one, getattr(limits, one.kind))],
-        "freed_bytes": sum(one.size_bytes for one, _ in done),
+        "actions": [f"docker {' '.join(each)}" for one, _change in done for each in commands(one, getattr(limits, one.kind))],
+        "freed_bytes": sum(one.size_bytes for one, _change in done),
         "things": [asdict(one) for one in [*goes, *rest]],
         "volumes": sorted(seen.volumes),
         "checks": judge(wanted, volumes=seen.volumes, limits=params["reclaimable_bytes"]),
-        "changes": [change for _, change in done],
-        "diff": {"before": {one.kind + " " + one.name: one.size_bytes for one, _ in done}, "after": {}},
+        "changes": [change for _thing, change in done],
+        "diff": {"before": {one.kind + " " + one.name: one.size_bytes for one, _change in done}, "after": {}},
     }
 
 

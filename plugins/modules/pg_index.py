@@ -51,7 +51,7 @@ options:
     type: str
   columns:
     description:
-      - Its columns in order, as SQL, such as V(tenant_id) or V(lower\(email\)) or V(created_at DESC). Required for O(state=present).
+      - Its columns in order, as SQL, such as V(tenant_id) or C(lower(email\)) or V(created_at DESC). Required for O(state=present).
       - They are taken as they are. Only trusted people may write them.
     type: list
     elements: str

@@ -11,8 +11,8 @@ import json
 import time
 from typing import Any
 
+from ansible_collections.runbook.ops.plugins.module_utils import _performance_database
 from ansible_collections.runbook.ops.plugins.module_utils import _slow_statements as slow
-from ansible_collections.runbook.ops.plugins.module_utils._performance_database import judge as judge  # noqa: PLC0414  # is part of a probe
 from ansible_collections.runbook.ops.plugins.module_utils._performance_sql import FACTS
 from ansible_collections.runbook.ops.plugins.module_utils._probe_options import Option, ProbeError, limits
 from ansible_collections.runbook.ops.plugins.module_utils._psql_session import PLACE, ask
@@ -30,6 +30,7 @@ OPTIONS = {
     "before_at": Option("float", "when that was, in seconds since 1970"),
 }
 APPLICATION = "runbook.ops performance"
+judge = _performance_database.judge
 OWN_STATEMENTS = 3  # they may be among those with most time, and are left out
 
 

@@ -124,7 +124,7 @@ def read_events(events: Sequence[Any], since_ms: int) -> dict[str, Any]:
     if not events:
         return {**kinds, "begin": None}
     whole = len(events) < EVENTS
-    return {**kinds, "begin": since_ms / 1000 if whole else int(str(events[-1][0]).split("-")[0]) / 1000}
+    return {**kinds, "begin": since_ms / 1000 if whole else int(str(events[-1][0]).split("-", maxsplit=1)[0]) / 1000}
 
 
 def judge(measured: dict[str, Any], options: dict[str, Any]) -> list[dict[str, Any]]:
