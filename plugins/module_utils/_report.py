@@ -24,12 +24,19 @@ FOREVER = ("full", "days", "unknown", "open", "steady")  # the order in which ca
 
 
 def make_report(
-    gathered: Gathered, schedule: Sequence[Mapping[str, Any]], *, zone: str | None, now: float, title: str = ""
+    gathered: Gathered,
+    schedule: Sequence[Mapping[str, Any]],
+    *,
+    zone: str | None,
+    now: float,
+    title: str = "",
+    checklist: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """Return the report, JSON types only. The same records make the same report.
 
     :param schedule: the entries of the calendar
     :param now: what is due later is not missed yet
+    :param checklist: its items, each with who did it when
     """
     period = gathered.period
     figures = _figures(gathered)
@@ -45,6 +52,7 @@ def make_report(
         "findings": _findings(gathered),
         "kpis": [judge(kpi, gathered.looks[place], days=period.days) for place, kpi in enumerate(gathered.kpis)],
         "calendar": _calendar(schedule, gathered, zone, now),
+        "checklist": [dict(one) for one in checklist],
         "playbooks": _playbooks(gathered),
         "capacity": _capacity(gathered),
         "topics": large,

@@ -38,6 +38,7 @@ def page(report: Mapping[str, Any]) -> str:
         ("findings", "Findings", _findings(report)),
         ("kpis", "Targets", parts.kpis(report)),
         ("calendar", "The calendar", parts.calendar(report)),
+        ("checklist", "Checklist", parts.checklist(report)),
         ("capacity", "Days until full", parts.capacity(report)),
         ("charts", "How it went", parts.charts(report)),
         ("runs", "Runs", parts.playbooks(report)),

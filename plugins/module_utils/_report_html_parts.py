@@ -80,6 +80,20 @@ def _outcome(one: Mapping[str, Any]) -> str:
     return _mark("warning", f"{words.figure(one['missed'], None)} missed") + f", {said}{last}"
 
 
+def checklist(report: Report) -> str:
+    """Return what people have to do again and again: who confirmed it when, and when it is due next."""
+    rows = "".join(
+        f"<tr><td>{_mark(one['status'], words.due_state(one))}</td><th scope=row>{text(one['name'])}<small>{text(one['what'] or '')}</small></th>"
+        f'<td>{text(words.done_by(one))}</td><td class=w data-l="when">{text(one["on"] or words.NOTHING)}</td>'
+        f'<td class=w data-l="due next">{text(words.due_next(one))}</td></tr>'
+        for one in report["checklist"]
+    )
+    note = (
+        f'<p class="note">As it was at the end of the period. Days are those of {text(report["period"]["zone"])}.</p>'
+    )
+    return note + _table(("", "Item", "Confirmed by", "When", "Due next"), rows) if rows else ""
+
+
 def capacity(report: Report) -> str:
     """Return when what can be full will be."""
     rows = "".join(

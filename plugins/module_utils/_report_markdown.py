@@ -23,6 +23,7 @@ def markdown(report: Report) -> str:
         *_findings(report),
         *_section("Targets", ("", "Figure", "Reached", "Target", "Error budget used", ""), _kpis(report)),
         *_section("The calendar", ("Entry", "When", "Due", "Missed", "Failed", "Late"), _calendar(report)),
+        *_section("Checklist", ("", "Item", "Confirmed by", "When", "Due next"), _checklist(report)),
         *_section("Days until full", ("What", "Host", "Now", "In a month", "Full in"), _capacity(report)),
         *_section("Values", ("Check", "Host", "Last", "Lowest", "Highest"), _values(report)),
         *_section("Runs", ("Playbook", "Runs", "Failed", "Interrupted", "Changes", "Last"), _playbooks(report)),
@@ -119,6 +120,13 @@ def _calendar(report: Report) -> list[tuple[Any, ...]]:
     return [
         (one["name"], one["problem"] or one["when"], one["due"], one["missed"], one["failed"], one["late"])
         for one in report["calendar"]
+    ]
+
+
+def _checklist(report: Report) -> list[tuple[Any, ...]]:
+    return [
+        (words.due_state(one), one["name"], words.done_by(one), one["on"] or words.NOTHING, words.due_next(one))
+        for one in report["checklist"]
     ]
 
 

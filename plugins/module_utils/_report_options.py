@@ -10,9 +10,11 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.runbook.ops.plugins.module_utils._checklist import ChecklistError
 from ansible_collections.runbook.ops.plugins.module_utils._kpis import FIGURES
 from ansible_collections.runbook.ops.plugins.module_utils._redact import Redactor
 from ansible_collections.runbook.ops.plugins.module_utils._report import make_report
+from ansible_collections.runbook.ops.plugins.module_utils._report_checklist import checklist_of
 from ansible_collections.runbook.ops.plugins.module_utils._report_files import read_records
 from ansible_collections.runbook.ops.plugins.module_utils._report_gather import Gathered
 from ansible_collections.runbook.ops.plugins.module_utils._report_period import KINDS, before, period_of
@@ -55,8 +57,11 @@ def build(options: Mapping[str, Any]) -> dict[str, Any]:
         gathered = Gathered(options["system"], period, before(period), options["kpis"])
         read_records(Path(options["records_directory"]), gathered)
         title = options["title"] or options["system"]
-        report = make_report(gathered, options["schedule"], zone=options["time_zone"], now=at, title=title)
-    except ValueError as exc:
+        items = checklist_of(options, period.until)
+        report = make_report(
+            gathered, options["schedule"], zone=options["time_zone"], now=at, title=title, checklist=items
+        )
+    except (ChecklistError, ValueError) as exc:
         raise ReportError(str(exc)) from None
     except OSError as exc:
         raise ReportError(

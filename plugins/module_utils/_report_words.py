@@ -21,6 +21,7 @@ GROUP_TITLES = {
 SYMBOLS = {"percent": "%", "seconds": "s", "minutes": "min", "hours": "h"}
 SHAPES = {"critical": "■", "warning": "▲", "unknown": "◆", "ok": "●"}
 VERDICTS = {"met": ("ok", "met"), "missed": ("critical", "missed"), "unknown": ("unknown", "cannot tell")}
+NOTHING = "\u2013"
 SLOTS = {
     "ran": "ran",
     "warned": "ran, and found something",
@@ -111,6 +112,34 @@ def finding_when(one: Mapping[str, Any], group: str) -> str:
     if group == "passing":
         return f"{one['bad_looks']} of {one['looks']} looks"
     return f"last seen {day(one['seen_at'])}"
+
+
+def due_state(item: Mapping[str, Any]) -> str:
+    """Return how an item of the checklist stands, in a word or two."""
+    if item["on"] is None:
+        return "not yet done"
+    if item["due"] is None:
+        return "not good"
+    if item["overdue_days"]:
+        return "overdue"
+    return "done" if item["status"] == "ok" else str(item["status"])
+
+
+def done_by(item: Mapping[str, Any]) -> str:
+    """Return who confirmed an item, or what proved it, and its figure."""
+    if item["on"] is None:
+        return "nobody"
+    shown = f"{figure(item['value'], item['unit'])}, " if item["value"] is not None else ""
+    note = str(item["how"]).partition(f" on {item['on']}: ")[2] if item["by"] else ""
+    return f"{shown}{item['by'] or item['how']}" + (f": {note}" if note else "")
+
+
+def due_next(item: Mapping[str, Any]) -> str:
+    """Return when an item is due next."""
+    if item["due"] is None:
+        return "now"
+    late = item["overdue_days"]
+    return item["due"] + (f", overdue by {late} {'day' if late == 1 else 'days'}" if late else "")
 
 
 def target(kpi: Mapping[str, Any]) -> str:

@@ -94,6 +94,13 @@ options:
   webhook_ca_path:
     description: File of certificates to trust instead of the system's store.
     type: path
+  checklist:
+    description:
+      - What people have to do again and again, as the filter P(runbook.ops.checklist_items#filter) lists it. The report says who confirmed
+        each item when, and when it is due next.
+    type: list
+    elements: dict
+    default: []
 seealso:
   - module: runbook.ops.report_info
   - module: runbook.ops.run_record
@@ -205,6 +212,7 @@ OWN: dict[str, Any] = {
     "webhook_url": {"type": "str", "no_log": True},
     "webhook_format": {"type": "str", "choices": ["json", "slack"], "default": "json"},
     "webhook_ca_path": {"type": "path"},
+    "checklist": {"type": "list", "elements": "dict", "default": []},
 }
 
 
