@@ -29,12 +29,19 @@ class Topic(NamedTuple):
 TOPICS = (
     Topic("Disks", ("disk:*", "docker:disk")),
     Topic("Error rate", ("error_rate:*",)),
+    Topic(  # before the response times, which would take the percentiles of some of them
+        "Performance",
+        (
+            *("statement:*:*", "statements:*:*", "cache_hit:*", "redis_hits:*", "redis_slow:*"),
+            *("queue_within:*", "pm2:*:event_loop", "metrics:*"),
+        ),
+    ),
     Topic(
         "Response times", ("http:*", "latency:*", "*:p50", "*:p75", "*:p90", "*:p95", "*:p99"), ("s", "ms", "seconds")
     ),
     Topic("Queues", ("queue:*", "queue_http:*")),
     Topic("Backups", ("backup:*", "backup-proof:*"), ("s", *SIZES)),
-    Topic("Certificates", ("certificate:*",), ("days",)),
+    Topic("Certificates", ("certificate:*", "certificate_*:*"), ("days",)),
     Topic("Databases", ("postgresql:*", "mongodb:*", "database:*", "size:*", "redis:*"), ("%", *SIZES)),
     Topic("Memory", ("memory", "swap", "pm2:*:memory", "compose:*:memory"), ("%", *SIZES)),
     Topic("The system's own figures", ("query:*", "kpi:*", "cost:*")),
@@ -43,6 +50,7 @@ CAPACITY = (
     *("disk:*", "inodes:*", "docker:disk", "memory", "swap", "postgresql:*", "mongodb:*", "redis:*"),
     *("database:*", "size:*", "queue:*", "pm2:*:memory", "compose:*:memory"),
 )
+NEVER_FULL = ("redis:*:hits",)  # a share that fills nothing: the best one is 100 %
 
 
 def topic_of(identity: str, unit: str | None) -> str | None:
@@ -59,7 +67,8 @@ def capacity_of(figure: Mapping[str, Any], points: Sequence[Point], *, now: floa
     :param figure: host, id, name, unit, limit and value of a check
     """
     unit, identity = figure["unit"], figure["id"]
-    if unit not in FILLS or not any(fnmatchcase(identity, pattern) for pattern in CAPACITY):
+    fills, never = (any(fnmatchcase(identity, one) for one in patterns) for patterns in (CAPACITY, NEVER_FULL))
+    if unit not in FILLS or never or not fills:
         return None
     limit = figure["limit"]
     known = isinstance(limit, (int, float)) and not isinstance(limit, bool) and limit > 0
