@@ -17,12 +17,13 @@ INSTALL = (
     *("install", "--yes", "--only-upgrade", "--no-remove"),
     *("-o", "Dpkg::Options::=--force-confdef", "-o", "Dpkg::Options::=--force-confold"),
 )
-LATER = (
-    ".dpkg-dist",
-    ".ucf-dist",
-)  # what a package would have written to a configuration file that somebody has changed
-UNIT = re.compile(r"[A-Za-z0-9@_.:\\-]+")
+# What a package would have written to a configuration file that somebody has changed.
+LATER = (".dpkg-dist", ".ucf-dist")
+UNIT = re.compile(r"[A-Za-z0-9@_.:*\\-]+")  # with a star for more than one, as systemctl takes it
 MARK = "# runbook.ops: "
+UNFINISHED = frozenset(
+    ("unpacked", "half-configured", "triggers-awaited", "triggers-pending")
+)  # by `dpkg --configure -a`
 
 
 class AptError(ValueError):
@@ -40,9 +41,13 @@ def choose(
     found: dict[str, list[dict[str, Any]]] = {"wanted": [], "held": [], "excluded": []}
     for update in updates:
         if select == "all" or update["security"]:
-            out = any(fnmatchcase(update["name"], pattern) for pattern in exclude)
+            out = _is_out(update, exclude)
             found["held" if update["held"] else "excluded" if out else "wanted"].append(dict(update))
     return found
+
+
+def _is_out(update: Mapping[str, Any], exclude: Iterable[str]) -> bool:
+    return any(fnmatchcase(update["name"], pattern) for pattern in exclude)
 
 
 def command(wanted: Iterable[Mapping[str, Any]], *, lock_timeout_seconds: int, simulate: bool = False) -> list[str]:
@@ -55,11 +60,12 @@ def command(wanted: Iterable[Mapping[str, Any]], *, lock_timeout_seconds: int, s
     return [*INSTALL, *how, *(f"{update['name']}={update['available']}" for update in wanted)]
 
 
-def refuse(simulated: Mapping[str, Any], held: Iterable[str]) -> None:
+def refuse(simulated: Mapping[str, Any], held: Iterable[str], exclude: Sequence[str] = ()) -> None:
     """Refuse what goes beyond updates.
 
     :param simulated: as :func:`_apt.parse_simulation` returns it
-    :raises AptError: packages would be removed, or one that is on hold be changed.
+    :param exclude: patterns of names
+    :raises AptError: packages would be removed, or one that is on hold or excluded be changed.
     """
     if simulated["removed"]:
         raise AptError(
@@ -69,6 +75,11 @@ def refuse(simulated: Mapping[str, Any], held: Iterable[str]) -> None:
     if touched:
         raise AptError(
             f"these updates would change {', '.join(touched[:5])}, which is on hold: name what asks for it in exclude"
+        )
+    asked = [update["name"] for update in simulated["updates"] if _is_out(update, exclude)]
+    if asked:
+        raise AptError(
+            f"these updates need {', '.join(asked[:5])}, which is excluded: exclude what asks for it too, or let it be updated"
         )
 
 
@@ -167,17 +178,24 @@ def _some(words: Sequence[str]) -> str:
     return ", ".join(words[:5]) + (f" and {len(words) - 5} more" if len(words) > 5 else "")
 
 
-def policy(units: Iterable[str], pid: int) -> str:
+def policy(units: Iterable[str], pid: int, started: str) -> str:
     """Return the script by which packages ask whether they may act on a service: not on ``units``, while process ``pid`` lives.
 
+    All instances of a template go with it: packages of PostgreSQL stop ``postgresql@15-*`` and start ``postgresql``, and one without
+    the other would leave it stopped.
+
+    :param started: when the process began, as its ``stat`` has it: after a kill another one may have its number
     :raises AptError: one is no name of a unit.
     """
     names = sorted({unit[:-8] if unit.endswith(".service") else unit for unit in units})
     wrong = [name for name in names if not UNIT.fullmatch(name)]
     if wrong:
         raise AptError(f"{wrong[0]!r} is no name of a unit: correct hold_services")
-    cases = "|".join(f"{name}|{name}.service" for name in names)
+    bases = sorted({name.partition("@")[0] for name in names})
+    cases = "|".join(f"{base}|{base}.service|{base}@*" for base in bases)
     return (
         f"#!/bin/sh\n{MARK}these services are restarted afterwards, one by one; void once process {pid} has ended.\n"
-        f'kill -0 {pid} 2>/dev/null || exit 0\ncase "$1" in\n{cases}) exit 101 ;;\nesac\nexit 0\n'
+        f"unit=$1\n{{ read -r stat < /proc/{pid}/stat; }} 2>/dev/null || exit 0\n"
+        f'set -- ${{stat##*) }}\n[ "$1" != Z ] && [ "${{20}}" = {started} ] || exit 0\n'
+        f'case "$unit" in\n{cases}) exit 101 ;;\nesac\nexit 0\n'
     )

@@ -111,7 +111,6 @@ changes:
 import os
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +125,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._apt_install import (
     command,
     judge,
     parse_versions,
+    policy,
     refuse,
     way_back,
 )
@@ -151,40 +151,39 @@ def run(
     pid: int,
     clock: Callable[[], float] = time.monotonic,
 ) -> dict[str, Any]:
+    policy(params["hold_services"], pid, "0")  # a name that is none is refused in a prediction, too
     held = apt.mark(*SHOW_HOLDS).split()
     chosen = choose(
         parse_simulation(apt.get(*SIMULATE), held)["updates"], select=params["select"], exclude=params["exclude"]
     )
-    wanted, cut_off = chosen["wanted"], bool(apt.dpkg("--audit").strip())
+    wanted, cut_off = chosen["wanted"], apt.is_cut_off()
     patience = {"lock_timeout_seconds": params["lock_timeout_seconds"]}
     simulated: dict[str, Any] = {"updates": [], "new": []}
+    if cut_off and not check_mode:
+        with guarded(root, params["hold_services"], pid):
+            apt.configure(**patience)
     if wanted and not (cut_off and check_mode):
-        if cut_off:
-            apt.configure()
         simulated = parse_simulation(apt.get(*command(wanted, **patience, simulate=True)), held)
-        refuse(simulated, held)
+        refuse(simulated, held, params["exclude"])
     elif wanted:
         simulated["updates"] = wanted  # nothing can be simulated before what was cut off is finished
     updates, new = simulated["updates"], simulated["new"]
     back = way_back(updates, parse_versions(apt.cache("madison", *(one["name"] for one in updates)) if updates else ""))
     changes = [*(as_change(one, back["missing"]) for one in updates), *map(as_new, new)]
+    least = free_bytes(root) if updates else params["free_bytes"]
+    if least < params["free_bytes"]:
+        raise AptError(
+            f"{human_size(least)} are free, {human_size(params['free_bytes'])} are wanted for packages: apt-get clean, or make room"
+        )
     if updates and not check_mode:
-        least = free_bytes(root)
-        if least < params["free_bytes"]:
-            raise AptError(
-                f"{human_size(least)} are free, {human_size(params['free_bytes'])} are wanted for packages: apt-get clean, or make room"
-            )
         start = clock()
-        with ExitStack() as stack:
-            stack.enter_context(guarded(root, params["hold_services"], pid))
+        with guarded(root, params["hold_services"], pid):
             try:
                 apt.install(command(wanted, **patience), limit=params["timeout_seconds"])
             except CommandError as exc:  # what was installed by then belongs into the record
                 raise CommandError(str(exc), **exc.details, changes=done(apt, updates, changes)) from exc
         for change in changes:
             change["seconds"] = round((clock() - start) / len(changes), 2)
-    elif cut_off and not check_mode:
-        apt.configure()
     finish = ["dpkg --configure -a"] if cut_off else []
     install = [f"apt-get {' '.join(command(wanted, **patience))}"] if updates else []
     return {

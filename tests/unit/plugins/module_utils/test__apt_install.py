@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 
 import pytest
+from ansible_collections.runbook.ops.plugins.module_utils._apt_host import started
 from ansible_collections.runbook.ops.plugins.module_utils._apt_install import (
     AptError,
     as_change,
@@ -98,20 +100,51 @@ def test_a_security_update_that_is_left_out_warns_and_an_ordinary_one_does_not()
     assert judge(found, nothing, [], "all")[0]["status"] == "ok"
 
 
-def test_packages_may_not_touch_the_services_named_while_the_process_lives(tmp_path):
+@pytest.fixture
+def asked(tmp_path):
+    """Return how to ask a policy on some units, and the process that it is for."""
     process = subprocess.Popen(["sleep", "60"])
     script = tmp_path / "policy-rc.d"
-    script.write_text(policy(["nginx.service", "postgresql@15-main"], process.pid))
 
-    def ask(unit):
-        return subprocess.run(["sh", str(script), unit, "restart"], check=False).returncode
+    def ask(units, unit, began=None):
+        script.write_text(policy(units, process.pid, began or started(process.pid)))
+        return subprocess.run(["sh", str(script), unit, "restart"], check=False, capture_output=True)
 
-    assert [ask(unit) for unit in ("nginx", "nginx.service", "postgresql@15-main", "cron")] == [101, 101, 101, 0]
+    yield ask, process
     process.kill()
     process.wait()
-    assert ask("nginx") == 0
+
+
+@pytest.mark.parametrize(
+    ("units", "unit", "code"),
+    [
+        (["nginx.service"], "nginx", 101),
+        (["nginx.service"], "nginx.service", 101),
+        (["nginx.service"], "cron", 0),
+        (["nginx.service"], "nginx-extra", 0),
+        (["postgresql.service", "postgresql@*.service"], "postgresql", 101),
+        (["postgresql.service", "postgresql@*.service"], "postgresql@15-*", 101),
+        (["postgresql@15-main"], "postgresql", 101),
+        (["postgresql"], "postgresql@15-*", 101),
+    ],
+)
+def test_packages_may_not_touch_the_services_named(asked, units, unit, code):
+    found = asked[0](units, unit)
+    assert (found.returncode, found.stderr) == (code, b"")
+
+
+def test_a_policy_is_void_once_its_process_has_ended_whoever_has_its_number_then(asked):
+    ask, process = asked
+    assert ask(["nginx"], "nginx", began="1").returncode == 0
+    began = started(process.pid)
+    process.kill()
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    assert ask(["nginx"], "nginx", began).returncode == 0, "nobody has asked for its end yet"
+    process.wait()
+    found = ask(["nginx"], "nginx", began)
+    assert (found.returncode, found.stderr) == (0, b"")
 
 
 def test_a_name_of_a_unit_cannot_carry_a_command():
     with pytest.raises(AptError, match="no name of a unit"):
-        policy(["nginx; rm -rf /"], 1)
+        policy(["nginx; rm -rf /"], 1, "0")

@@ -15,12 +15,12 @@ LINE = "Inst {} [1] (2 Debian-Security:12/stable-security [all])"
 class FakeApt:
     """Stands for apt: two security updates, the second of which may fail."""
 
-    def __init__(self, *, fails=False, cut_off=False, removes=""):
-        self.pending, self.fails, self.cut_off, self.removes, self.done = ["a", "b"], fails, cut_off, removes, []
+    def __init__(self, *, fails=False, cut_off=False, besides=""):
+        self.pending, self.fails, self.cut_off, self.besides, self.done = ["a", "b"], fails, cut_off, besides, []
 
     def get(self, *arguments):
         assert "--simulate" in arguments
-        return "\n".join([*map(LINE.format, self.pending), self.removes if "install" in arguments else ""])
+        return "\n".join([*map(LINE.format, self.pending), self.besides if "install" in arguments else ""])
 
     def mark(self, *_arguments):
         return "kept\n"
@@ -28,10 +28,12 @@ class FakeApt:
     def cache(self, *_arguments):
         return "a | 1 | archive\n"
 
-    def dpkg(self, *_arguments):
-        return "half installed" if self.cut_off else ""
+    def is_cut_off(self):
+        return self.cut_off
 
-    def configure(self):
+    def configure(self, *, lock_timeout_seconds):
+        assert lock_timeout_seconds == 60
+        self.policy = (self.root / "usr/sbin/policy-rc.d").exists()
         self.done.append("configure")
         self.cut_off = False
 
@@ -96,16 +98,37 @@ def test_what_was_cut_off_is_finished_first(tmp_path):
 
 
 def test_a_removal_is_refused_before_anything_is_done(tmp_path):
-    apt = FakeApt(removes="Remv mariadb [10]")
+    apt = FakeApt(besides="Remv mariadb [10]")
     with pytest.raises(AptError, match="would remove mariadb"):
         run(apt, tmp_path)
     assert apt.done == []
 
 
-def test_too_little_room_is_refused(tmp_path):
+def test_what_is_excluded_is_not_updated_because_another_package_needs_it(tmp_path):
+    apt = FakeApt(besides="Inst postgresql-15 [1] (2 Debian:12/stable [all])")
+    with pytest.raises(AptError, match="need postgresql-15, which is excluded"):
+        run(apt, tmp_path, exclude=["postgresql-*"])
+    assert apt.done == []
+
+
+def test_services_are_left_alone_while_what_was_cut_off_is_finished(tmp_path):
+    apt = FakeApt(cut_off=True)
+    apt.pending = []
+    run(apt, tmp_path)
+    assert (apt.done, apt.policy) == (["configure"], True)
+    assert not (tmp_path / "usr/sbin/policy-rc.d").exists()
+
+
+@pytest.mark.parametrize("check_mode", [True, False], ids=["predicted", "done"])
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [({"free_bytes": 1 << 62}, "are free"), ({"hold_services": ["nginx; rm"]}, "is no name of a unit")],
+    ids=["too little room", "a name that is none"],
+)
+def test_what_will_be_refused_is_refused_in_a_prediction_too(tmp_path, check_mode, given, says):
     apt = FakeApt()
-    with pytest.raises(AptError, match="are free"):
-        run(apt, tmp_path, free_bytes=1 << 62)
+    with pytest.raises(AptError, match=says):
+        run(apt, tmp_path, check_mode=check_mode, **given)
     assert apt.done == []
 
 
