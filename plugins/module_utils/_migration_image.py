@@ -54,6 +54,8 @@ class ReleaseImage:
             raise MigrationError(str(exc)) from exc
         if found is None or not found.image:
             raise MigrationError(f"{release} is no release of {service} with an image: build it again")
+        if not found.process.get("service"):
+            raise MigrationError(f"{release} does not say how it is run: its definition was not kept, build it again")
         self.release: Release = found
         self.environment = {name: str(value) for name, value in (variables or {}).items()}
         self._file = paths.directory / FILE
@@ -96,6 +98,7 @@ class ReleaseImage:
         except DockerError as exc:
             raise MigrationError(str(exc)) from exc
         place = posixpath.join(inside, below)
+        self._end_old()
         mine = ("--label", f"{LABEL}project={self._project}", "--network", "none")
         identity = _told("create", *mine, "--entrypoint", "/nothing", image)
         try:
@@ -105,7 +108,7 @@ class ReleaseImage:
                     _told("cp", f"{identity}:{place}/.", str(copy))
                 except MigrationError as exc:
                     raise MigrationError(
-                        f"the image of {self.release.id} has no directory {place}: correct source.migrations"
+                        f"{place} cannot be copied out of the image of {self.release.id}: {exc}; where it is missing, correct source.migrations"
                     ) from exc
                 yield copy
         finally:

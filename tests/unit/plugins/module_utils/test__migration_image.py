@@ -142,6 +142,37 @@ def test_what_a_killed_call_has_left_is_taken_away_and_what_still_works_is_waite
         call()
 
 
+def test_what_was_killed_while_files_were_looked_into_is_taken_away_by_the_next_look(
+    here: Path, docker: Docker
+) -> None:
+    docker.running = [{"Id": "old", "State": "created", "Names": ["/distracted_hopper"]}]
+    with opened(given(here)):
+        pass
+    assert [call[0] for call in docker.calls] == ["rm", "create", "cp", "rm"]
+    assert docker.calls[0] == ["rm", "--force", "old"]
+
+
+def test_that_files_cannot_be_copied_is_said_with_its_reason(
+    here: Path, docker: Docker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(stages: Any, **limits: float) -> Outcome:
+        if "cp" in stages[0].argv:
+            raise PipelineError("docker: no space left on device", name="docker")
+        return docker.run(stages, **limits)
+
+    monkeypatch.setattr(_migration_image, "run_pipeline", run)
+    with pytest.raises(MigrationError, match="no space left on device") as failed, opened(given(here)):
+        pass
+    assert "/app/prisma/migrations cannot be copied" in str(failed.value)
+    assert docker.calls[-1] == ["rm", "--force", "c0ffee"]
+
+
+def test_a_release_that_does_not_say_how_it_is_run_is_refused(here: Path) -> None:
+    write_json(DeployPaths("api", str(here)).release(R1), {**told(), "process": {}})
+    with pytest.raises(MigrationError, match="does not say how it is run: its definition was not kept"):
+        ReleaseImage("api", R1, str(here))
+
+
 def test_without_a_release_programs_are_those_of_the_host(here: Path, docker: Docker) -> None:
     with opened(given(here, release=None)) as (release, params):
         assert (release, params["directory"]) == (None, "prisma/migrations")
