@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -33,6 +34,21 @@ def calendar() -> list[Path]:
     return [path for path in sorted((ROOT / "playbooks").glob("*.yml")) if path.stem in named]
 
 
+LEAVE_NONE = {
+    *("change_status", "deploy_status", "schedule_status", "service_status", "diagnose"),
+    *("schedule", "schedule_backups", "install_monitoring", "dashboards", "silence_alert"),
+}
+
+
+def test_all_playbooks_leave_a_record_but_those_that_the_docs_name() -> None:
+    without = {
+        path.stem for path in (ROOT / "playbooks").glob("*.yml") if "runbook.ops.record" not in path.read_text("utf-8")
+    }
+    assert without == LEAVE_NONE
+    table = (ROOT / "docs" / "records.md").read_text("utf-8").partition("| Leaves no record |")[2].partition("\n\n")[0]
+    assert set(re.findall(r"`(\w+)`", table)) == LEAVE_NONE
+
+
 def test_the_calendars_are_read() -> None:
     assert len(INVENTORIES) == 5
     assert {"health_check", "evening_review", "log_analysis"} <= {path.stem for path in calendar()}
@@ -54,8 +70,8 @@ def test_what_the_calendar_runs_opens_a_record_and_closes_it_also_where_it_fails
     assert named["rescue"][-1] == ("runbook.ops.record", "failed")
 
 
-def look(folder: Path, **more: Any) -> tuple[int, str, list[dict[str, Any]]]:
-    """Run the morning checklist on this machine; return how it ended, what it said, and the records it left."""
+def look(folder: Path, playbook: str = "health_check", **more: Any) -> tuple[int, str, list[dict[str, Any]]]:
+    """Run a playbook on this machine; return how it ended, what it said, and the records it left."""
     variables = {
         "ansible_connection": "local",
         "ansible_python_interpreter": sys.executable,
@@ -74,7 +90,7 @@ def look(folder: Path, **more: Any) -> tuple[int, str, list[dict[str, Any]]]:
         "ANSIBLE_NOCOLOR": "1",
     }
     (folder / "ansible.cfg").write_text("")  # not this machine's own
-    command = [str(ANSIBLE), "-i", "a,", "-e", json.dumps(variables), str(ROOT / "playbooks" / "health_check.yml")]
+    command = [str(ANSIBLE), "-i", "a,", "-e", json.dumps(variables), str(ROOT / "playbooks" / f"{playbook}.yml")]
     ended = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
     )
@@ -105,3 +121,20 @@ def test_the_morning_checklist_leaves_a_record_where_the_calendar_runs_it(
     assert [record["status"] for record in records] == statuses
     assert all(record["playbook"] == "health_check" and record["checks"] for record in records)
     assert ("Open the record" in said) == bool(statuses)
+
+
+@pytest.mark.parametrize(
+    ("good", "code", "status"),
+    [pytest.param(True, 0, "ok", id="done"), pytest.param(False, 2, "failed", id="refused")],
+)
+def test_a_rotation_leaves_a_record_of_what_it_deleted(tmp_path: Path, good: bool, code: int, status: str) -> None:
+    backups = tmp_path / "backups"
+    backups.mkdir()
+    for day in range(1, 5):
+        (backups / f"shop_2026010{day}.dump").write_text("whole" if good else "")
+    rotation = {"name": "shop", "directory": str(backups), "pattern": "shop_*.dump", "keep": {"last": 2}}
+    more = {"backup_rotation_backups": [rotation], "backup_rotation_minimum": 1}
+    ended, said, (record,) = look(tmp_path, "rotate_backups", **more)
+    assert (ended, record["status"], record["playbook"]) == (code, status, "rotate_backups"), said
+    assert bool(record["changes"]) == good and len(list(backups.iterdir())) == (2 if good else 4)
+    assert record["checks"], said
