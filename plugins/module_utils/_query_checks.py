@@ -26,6 +26,9 @@ def checks_of(measured: Mapping[str, Any], options: Mapping[str, Any]) -> list[C
         return [_check(options, None, status="unknown", detail=f"there is no column {column}: {', '.join(rows[0])}")]
     if column and all(next(iter(row)) != column for row in rows):
         return [_whole(measured, options, None), *_things(measured, options)]
+    nothing = _no_number(rows, column)
+    if nothing:
+        return [_check(options, None, status="unknown", detail=f"{nothing}{_days(measured)}")]
     return [_whole(measured, options, _single(rows, column))]
 
 
@@ -34,6 +37,16 @@ def _single(rows: Sequence[Row], column: str | None) -> float | None:
     if len(rows) != 1 or (not column and len(rows[0]) != 1):
         return None
     return _number(rows[0][column] if column else next(iter(rows[0].values())))
+
+
+def _no_number(rows: Sequence[Row], column: str | None) -> str | None:
+    """Return why an answer that should be one number is none: the sum of no rows is NULL, not one row."""
+    if len(rows) != 1 or (not column and len(rows[0]) != 1):
+        return None
+    value = rows[0][column] if column else next(iter(rows[0].values()))
+    if value is None:
+        return "the answer is NULL: write coalesce(…, 0) where nothing means 0"
+    return f"{column} is no number: {_text(value)}" if column and _number(value) is None else None
 
 
 def _number(value: Any) -> float | None:

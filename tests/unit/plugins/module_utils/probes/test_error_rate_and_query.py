@@ -123,6 +123,21 @@ def test_the_number_or_the_count_of_rows_is_judged(rows, options, status, value)
     assert (check["status"], check["value"]) == (status, value)
 
 
+@pytest.mark.parametrize(
+    ("rows", "options", "status", "value", "words"),
+    [
+        pytest.param([{"sum": None}], {"at_least": {"warning": 1}}, "unknown", None, "is NULL", id="the sum of none"),
+        pytest.param([{"sum": None}], {"figure": "sum", "unit": "USD"}, "unknown", None, "is NULL", id="a figure"),
+        pytest.param([{"paid": "$7.00"}], {"figure": "paid"}, "unknown", None, "paid is no number: $7.00", id="money"),
+        pytest.param([{"mail": "a@example.org"}], {}, "ok", 1, "a@example.org", id="one row of text is a row"),
+    ],
+)
+def test_what_is_no_number_is_not_called_1(rows, options, status, value, words):
+    check = judged(rows, **options)
+    assert (check["status"], check["value"]) == (status, value)
+    assert words in check["detail"]
+
+
 def test_what_was_there_in_the_period_before_and_is_gone_is_a_warning():
     check = judged([{"type": "mail", "n": 3}], before=[{"type": "mail", "n": 4}, {"type": "calendar", "n": 2}])
     assert check["status"] == "warning"
