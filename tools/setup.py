@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -33,6 +34,7 @@ PACKAGES = {
     "gpg": "gnupg",
     "chromium-headless-shell": "chromium-headless-shell",  # looks at reports as people do
 }
+SERVERS = Path("/usr/lib/postgresql")
 # A server that the package would start: the tests start private ones.
 NO_SERVERS = ("/etc/postgresql-common/createcluster.d", "create_main_cluster = false\n")
 
@@ -50,6 +52,10 @@ def missing_packages() -> list[str]:
     engine = os.environ.get("RUNBOOK_OPS_ENGINE", "podman")
     signs = PACKAGES if engine == "podman" else {"git": "git", "ssh": "openssh-client", "mmdebstrap": "mmdebstrap"}
     missing = [package for sign, package in signs.items() if not is_there(sign)]
+    servers = [path.parent.parent for path in SERVERS.glob("[0-9]*/bin/initdb")] if engine == "podman" else []
+    if servers:  # the tests start the newest
+        newest = max(servers, key=lambda path: int(path.name))
+        missing += [] if (newest / "bin" / "pg_repack").exists() else [f"postgresql-{newest.name}-repack"]
     try:
         __import__("ensurepip")
     except ImportError:
@@ -57,14 +63,11 @@ def missing_packages() -> list[str]:
     return missing
 
 
-def install_packages() -> None:
-    """Install the missing Debian packages.
+def install_packages(missing: Sequence[str]) -> None:
+    """Install the ``missing`` Debian packages.
 
     :raises SystemExit: this is not root, or not Debian: one line names what is missing.
     """
-    missing = missing_packages()
-    if not missing:
-        return
     if os.geteuid() or not shutil.which("apt-get"):
         sys.exit(f"setup: missing here: {' '.join(missing)}. As root on Debian: apt-get install {' '.join(missing)}")
     say(f"installing {' '.join(missing)}")
@@ -100,7 +103,10 @@ def main() -> None:
         sys.exit(f"setup: Python {'.'.join(map(str, OLDEST))} or newer is needed, this is {sys.version.split()[0]}")
     started = time.monotonic()
     CACHE.mkdir(parents=True, exist_ok=True)
-    install_packages()
+    for _round in range(2):  # which pg_repack is wanted shows once a PostgreSQL is there
+        missing = missing_packages()
+        if missing:
+            install_packages(missing)
     make_environment()
     say(f"ready after {time.monotonic() - started:.1f} s")
 

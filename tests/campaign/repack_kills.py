@@ -26,7 +26,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmark"))
 from module_process import finish, start_module
-from pg_cluster import Cluster
+from pg_cluster import Cluster, binaries
 
 DATABASE = "maintained"
 TARGETS = ("pg_repack", "module", "tree")
@@ -239,6 +239,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     seed = random.SystemRandom().randrange(10**6) if arguments.seed is None else arguments.seed
     print(f"seed: {seed}", flush=True)
+    programs = binaries(arguments.postgresql)
+    if not (programs / "pg_repack").exists():
+        version = programs.parent.name
+        raise SystemExit(
+            f"PostgreSQL {version} has no pg_repack here (Debian: apt-get install postgresql-{version}-repack)"
+        )
     with Cluster(version=arguments.postgresql) as cluster:
         tally = campaign(cluster, kills=arguments.kills, seed=seed, rows=arguments.rows)
     for violation in tally.violations:
