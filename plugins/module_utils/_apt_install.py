@@ -21,9 +21,8 @@ INSTALL = (
 LATER = (".dpkg-dist", ".ucf-dist")
 UNIT = re.compile(r"[A-Za-z0-9@_.:*\\-]+")  # with a star for more than one, as systemctl takes it
 MARK = "# runbook.ops: "
-UNFINISHED = frozenset(
-    ("unpacked", "half-configured", "triggers-awaited", "triggers-pending")
-)  # by `dpkg --configure -a`
+# What `dpkg --configure -a` finishes.
+UNFINISHED = frozenset(("unpacked", "half-configured", "triggers-awaited", "triggers-pending"))
 
 
 class AptError(ValueError):

@@ -86,7 +86,9 @@ options:
     description: File of certificates to trust for the connection to the authority, where it is a private one.
     type: path
   timeout_seconds:
-    description: How long certbot may take for one lineage, in seconds. A longer one is stopped.
+    description:
+      - How long certbot may take for one lineage, in seconds. A longer one is asked to end, so that it cleans up and runs the hooks that
+        start again what others have stopped, and killed a minute later.
     type: int
     default: 300
   lock_seconds:
@@ -215,7 +217,8 @@ def host_of(module: AnsibleModule) -> Host:
     """Return where certbot works."""
     given = module.params
     path = module.get_bin_path("certbot", opt_dirs=["/usr/local/bin", "/snap/bin"])
-    limit = ["timeout", "--kill-after=10", str(given["timeout_seconds"])]
+    # On this signal it cleans up, and runs the hooks that start again what those before have stopped; on the usual one it does not.
+    limit = ["timeout", "--signal=INT", "--kill-after=60", str(given["timeout_seconds"])]
     trust = {"REQUESTS_CA_BUNDLE": given["acme_ca_path"]} if given["acme_ca_path"] else {}
     return Host(
         Path(given["config_dir"]),
@@ -275,6 +278,8 @@ def main() -> None:
         module.fail_json(msg=str(exc), **exc.details)
     except CertbotError as exc:
         module.fail_json(msg=str(exc))
+    except OSError as exc:
+        module.fail_json(msg=f"{exc.filename} cannot be read ({exc.strerror}): use become, or run this again")
     module.exit_json(**result)
 
 

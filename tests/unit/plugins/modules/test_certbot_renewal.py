@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -186,3 +187,33 @@ def test_another_certbot_is_waited_for(lineages: Path, monkeypatch: pytest.Monke
 def test_a_host_without_certificates_has_nothing_to_do(tmp_path: Path) -> None:
     result = renew(None, tmp_path)
     assert (result["changed"], result["certificates"], result["checks"], result["failures"]) == (False, [], [], [])
+
+
+class Module:
+    """Stands for a module on a host whose certbot is a script."""
+
+    def __init__(self, certbot: Path, **given: Any) -> None:
+        self.certbot, self.params = certbot, {**GIVEN, "acme_ca_path": None, **given}
+
+    def get_bin_path(self, _name: str, **_how: Any) -> str:
+        return str(self.certbot)
+
+    def run_command(self, argv: list[str], **_how: Any) -> tuple[int, str, str]:
+        done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=30)
+        return done.returncode, done.stdout, done.stderr
+
+
+def test_a_certbot_that_takes_too_long_runs_the_hooks_that_start_again_what_it_has_stopped(tmp_path: Path) -> None:
+    script = tmp_path / "certbot"  # as certbot's own main.renew does it
+    script.write_text(
+        f"#!{sys.executable}\nimport pathlib, signal, time\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        f"try:\n    time.sleep(30)\nfinally:\n    pathlib.Path({str(tmp_path)!r}, 'post-hook-ran').touch()\n"
+    )
+    script.chmod(0o755)
+    host = certbot_renewal.host_of(Module(script, timeout_seconds=1))  # type: ignore[arg-type]
+
+    code, _said = host.run("one")
+
+    assert code == 124
+    assert (tmp_path / "post-hook-ran").exists()
