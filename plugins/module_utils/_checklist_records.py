@@ -29,6 +29,7 @@ ARGUMENTS: dict[str, Any] = {
     "at": {"type": "str"},
 }
 DAY = 86400.0
+AHEAD_SECONDS = 6 * 3600.0  # a controller whose clock is ahead of this host's names its records after the future
 
 
 class Seen(NamedTuple):
@@ -66,9 +67,17 @@ def moment(options: Mapping[str, Any]) -> tuple[float, tzinfo]:
     return (at if at.tzinfo else at.replace(tzinfo=timezone.utc)).timestamp(), zone
 
 
-def look(options: Mapping[str, Any], items: Sequence[Mapping[str, Any]], *, now: float, zone: tzinfo) -> Seen:
+def look(
+    options: Mapping[str, Any],
+    items: Sequence[Mapping[str, Any]],
+    *,
+    now: float,
+    zone: tzinfo,
+    ahead: float | None = None,
+) -> Seen:
     """Return what the records until ``now`` say of ``items``.
 
+    :param ahead: seconds after ``now`` within which records count too; without it AHEAD_SECONDS where now is by the clock, none where it is told
     :raises ChecklistError: the records cannot be read.
     """
     directory = Path(options["records_directory"])
@@ -80,7 +89,8 @@ def look(options: Mapping[str, Any], items: Sequence[Mapping[str, Any]], *, now:
         raise checklist.ChecklistError(f"the records in {directory} cannot be read: {exc.strerror or exc}") from None
     first = {name: datetime.fromtimestamp(at, zone).date() for name, at in first_runs(names).items()}
     seen = Seen({}, {}, first, [])
-    chosen, _strange = choose_names(names, since=now - checklist.LONGEST_AGO_DAYS * DAY, until=now + 1)
+    late = (0.0 if options["at"] else AHEAD_SECONDS) if ahead is None else ahead
+    chosen, _strange = choose_names(names, since=now - checklist.LONGEST_AGO_DAYS * DAY, until=now + late + 1)
     for name in reversed(chosen):
         open_items = [item for item in items if _wanted(item, name, seen)]
         if open_items:

@@ -22,7 +22,9 @@ def checklist_of(options: Mapping[str, Any], until: float) -> list[dict[str, Any
         return []
     now, zone = moment(options)
     now = min(now, until - 1)
-    return rows(items, look(options, items, now=now, zone=zone), today=datetime.fromtimestamp(now, zone).date())
+    return rows(
+        items, look(options, items, now=now, zone=zone, ahead=0), today=datetime.fromtimestamp(now, zone).date()
+    )
 
 
 def rows(items: Sequence[Mapping[str, Any]], seen: Seen, *, today: date) -> list[dict[str, Any]]:

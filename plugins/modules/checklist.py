@@ -80,6 +80,11 @@ changes:
   returned: always
   type: list
   elements: dict
+done_on:
+  description: Day on which it was done.
+  returned: always
+  type: str
+  sample: '2026-11-20'
 checks:
   description: The items as they are then.
   returned: always
@@ -141,6 +146,7 @@ def run(options: dict[str, Any]) -> dict[str, Any]:
         "changed": bool(changes),
         "changes": changes,
         "checks": checks,
+        "done_on": day.isoformat(),
         "diff": {
             "before": {change["thing"]: change["before"] for change in changes},
             "after": {change["thing"]: f"{change['after']} {change['reason']}" for change in changes},

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 from ansible_collections.runbook.ops.plugins.module_utils._checklist import ChecklistError
@@ -215,3 +216,28 @@ def test_what_follows_from_a_system_is_asked_for_and_the_inventory_has_the_last_
     assert {"restore tried", "backups verified", "KEY rotated", "capacity planned"} <= set(items)
     assert not {"certificates good", "fees", "other rotated"} & set(items)
     assert [item["name"] for item in plan_items(system, "cost_review")] == ["fees"]
+
+
+@pytest.mark.parametrize(
+    ("ahead", "at", "known"),
+    [
+        pytest.param(90, "", True, id="the clock of who recorded it is ahead"),
+        pytest.param(90, "told", False, id="a time that is told is the end"),
+        pytest.param(2 * DAY, "", False, id="a record of the day after tomorrow"),
+    ],
+)
+def test_a_record_by_a_clock_that_is_a_little_ahead_counts(records, ahead, at, known):
+    now = time.time()
+    stamp, told = (time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(one)) for one in (now + ahead, now))
+    given = {"at": told if at else None, "done_on": told[:10]}
+    records.confirm(["access reviewed"], record_at=stamp, **given)
+    again = records.confirm(["access reviewed"], **given)
+    assert again["changed"] != known
+
+
+def test_the_day_that_counts_is_told_so_that_midnight_does_not_change_it(records):
+    before = records.confirm(["access reviewed"], at="2026-11-21T23:59:58Z", record_at="2026-11-21T23:59:57Z")
+    assert before["done_on"] == "2026-11-21"
+    after = {"at": "2026-11-22T00:00:02Z"}
+    assert records.confirm(["access reviewed"], **after)["changed"]
+    assert not records.confirm(["access reviewed"], done_on=before["done_on"], **after)["changed"]
