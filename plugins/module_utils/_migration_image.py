@@ -124,7 +124,8 @@ class ReleaseImage:
             if one["State"] in ("running", "paused", "restarting"):
                 name = one["Names"][0].lstrip("/")
                 raise MigrationError(
-                    f"a program that an earlier run has started is still at work in the container {name}: wait until it has ended"
+                    f"a program that an earlier run has started is still at work in the container {name}: wait until it has ended, "
+                    f"or, where it hangs, end it with docker rm -f {name} and look at the database"
                 )
             _told("rm", "--force", one["Id"])
 

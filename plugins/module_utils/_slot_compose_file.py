@@ -139,9 +139,11 @@ def one_off(
 ) -> dict[str, Any]:
     """Return a Compose file with one service, which runs ``argv`` in ``image`` as a release is run that is kept in ``process``.
 
-    No port, no alias in a network, no restart and no health check: it does one thing and ends.
+    No port, no alias in a network, no restart and no health check: it does one thing and ends. It ends within Docker's own time
+    for that: who has started it waits for as long, and not for what a server may need.
     """
-    kept = {key: value for key, value in process["service"].items() if key not in ("restart", "healthcheck", "command")}
+    left_out = ("restart", "healthcheck", "command", "stop_grace_period")
+    kept = {key: value for key, value in process["service"].items() if key not in left_out}
     networks = {
         key: {inner: value for inner, value in (options or {}).items() if inner != "aliases"}
         for key, options in (process.get("networks") or {}).items()

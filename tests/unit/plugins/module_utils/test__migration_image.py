@@ -22,6 +22,7 @@ PROCESS = {
     "service": {
         "user": "app",
         "restart": "unless-stopped",
+        "stop_grace_period": "2m0s",
         "healthcheck": {"test": ["CMD", "x"]},
         "command": ["serve"],
     },
@@ -104,7 +105,9 @@ def test_a_program_runs_in_a_container_of_the_new_image_beside_what_serves(here:
         "entrypoint": ["npx", "prisma", "migrate", "deploy"],
         "environment": {"KEY": "a$$b"},
         "networks": {"default": {}},
-    }, "no port, no alias, no restart, no health check, and not the release's own command"
+    }, (
+        "no port, no alias, no restart, no health check, not the release's own command, nor the time that it may take to end"
+    )
     assert docker.files[0]["networks"] == {"default": {"name": "shop_default", "external": True}}
 
 
@@ -138,7 +141,9 @@ def test_what_a_killed_call_has_left_is_taken_away_and_what_still_works_is_waite
     call()
     assert docker.calls[0] == ["rm", "--force", "old"]
     docker.running = [{"Id": "old", "State": "running", "Names": ["/api-migration-2"]}]
-    with pytest.raises(MigrationError, match="still at work in the container api-migration-2: wait"):
+    with pytest.raises(
+        MigrationError, match=r"still at work in the container api-migration-2: wait .* docker rm -f api-migration-2"
+    ):
         call()
 
 
