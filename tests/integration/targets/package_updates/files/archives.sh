@@ -4,11 +4,11 @@
 # Makes two archives in a directory, one of which publishes security updates, and installs the packages' first versions; or takes all away.
 set -eu
 place=$1
-list=/etc/apt/sources.list.d/runbook-test.list
+list=$place/sources.list
 if [ "${2:-}" = away ]; then
   apt-mark unhold runbook-test-held || true
   dpkg --purge runbook-test-plain runbook-test-fix runbook-test-held || true
-  rm -f "$list" /var/lib/apt/lists/*_runbook-updates-* /etc/runbook-test.conf*
+  rm -f /etc/runbook-test.conf*
   rm -r "$place"
   exit
 fi
@@ -55,4 +55,12 @@ apt-mark auto runbook-test-fix
 apt-mark hold runbook-test-held
 echo changed by hand > /etc/runbook-test.conf
 for archive in plain security; do echo "deb [trusted=yes] file:$place/$archive ./"; done > "$list"
-apt-get update -o Dir::Etc::sourcelist="$list" -o Dir::Etc::sourceparts=- -o APT::Get::List-Cleanup=0
+# With lists of its own apt knows of these two archives only, and has read them at once.
+mkdir -p "$place/lists/partial" "$place/cache/archives/partial"
+cat > "$place/apt.conf" <<CONF
+Dir::Etc::sourcelist "$list";
+Dir::Etc::sourceparts "-";
+Dir::State::lists "$place/lists";
+Dir::Cache "$place/cache";
+CONF
+APT_CONFIG="$place/apt.conf" apt-get update
