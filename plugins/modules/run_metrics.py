@@ -92,9 +92,10 @@ def run(
     told: dict[str, Any] = {"changed": False, "path": None}
     if check_mode:
         return {**told, "reason": "check mode"}
-    if not any(is_number(check.get("value")) for check in checks):
-        return {**told, "reason": "no check has a number"}
     try:
+        # What an earlier run has told must not stay as if this one had found it.
+        if not any(is_number(check.get("value")) for check in checks) and not path.exists():
+            return {**told, "reason": "no check has a number"}
         text = run_metrics(checks, system=system, playbook=playbook, at=time.time())
         replace_file(path, text.encode(errors="replace"), mode=0o644)
     except OSError as exc:
