@@ -1,7 +1,10 @@
 #!/usr/bin/python3
 # Copyright: the runbook.ops authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A stub of a registry of packages: one package with three versions, and an advisory about the first."""
+"""A stub of a registry of packages, and two projects: one that reaches it, and one whose registry does not answer.
+
+It has one package with three versions, and an advisory about the first. It goes on in the background once it listens.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,12 @@ import sys
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
+WANTED = {"name": "app", "version": "1.0.0", "dependencies": {"runbook-old": "^1.0.0"}}
+LOCKED = {
+    "name": "app",
+    "lockfileVersion": 3,
+    "packages": {"": WANTED, "node_modules/runbook-old": {"version": "1.0.0"}},
+}
 VERSIONS = ("1.0.0", "1.0.1", "2.0.0")
 ADVISORY = {
     "id": 1,
@@ -48,8 +57,29 @@ class Registry(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
+def write_project(directory: Path, port: int) -> None:
+    """Write what a project depends on, and which registry it asks."""
+    directory.mkdir()
+    content = {
+        "package.json": json.dumps(WANTED),
+        "package-lock.json": json.dumps(LOCKED),
+        ".npmrc": f"registry=http://127.0.0.1:{port}/\n",
+    }
+    for name, text in content.items():
+        (directory / name).write_text(text, encoding="utf-8")
+        (directory / name).chmod(0o600)
+
+
+place = Path(sys.argv[1])
 with HTTPServer(("127.0.0.1", 0), Registry) as server:
-    Path(sys.argv[1], "pid").write_text(str(os.getpid()), encoding="utf-8")
-    told = f"registry=http://127.0.0.1:{server.server_port}/\n"
-    Path(sys.argv[1], "app/.npmrc").write_text(told, encoding="utf-8")
+    write_project(place / "app", server.server_port)
+    write_project(place / "lost", 9)
+    child = os.fork()
+    if child:
+        (place / "pid").write_text(str(child), encoding="utf-8")
+        os._exit(0)
+    os.setsid()
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(nothing, stream)
     server.serve_forever()
