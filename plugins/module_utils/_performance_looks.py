@@ -33,9 +33,12 @@ def choose(
 
 
 def keep(looks: Sequence[Look], counters: Mapping[str, Any], *, now: float) -> list[Look]:
-    """Return the looks that are kept once ``counters`` were read: one a day of each probe, and none of years ago."""
-    young = [one for one in looks if 0 < now - one["at"] <= KEPT_DAYS * DAY]
-    lately = [one for one in young if now - one["at"] < APART]
+    """Return the looks that are kept once ``counters`` were read: one a day of each probe, and none of years ago.
+
+    One of later than ``now`` stays: another run has noted it meanwhile, or the clock went back.
+    """
+    young = [one for one in looks if abs(now - one["at"]) <= KEPT_DAYS * DAY]
+    lately = [one for one in young if abs(now - one["at"]) < APART]
     new = {name: value for name, value in counters.items() if not any(name in one["counters"] for one in lately)}
     return [*young, {"at": now, "counters": new}] if new else young
 

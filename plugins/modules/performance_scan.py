@@ -112,13 +112,16 @@ seconds:
   sample: 1.31
 """
 
+import errno
 import json
+import os
 import time
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.runbook.ops.plugins.module_utils._health import check_health, fails
+from ansible_collections.runbook.ops.plugins.module_utils._lock_file import HeldError, take
 from ansible_collections.runbook.ops.plugins.module_utils._performance_index import compared, key_of, probes
 from ansible_collections.runbook.ops.plugins.module_utils._performance_looks import keep
 from ansible_collections.runbook.ops.plugins.module_utils._small_file import replace_file
@@ -132,6 +135,7 @@ ARGUMENTS = {
     "fail_on": {"type": "str", "choices": ["critical", "warning", "unknown", "never"], "default": "never"},
 }
 VERSION = 1
+LOCK_SECONDS = 10
 
 
 def run(given: dict[str, Any], *, now: float, check_mode: bool) -> dict[str, Any]:
@@ -150,10 +154,37 @@ def run(given: dict[str, Any], *, now: float, check_mode: bool) -> dict[str, Any
     kept = keep(looks, dict(notes), now=now)
     changed = path is not None and kept != looks
     if path and changed and not check_mode:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        replace_file(path, json.dumps({"version": VERSION, "looks": kept}).encode())
+        note(path, dict(notes), now=now)
     with_ = {key_of(spec): iso(spec["before_at"]) for spec in specs if spec.get("before_at")}
     return {"changed": changed, "compared_with": with_, **result}
+
+
+def note(path: Path, counters: dict[str, Any], *, now: float) -> None:
+    """Add ``counters`` to what is kept there now: another run may have done so since it was read."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock = wait_for(path.with_name(f".{path.name}.lock"))
+    try:
+        looks = read_looks(path)
+        kept = keep(looks, counters, now=now)
+        if kept != looks:
+            replace_file(path, json.dumps({"version": VERSION, "looks": kept}).encode())
+    finally:
+        os.close(lock)
+
+
+def wait_for(path: Path) -> int:
+    """Return the lock; it is held for as long as a small file is written.
+
+    :raises OSError: somebody holds it for longer.
+    """
+    end = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            return take(path)
+        except HeldError as exc:
+            if time.monotonic() > end:
+                raise TimeoutError(errno.ETIMEDOUT, f"{exc} holds it for {LOCK_SECONDS} s", str(path)) from exc
+        time.sleep(0.05)
 
 
 def read_looks(path: Path) -> list[dict[str, Any]]:

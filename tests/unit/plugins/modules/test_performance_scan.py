@@ -5,10 +5,12 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 from ansible_collections.runbook.ops.plugins.module_utils import _performance_index as index
 from ansible_collections.runbook.ops.plugins.module_utils._checks import make_check
+from ansible_collections.runbook.ops.plugins.module_utils._lock_file import take
 from ansible_collections.runbook.ops.plugins.module_utils._probe_options import Option
 from ansible_collections.runbook.ops.plugins.modules import performance_scan
 
@@ -94,3 +96,34 @@ def test_a_damaged_state_is_begun_anew(look, content):
 def test_what_is_kept_is_for_its_owner_only(look):
     look(0)
     assert look.path.stat().st_mode & 0o777 == 0o600
+
+
+def test_what_another_run_noted_meanwhile_stays(look, monkeypatch):
+    look(0)
+    other = [
+        {"at": 1000 * DAY, "counters": {"counter:b": {"count": 1}}},
+        {"at": 1001 * DAY + 60, "counters": {"x": {}}},
+    ]
+    counter = index.OWN["counter"]
+    measure = counter.measure
+
+    def slow(options):
+        kept = json.loads(look.path.read_bytes())
+        look.path.write_text(json.dumps({**kept, "looks": [*kept["looks"], *other]}))
+        return measure(options)
+
+    monkeypatch.setattr(counter, "measure", slow)
+    look(1)
+    names = [name for one in json.loads(look.path.read_bytes())["looks"] for name in one["counters"]]
+    assert sorted(names) == ["counter:a", "counter:a", "counter:b", "x"]
+
+
+def test_who_holds_the_state_for_long_is_named(look, monkeypatch):
+    look(0)
+    held = take(look.path.with_name(".state.json.lock"))
+    monkeypatch.setattr(performance_scan, "LOCK_SECONDS", 0.1)
+    before = look.path.read_bytes()
+    with pytest.raises(OSError, match=r"process \d+ holds it"):
+        look(1)
+    os.close(held)
+    assert look.path.read_bytes() == before
