@@ -90,6 +90,7 @@ def judge(measured: dict[str, Any], options: dict[str, Any]) -> list[dict[str, A
     name, section = options["name"] or f"{options['host']}:{options['port']}", options["section"]
     now, old = measured["counters"], options["before"] or {}
     same = bool(old) and old.get("run") == now["run"] and options["before_at"] is not None
+    same = same and all(now[key] >= old.get(key, 0) for key in COUNTERS)  # CONFIG RESETSTAT begins them anew
     old = old if same else {}
     seconds = measured["now"] - options["before_at"] if same else float(measured["uptime"])
     since = f"in {ago(seconds)}" if same else f"since its start {human_duration(seconds)} ago"

@@ -253,6 +253,12 @@ def test_a_server_that_was_started_anew_is_compared_with_nothing():
     assert "since its start 14d ago" in checks["redis_hits"]["detail"]
 
 
+def test_counters_that_were_reset_are_compared_with_nothing():
+    checks = redis_checks(before={**OLD, "evicted_keys": 5000, "keyspace_hits": 90_000}, before_at=NOW - WEEK)
+    assert (checks["redis_hits"]["value"], checks["redis_evictions"]["detail"][:15]) == (50.0, "10 keys evicted")
+    assert checks["redis_evictions"]["value"] >= 0
+
+
 def test_the_slow_log_tells_commands_and_kinds_of_keys_never_arguments():
     slow = [entry("set", "session:alice@example.com", "s3cr3t"), entry("KEYS", "*", seconds=0.5), entry("GET", "alice"),
             entry("GET", "old:1", at=NOW - 2 * WEEK)]  # fmt: skip
