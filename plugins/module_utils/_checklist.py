@@ -36,6 +36,7 @@ class Done(NamedTuple):
     figure: float | None = None
     good: bool = True
     by: str | None = None
+    at: float = 0.0  # when the run that tells it began: which of two of one day came later
 
 
 def days_of(item: Item) -> int:
@@ -56,7 +57,7 @@ def read_confirmation(record: Mapping[str, Any], item: Item) -> Done | None:
                 on = date.fromisoformat(met["on"])
             except ValueError:
                 continue
-            return Done(on, f"done by {met['by']} on {met['on']}{note}", figure, by=met["by"])
+            return Done(on, f"done by {met['by']} on {met['on']}{note}", figure, by=met["by"], at=record["began"])
     return None
 
 
@@ -64,20 +65,22 @@ def read_proof(record: Mapping[str, Any], item: Item, on: date) -> Done | None:
     """Return what ``record`` proves of ``item``: a run that ended well, or a check that was good. A bad check proves the contrary."""
     found = set(record["playbook"].split("+")) & set(item.get("proven_by") or [])
     if found and record["status"] == "ok" and record.get("check_status") != "critical":
-        return Done(on, f"{min(found)} ran well on {on.isoformat()}")
+        return Done(on, f"{min(found)} ran well on {on.isoformat()}", at=record["began"])
     pattern = item.get("check")
     looks = [one for one in record["checks"] if pattern and fnmatchcase(one["id"], pattern)]
     if not looks:
         return None
     bad = [one for one in looks if one["status"] != "ok"]
     if bad:
-        return Done(on, f"{bad[0]['name']} of {bad[0]['host']} was {bad[0]['status']} on {on.isoformat()}", good=False)
-    return Done(on, f"{len(looks)} {'check was' if len(looks) == 1 else 'checks were'} good on {on.isoformat()}")
+        how = f"{bad[0]['name']} of {bad[0]['host']} was {bad[0]['status']} on {on.isoformat()}"
+        return Done(on, how, good=False, at=record["began"])
+    how = f"{len(looks)} {'check was' if len(looks) == 1 else 'checks were'} good on {on.isoformat()}"
+    return Done(on, how, at=record["began"])
 
 
 def newest(*found: Done | None) -> Done | None:
     """Return the last of what was ``found``."""
-    return max((one for one in found if one), key=lambda one: one.on, default=None)
+    return max((one for one in found if one), key=lambda one: (one.on, one.at), default=None)
 
 
 def judge(item: Item, done: Done | None, *, today: date, asked: date | None) -> dict[str, Any]:

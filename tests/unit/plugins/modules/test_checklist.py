@@ -241,3 +241,17 @@ def test_the_day_that_counts_is_told_so_that_midnight_does_not_change_it(records
     after = {"at": "2026-11-22T00:00:02Z"}
     assert records.confirm(["access reviewed"], **after)["changed"]
     assert not records.confirm(["access reviewed"], done_on=before["done_on"], **after)["changed"]
+
+
+@pytest.mark.parametrize(
+    ("look_at", "status"),
+    [
+        pytest.param("2026-11-21T04:00:00Z", "ok", id="it was mended after the look"),
+        pytest.param("2026-11-21T18:00:00Z", "critical", id="the look came after it"),
+    ],
+)
+def test_of_a_confirmation_and_a_bad_look_of_one_day_the_later_counts(records, look_at, status):
+    bad = {"id": "certificate:example.org", "status": "critical", "value": 1, "name": "example.org"}
+    records.add(look_at, "health_check", checks=[bad])
+    records.confirm(["certificates good"], done_on="2026-11-21", record_at="2026-11-21T10:00:00Z")
+    assert records.look()["certificates good"]["status"] == status
