@@ -30,7 +30,8 @@ class FakeDocker:
             assert "runbook-ops/previous/database:*" in unquote(path)
             kept = [(tag, one) for tag, one in self.names.items() if tag.startswith("runbook-ops/")]
             return [{"Id": one, "RepoTags": [tag]} for tag, one in kept]
-        identity = self.names[path[len("/images/") : -len("/json")]]
+        name = path[len("/images/") : -len("/json")]
+        identity = self.names.get(name, name)
         env = [f"PG_MAJOR={self.versions[identity]}", "PATH=/bin"]
         return {"Id": identity, "RepoDigests": [f"postgres@{identity}"], "Config": {"Env": env}}
 
@@ -45,8 +46,9 @@ class FakeDocker:
         return ""
 
 
-def run(fake, state="fetched", *, check_mode=False, stamp="20260301T000000Z", image="postgres:16", keep=2):
-    params = {"name": "Database", "image": image, "state": state, "keep": keep, "timeout_seconds": 9}
+def run(fake, state="fetched", *, check_mode=False, stamp="20260301T000000Z", image="postgres:16", **more):
+    params = {"name": "Database", "image": image, "state": state, "keep": 2, "timeout_seconds": 9, "identity": None}
+    params.update(more)
     return compose_image.run(params, docker=fake, asked=fake.ask, check_mode=check_mode, stamp=stamp)
 
 
@@ -102,3 +104,50 @@ def test_a_registry_that_does_not_tell_changes_nothing():
     with pytest.raises(DockerError, match="does not tell"):
         run(fake)
     assert fake.calls == []
+
+
+@pytest.mark.parametrize(
+    ("more", "says"), [({"keep": 0}, "keep is 0"), ({"timeout_seconds": 0}, "timeout_seconds is 0")]
+)
+def test_no_way_back_and_no_limit_are_refused(more, says):
+    with pytest.raises(ComposeError, match=says):
+        run(FakeDocker(), **more)
+
+
+def test_what_is_in_service_is_kept_where_another_image_was_fetched_by_hand():
+    fake = FakeDocker()
+    fake("image", "tag", f"sha256:{'9' * 64}", "runbook-ops/previous/database:20250101T000000Z")
+    fake("pull", "--quiet", "postgres:16")
+    fake.calls.clear()
+    predicted = run(fake, check_mode=True, identity=OLD)
+    assert fake.calls == []
+    done = run(fake, identity=OLD)
+    assert predicted["actions"] == done["actions"] == [f"docker image tag {OLD[:19]} {done['kept'][0]}"]
+    assert (done["changed"], done["before"], done["after"]) == (True, OLD, NEW)
+    assert not run(fake, identity=OLD)["changed"]
+    assert run(fake, "returned", identity=OLD)["after"] == fake.names["postgres:16"] == OLD
+
+
+def test_another_major_version_that_was_fetched_by_hand_or_before_a_cut_is_refused_and_the_name_given_back():
+    fake = FakeDocker(**{NEW: "17"})
+    for _again in range(2):  # the second time its image is kept already
+        fake("pull", "--quiet", "postgres:16")
+        with pytest.raises(ComposeError, match="PostgreSQL 17 now"):
+            run(fake, check_mode=True, identity=OLD)
+        with pytest.raises(ComposeError, match="PostgreSQL 17 now"):
+            run(fake, identity=OLD)
+        assert fake.names["postgres:16"] == OLD
+        fake.names["runbook-ops/previous/database:20260301T000000Z"] = OLD
+
+
+def test_a_refused_or_interrupted_fetch_pushes_no_older_image_out():
+    older = f"sha256:{'9' * 64}"
+    fake = FakeDocker(**{NEW: "17"})
+    fake.names["runbook-ops/previous/database:20250101T000000Z"] = older
+    for day in range(1, 4):
+        with pytest.raises(ComposeError):
+            run(fake, stamp=f"2026030{day}T000000Z")
+        fake.names[f"runbook-ops/previous/database:2026030{day}T000001Z"] = OLD  # what a kill leaves
+    fake.versions[NEW] = "16"
+    said = run(fake, stamp="20260310T000000Z")
+    assert [fake.names[tag] for tag in said["kept"]] == [OLD, older]
