@@ -77,6 +77,7 @@ class Repacker:
         """
         least = max(1, self.limits.waste_min_bytes)
         found: dict[str, Any] = self.target.json(name, _pg_repack_sql.observe(least))
+        self.target.server_version_num = found["version"]  # so that nobody asks again: each session takes its time
         if found["in_recovery"]:
             raise PgError(f"database {name} is on a standby, which takes no maintenance: run this on its primary")
         return found
@@ -104,7 +105,7 @@ class Repacker:
         oids = [one for table in database["tables"] for one in (table["oid"], table["toast"]) if one]
         if not oids:
             return {}
-        how = "".join(self.target.sql(name, _pg_sql.MEASURES)).strip()
+        how = database["pgstattuple"]  # schema NAME, borrow, or nothing
         if not how:
             return None
         schema = _pg_sql.temporary_schema(self.run) if how == "borrow" else how.split(" ", 1)[1]
@@ -139,7 +140,7 @@ class Repacker:
             )
         held = [unless(step, reason) if step.action == "repack" else step for step in steps]
         free = self.free(database["directories"] or {})
-        return budgeted(held, self.limits, free, database["wal_tablespace"])
+        return budgeted(held, self.limits, free, database["wal_tablespace"], self.pace.jobs)
 
     def carry_out(self, database: Mapping[str, Any], steps: Sequence[Step]) -> list[Step]:
         """Return ``steps`` with what became of each: first what was left over goes, then tables, some side by side."""

@@ -149,38 +149,56 @@ def unless(step: Step, message: str | None) -> Step:
     return step if message is None or step.status != "planned" else replace(step, status="skipped", message=message)
 
 
-def budgeted(steps: Sequence[Step], limits: Limits, free: Mapping[int, int], wal_tablespace: int | None) -> list[Step]:
+def budgeted(
+    steps: Sequence[Step], limits: Limits, free: Mapping[int, int], wal_tablespace: int | None, jobs: int = 1
+) -> list[Step]:
     """Return ``steps`` with those left out that do not fit: into the bytes of a run, or on the disk.
 
     :param free: free bytes by tablespace (oid); one that is not in it cannot be judged
     :param wal_tablespace: the tablespace beside which the WAL lies
+    :param jobs: how many are written side by side: their copies lie on the disk at the same time
     """
-    left, result = limits.byte_budget, []
+    left, result, fitting = limits.byte_budget, [], []
     for step in steps:
         if step.action == "repack" and step.status == "planned":
-            step = unless(step, lack_of_room(step, free, wal_tablespace))  # noqa: PLW2901
+            step = unless(step, lack_of_room(step, free, wal_tablespace, fitting, jobs))  # noqa: PLW2901
             if step.status == "planned" and left is not None:
                 if step.bytes_before > left:
                     message = f"{human_size(step.bytes_before)} do not fit into what is left of byte_budget ({human_size(left)})"
                     step = unless(step, message)  # noqa: PLW2901
                 else:
                     left -= step.bytes_before
+            if step.status == "planned":
+                fitting.append(step)
         result.append(step)
     return result
 
 
-def lack_of_room(step: Step, free: Mapping[int, int], wal_tablespace: int | None) -> str | None:
-    """Return one line where the copy of a table does not fit beside it."""
-    if step.tablespace not in free:
-        return None
-    copy = step.bytes_before - step.waste_bytes
-    needed = round(ROOM * copy * (2 if step.tablespace == wal_tablespace else 1))
-    if free[step.tablespace] >= needed:
-        return None
-    beside = " with its WAL" if step.tablespace == wal_tablespace else ""
-    return (
-        f"its copy{beside} needs {human_size(needed)} of disk, {human_size(free[step.tablespace])} are free: make room"
-    )
+def room_of(step: Step, tablespace: int, wal_tablespace: int | None) -> int:
+    """Return the bytes that writing the table of ``step`` anew takes in ``tablespace``: the copy, the WAL, or both."""
+    parts = (step.tablespace, wal_tablespace).count(tablespace)
+    return round(ROOM * (step.bytes_before - step.waste_bytes) * parts)
+
+
+def lack_of_room(
+    step: Step, free: Mapping[int, int], wal_tablespace: int | None, others: Sequence[Step] = (), jobs: int = 1
+) -> str | None:
+    """Return one line where the copy of a table does not fit, with the largest of ``others`` that may be written beside it."""
+    for tablespace in dict.fromkeys((step.tablespace, wal_tablespace)):
+        if tablespace is None or tablespace not in free:
+            continue
+        needed = room_of(step, tablespace, wal_tablespace)
+        largest = sorted((room_of(other, tablespace, wal_tablespace) for other in others), reverse=True)[: jobs - 1]
+        if free[tablespace] >= needed + sum(largest):
+            continue
+        what = (
+            "WAL" if tablespace != step.tablespace else "copy with its WAL" if tablespace == wal_tablespace else "copy"
+        )
+        beside = f", and what is written beside it {human_size(sum(largest))}" if any(largest) else ""
+        return (
+            f"its {what} needs {human_size(needed)} of disk{beside}, {human_size(free[tablespace])} are free: make room"
+        )
+    return None
 
 
 def not_installed(database: Mapping[str, Any], client: str | None, name: str, *, inside: bool = False) -> str | None:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils._pg import quote_identifier, quote_literal
+from ansible_collections.runbook.ops.plugins.module_utils._pg_sql import MEASURES
 
 LOCK_CLASS = 16185446  # pg_repack's own, of the advisory lock that it holds on a table for as long as it works
 # The second number of that lock is the table's, less 2^31, and pg_locks shows it without its sign.
@@ -54,6 +55,7 @@ SELECT json_build_object(
   'superuser', (SELECT rolsuper FROM pg_roles WHERE rolname = current_user),
   'available', (SELECT default_version FROM pg_available_extensions WHERE name = 'pg_repack'),
   'installed', (SELECT extversion FROM pg_extension WHERE extname = 'pg_repack'),
+  'pgstattuple', ({MEASURES.strip().rstrip(";")}),
   'directories', CASE WHEN pg_has_role('pg_read_all_settings', 'USAGE') THEN (
     SELECT json_object_agg(oid, coalesce(nullif(pg_tablespace_location(oid), ''), current_setting('data_directory', true)))
     FROM pg_tablespace WHERE spcname <> 'pg_global') END,

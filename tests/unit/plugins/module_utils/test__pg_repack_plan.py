@@ -133,6 +133,20 @@ def test_the_copy_must_fit_beside_the_table(free, wal, fits):
     assert (lack_of_room(step, free, wal) is None) is fits
 
 
+def test_copies_that_are_written_side_by_side_must_fit_together():
+    # Each needs 110 MB with its WAL.
+    one_by_one = budgeted(steps_of(100, 100, 100), Limits(), {1663: 200 * MB}, 1663, jobs=1)
+    assert [step.status for step in one_by_one] == ["planned"] * 3
+    two = budgeted(steps_of(100, 100, 40), Limits(), {1663: 200 * MB}, 1663, jobs=2)
+    assert [step.status for step in two] == ["planned", "skipped", "planned"]
+    assert "of disk, and what is written beside it 110 MB, 200 MB are free: make room" in two[1].message
+
+
+def test_the_wal_must_fit_where_it_lies():
+    (step,) = steps_of(100)
+    assert "its WAL needs 55" in lack_of_room(step, {1663: 80 * MB, 99: 50 * MB}, 99)
+
+
 @pytest.mark.parametrize(
     ("available", "installed", "client", "expected"),
     [
