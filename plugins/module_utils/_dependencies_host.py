@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pwd
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -64,6 +66,25 @@ def _places(service: Mapping[str, Any], deploys: str) -> Iterator[Path]:
         yield Path(service["path"])
 
 
+def _is_handed_over(owner: os.stat_result) -> bool:
+    return owner.st_uid != os.geteuid() and os.geteuid() == 0
+
+
+def _read(path: Path, owner: os.stat_result) -> bytes:
+    """Return what ``path`` holds, which its account will read: a link of it to what is root's alone must not lead there.
+
+    :raises OSError: it is no file that the account may read.
+    """
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(handle, "rb") as file:
+        said = os.fstat(handle)
+        shared = said.st_mode & 0o004 or (said.st_gid == owner.st_gid and said.st_mode & 0o040)
+        theirs = said.st_uid == owner.st_uid or shared or not _is_handed_over(owner)
+        if not stat.S_ISREG(said.st_mode) or not theirs:
+            raise PermissionError(errno.EACCES, "no file of the account that the directory belongs to", str(path))
+        return file.read()
+
+
 @contextmanager
 def copied(project: Project, base: str | None) -> Iterator[tuple[Path, str | None]]:
     """Have a copy of what names the dependencies, and return it with the account that it belongs to; None is our own."""
@@ -71,11 +92,11 @@ def copied(project: Project, base: str | None) -> Iterator[tuple[Path, str | Non
     place = Path(tempfile.mkdtemp(prefix="runbook-dependencies-", dir=base))
     try:
         for name in (MANIFEST, project.lock, *BESIDE):
-            if name and (project.directory / name).is_file():
-                shutil.copyfile(project.directory / name, place / name)
+            if name and os.path.lexists(project.directory / name):
+                (place / name).write_bytes(_read(project.directory / name, owner))
                 (place / name).chmod(0o600)
         user = None
-        if owner.st_uid != os.geteuid() and os.geteuid() == 0:
+        if _is_handed_over(owner):
             user = pwd.getpwuid(owner.st_uid).pw_name
             for path in (place, *place.iterdir()):
                 os.chown(path, owner.st_uid, owner.st_gid)

@@ -109,6 +109,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._dependencies import S
 from ansible_collections.runbook.ops.plugins.module_utils._dependencies_host import Project, ask, find
 
 LIMITS = {"warning": {"type": "float"}, "critical": {"type": "float"}}
+FOREVER = 86_400  # seconds
 ARGUMENTS: dict[str, Any] = {
     "services": {"type": "list", "elements": "dict", "required": True},
     "level": {"type": "str", "choices": list(SEVERITIES), "default": "high"},
@@ -143,6 +144,8 @@ def run(params: dict[str, Any], *, asked: Callable[[Project], tuple[Any, Any]]) 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     wait = module.params["timeout_seconds"]
+    if not 0 < wait < FOREVER:
+        module.fail_json(msg=f"timeout_seconds is {wait:g}: say more than 0, and less than a day")
     module.exit_json(**run(module.params, asked=lambda project: ask(module, project, timeout_seconds=wait)))
 
 

@@ -5,7 +5,10 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 
+import pytest
 from ansible_collections.runbook.ops.plugins.module_utils._dependencies_host import Project, ask, copied
 from ansible_collections.runbook.ops.plugins.modules import dependencies_info
 
@@ -65,3 +68,43 @@ def test_without_a_lock_file_or_with_one_of_yarn_nothing_is_asked(tmp_path):
         outdated, vulnerable = ask(None, Project(tmp_path, lock, manager), timeout_seconds=1)
         assert says in outdated
         assert outdated == vulnerable
+
+
+@pytest.mark.parametrize("name", [".npmrc", "package-lock.json"])
+def test_a_link_leads_to_nothing_that_is_another_account_s(tmp_path, name):
+    path = tmp_path / "app"
+    project(path)
+    (tmp_path / "secret").write_text("root's")
+    (path / name).unlink(missing_ok=True)
+    (path / name).symlink_to(tmp_path / "secret")
+    before = set(tmp_path.iterdir())
+    with (
+        pytest.raises(OSError, match=re.escape(name)),
+        copied(Project(path, "package-lock.json", "npm"), str(tmp_path)),
+    ):
+        pass
+    assert set(tmp_path.iterdir()) == before
+
+
+def test_what_the_account_of_the_directory_cannot_read_is_not_copied_for_it(tmp_path, monkeypatch):
+    path = tmp_path / "app"
+    project(path)
+    (path / ".npmrc").write_text("//r.io/:_authToken=x")
+    (path / ".npmrc").chmod(0o600)
+    real = os.fstat
+
+    def fstat(handle):
+        said = real(handle)
+        return os.stat_result((*said[:4], said.st_uid + 7, said.st_gid + 7, *said[6:10]))
+
+    monkeypatch.setattr(os, "fstat", fstat)
+    if os.geteuid() == 0:
+        os.chown(path, 1, 1)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    (path / "package.json").chmod(0o644)
+    (path / "package-lock.json").chmod(0o644)
+    with (
+        pytest.raises(PermissionError, match="npmrc"),
+        copied(Project(path, "package-lock.json", "npm"), str(tmp_path)),
+    ):
+        pass
