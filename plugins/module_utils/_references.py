@@ -30,6 +30,7 @@ def contradictions(system: Mapping[str, Any]) -> list[str]:
     return [
         *_duplicates(system),
         *_services(system),
+        *_indexes(system),
         *deploy_contradictions(system),
         *_cycle(system),
         *missing(system),
@@ -136,6 +137,16 @@ def _services(system: Mapping[str, Any]) -> list[str]:
         if "{port}" in (health.get("url") or "") and not service["port"]:
             found.append(f"{path}.health.url is {health['url']!r}: {{port}} stands for {path}.port, which is missing")
     return found
+
+
+def _indexes(system: Mapping[str, Any]) -> list[str]:
+    """An index that is wanted and unwanted would be made and removed by each run."""
+    return [
+        f"{PREFIX}databases[{index}].unwanted_indexes[{place}] is {name!r}: wanted_indexes of it has this name"
+        for index, database in items(system, "databases")
+        for place, name in enumerate(database["unwanted_indexes"])
+        if name in {one["name"] for one in database["wanted_indexes"]}
+    ]
 
 
 def _cycle(system: Mapping[str, Any]) -> list[str]:

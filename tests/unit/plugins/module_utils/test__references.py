@@ -293,3 +293,12 @@ def test_what_a_compose_service_leaves_out_follows_from_its_place():
 def test_the_engine_says_the_port(engine: str, port: int):
     described = system(databases=[{"name": "d", "owner": "o", "engine": engine}])
     assert complete(described)["databases"][0]["port"] == port
+
+
+def test_an_index_is_not_wanted_and_unwanted() -> None:
+    index = {"name": "idx", "table": "t", "columns": ["c"]}
+    database = {"name": "d", "owner": "o", "engine": "postgresql", "wanted_indexes": [index]}
+    assert contradictions(system(databases=[{**database, "unwanted_indexes": ["idx_old"]}])) == []
+    assert contradictions(system(databases=[{**database, "unwanted_indexes": ["idx_old", "idx"]}])) == [
+        "ops_databases[0].unwanted_indexes[1] is 'idx': wanted_indexes of it has this name"
+    ]
