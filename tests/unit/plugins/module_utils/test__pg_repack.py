@@ -28,6 +28,25 @@ DATABASE = {
     "runs": [],
     "leftovers": [],
     "tables": [],
+    "available": "1.4.8",
+    "installed": "1.4.8",
+    "block_size": 8192,
+    "pgstattuple": "",
+}
+TABLE = {
+    "oid": 1,
+    "toast": 0,
+    "relation": "public.a",
+    "bytes": 100 * MB,
+    "toast_bytes": 0,
+    "total_bytes": 100 * MB,
+    "tablespace": 1663,
+    "file": 1,
+    "owned": True,
+    "keyed": True,
+    "fillfactor": 100,
+    "live_rows": 40,
+    "dead_rows": 60,
 }
 RUN = {"oid": 1, "pid": 4711, "seconds": 9}
 REWRITTEN = json.dumps({"file": 2, "total_bytes": 40 * MB})
@@ -60,8 +79,9 @@ class Server:
             raise answer
         return answer
 
-    def json(self, _name, _sql, **_limits):
-        return self.database
+    def json(self, _name, sql, **_limits):
+        self.asked.append(sql)
+        return [] if "pgstattuple_approx(" in sql else self.database
 
     def stage(self, program, *arguments, **_options):
         argv = ["docker", "exec", "shop-db-1", program] if self.inside else [program]
@@ -79,12 +99,13 @@ def no_sleep(monkeypatch):
 @pytest.fixture
 def client(monkeypatch):
     """pg_repack, which ends as ``client.ends`` says."""
-    fake = SimpleNamespace(ends=None, stages=[])
+    fake = SimpleNamespace(ends=None, says="", stages=[])
 
     def run(stages, **_options):
         fake.stages.append(stages[0])
         if fake.ends:
             raise fake.ends
+        return SimpleNamespace(text=fake.says)
 
     monkeypatch.setattr(_pg_repack, "run_pipeline", run)
     return fake
@@ -102,6 +123,25 @@ def test_a_standby_is_refused():
 
 def test_one_that_does_not_end_is_not_waited_for_for_ever():
     assert repacker(Server({"runs": [RUN]})).settled("shop")["runs"] == [RUN]
+
+
+@pytest.mark.parametrize(
+    ("pgstattuple", "sessions", "asked_of"),
+    [
+        pytest.param("", 1, None, id="none: by estimate"),
+        pytest.param("schema tools", 2, "\n  tools.pgstattuple_approx", id="installed"),
+        pytest.param("borrow", 2, "CREATE EXTENSION pgstattuple", id="borrowed"),
+    ],
+)
+def test_a_plan_takes_no_more_sessions_than_it_needs(client, pgstattuple, sessions, asked_of):
+    """Each takes its time: on small databases all of them together took longer than the work."""
+    client.says = "pg_repack 1.4.8"
+    server = Server({"tables": [TABLE], "pgstattuple": pgstattuple})
+    _database, (step,), lacking = repacker(server).plan("shop")
+    assert (step.status, step.measured, lacking) == ("planned", False, None)
+    assert len(server.asked) == sessions
+    assert asked_of is None or asked_of in server.asked[-1]
+    assert server.server_version_num == 150000
 
 
 @pytest.mark.parametrize(
