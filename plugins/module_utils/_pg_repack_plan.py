@@ -158,7 +158,9 @@ def budgeted(
     :param wal_tablespace: the tablespace beside which the WAL lies
     :param jobs: how many are written side by side: their copies lie on the disk at the same time
     """
-    left, result, fitting = limits.byte_budget, [], []
+    left = limits.byte_budget
+    result: list[Step] = []
+    fitting: list[Step] = []
     for step in steps:
         if step.action == "repack" and step.status == "planned":
             step = unless(step, lack_of_room(step, free, wal_tablespace, fitting, jobs))  # noqa: PLW2901
