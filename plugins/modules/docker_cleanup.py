@@ -260,7 +260,9 @@ def run(
     rest = [one for one in wanted if one.stays is not None]
     return {
         "changed": bool(done),
-        "actions": [f"docker {' '.join(each)}" for one, _change in done for each in commands(one, getattr(limits, one.kind))],
+        "actions": [
+            f"docker {' '.join(each)}" for one, _change in done for each in commands(one, getattr(limits, one.kind))
+        ],
         "freed_bytes": sum(one.size_bytes for one, _change in done),
         "things": [asdict(one) for one in [*goes, *rest]],
         "volumes": sorted(seen.volumes),
