@@ -151,7 +151,9 @@ class Prometheus:
 
         :raises DashboardError: an expression is refused.
         """
-        drawn = [(f"{name}, {panel}", text) for name, one in dashboards.items() for panel, _kind, text in files.asked(one)]
+        drawn = [
+            (f"{name}, {panel}", text) for name, one in dashboards.items() for panel, _kind, text in files.asked(one)
+        ]
         for place, expression in [*records.items(), *drawn]:
             told = self.ask(f"query?query={quote(expression, safe='')}")
             if told.get("status") != "success":
