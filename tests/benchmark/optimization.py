@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the monthly optimization gives back and costs, beside ``VACUUM FULL`` of the runbook.
 
-Run it by hand: ``python3 tests/benchmark/optimization.py [--rows 200000] [--seed 1]``. Quote ratios, not seconds. The database is that of
+Run it by hand: ``python3 tests/benchmark/optimization.py [--rows 200000] [--healthy-rows 100000]``. Quote ratios, not seconds. The database is that of
 maintenance.py: 100 tables, 5 with dead rows, 5 others whose one index is bloated, 90 that need nothing. Each way has writers beside it
 on a second copy; the wall time is that of the first, which nobody writes to. A writer is blocked while it waits for a lock: how long a
 write takes on a busy machine is told beside it. It needs pg_repack (Debian: postgresql-15-repack).
@@ -96,12 +96,13 @@ def measure(cluster: Cluster, way: Way, load: Callable[[], Writers]) -> dict[str
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=200_000, help="rows of each bloated table (default: 200000)")
+    parser.add_argument("--healthy-rows", type=int, help="of each of the 90 others (default: a twentieth)")
     parser.add_argument("--seed", type=int, default=1, help="for the data and the writers (default: 1)")
     parser.add_argument("--clients", type=int, default=4, help="writers (default: 4)")
     parser.add_argument("--rate", type=int, default=100, help="their transactions a second, together (default: 100)")
     parser.add_argument("--postgresql", help="version of the server, such as 15 (default: the newest installed)")
     arguments = parser.parse_args()
-    sizes = Sizes(arguments.rows, max(1000, arguments.rows // 20))
+    sizes = Sizes(arguments.rows, arguments.healthy_rows or max(1000, arguments.rows // 20))
     with Cluster(version=arguments.postgresql, settings={**SETTINGS, **WAITS}) as cluster:
         build(cluster, sizes, arguments.seed)
         bytes_of = int(cluster.sql(f"SELECT pg_database_size({quoted(WHOLE)})"))
