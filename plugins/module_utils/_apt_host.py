@@ -33,13 +33,15 @@ POLICY = "usr/sbin/policy-rc.d"
 CONFIGURE_SECONDS = 1800
 LOCKED = "locked by another process"
 LOOK_SECONDS = 1.0
+MARKS = "var/lib/runbook-ops/package_updates/automatic"  # what a run that was killed has not marked again
 
 
 class Apt:
     """The programs of apt on this host."""
 
-    def __init__(self, module: Any) -> None:
+    def __init__(self, module: Any, root: Path = Path("/")) -> None:
         """:raises AptError: this host has none."""
+        self._marks = root / MARKS
         if module.get_bin_path("apt-get") is None:
             raise AptError("this host has no apt-get: leave package_updates out for it")
         self._module = module
@@ -51,9 +53,11 @@ class Apt:
     def install(self, arguments: Sequence[str], *, limit: float) -> None:
         """Run ``apt-get`` to change packages. What was installed because another package needs it stays known as that.
 
+        :raises AptError: it cannot be written down what is known as that.
         :raises CommandError: it failed; packages that were done by then stay so.
         """
-        automatic = set(self.mark("showauto").split())
+        named = {argument.partition("=")[0] for argument in arguments}
+        self._note(sorted({*self._noted(), *(named & set(self.mark("showauto").split()))}))
         try:
             self._changing("apt-get", limit)(*arguments)
         except CommandError as exc:
@@ -63,9 +67,37 @@ class Apt:
                 ) from exc
             raise
         finally:
-            lost = sorted(automatic - set(self.mark("showauto").split()))
-            if lost:
-                self.mark("auto", *lost)
+            self.restore_marks()
+
+    def lost_marks(self) -> list[str]:
+        """Return the packages that count as asked for by hand since a run was killed, and were not before."""
+        noted = self._noted()
+        return sorted(noted & set(self.mark("showmanual").split())) if noted else []
+
+    def restore_marks(self) -> None:
+        """Mark them as automatic again, and forget them.
+
+        :raises CommandError: it failed; they are known to the next run.
+        """
+        lost = self.lost_marks()
+        if lost:
+            self.mark("auto", *lost)
+        with suppress(OSError):
+            self._marks.unlink()
+
+    def _noted(self) -> set[str]:
+        try:
+            return set(self._marks.read_text("utf-8", errors="replace").split())
+        except OSError:
+            return set()
+
+    def _note(self, names: Sequence[str]) -> None:
+        if names:
+            try:
+                self._marks.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                replace_file(self._marks, "\n".join(names).encode())
+            except OSError as exc:
+                raise AptError(f"cannot write {self._marks} ({exc.strerror}): run as root") from exc
 
     def is_cut_off(self) -> bool:
         """Return whether packages wait for what :meth:`configure` does. ``dpkg --audit`` names much that it does not mend."""

@@ -58,7 +58,8 @@ options:
     type: int
     default: 3600
 notes:
-  - What was cut off in the middle is finished first by C(dpkg --configure -a).
+  - What was cut off in the middle is finished first by C(dpkg --configure -a). Packages that were installed because others need them stay
+    known as that, even after a run that was killed.
 seealso:
   - module: runbook.ops.updates_info
   - module: runbook.ops.restart_info
@@ -156,7 +157,7 @@ def run(
     chosen = choose(
         parse_simulation(apt.get(*SIMULATE), held)["updates"], select=params["select"], exclude=params["exclude"]
     )
-    wanted, cut_off = chosen["wanted"], apt.is_cut_off()
+    wanted, cut_off, lost = chosen["wanted"], apt.is_cut_off(), apt.lost_marks()
     patience = {"lock_timeout_seconds": params["lock_timeout_seconds"]}
     simulated: dict[str, Any] = {"updates": [], "new": []}
     if cut_off and not check_mode:
@@ -184,11 +185,14 @@ def run(
                 raise CommandError(str(exc), **exc.details, changes=done(apt, updates, changes)) from exc
         for change in changes:
             change["seconds"] = round((clock() - start) / len(changes), 2)
+    elif lost and not check_mode:
+        apt.restore_marks()
     finish = ["dpkg --configure -a"] if cut_off else []
     install = [f"apt-get {' '.join(command(wanted, **patience))}"] if updates else []
+    marks = [f"apt-mark auto {' '.join(lost)}"] if lost else []
     return {
-        "changed": bool(finish or install),
-        "actions": [*finish, *install],
+        "changed": bool(finish or install or marks),
+        "actions": [*finish, *install, *marks],
         "updates": updates,
         "new": new,
         "way_back": back,

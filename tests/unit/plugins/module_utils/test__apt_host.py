@@ -58,3 +58,60 @@ def test_what_waiting_does_not_mend_fails_at_once(answer, patience):
     with pytest.raises(CommandError):
         Apt(module).configure(lock_timeout_seconds=patience)
     assert len(module.calls) == 1
+
+
+class Killed(BaseException):
+    """The end of a run that nothing follows."""
+
+
+def killed(_argv):
+    raise Killed
+
+
+class Marked(Module):
+    """Has a package that apt-get marks as asked for by hand, as it does with all that are named."""
+
+    def __init__(self, during=lambda _argv: None):
+        super().__init__()
+        self.automatic, self.during = {"libc", "old"}, during
+
+    def run_command(self, argv, **_how):
+        program, rest = argv[0].rpartition("/")[2], argv[1:]
+        if program == "apt-mark" and rest[0] == "auto":
+            self.automatic |= set(rest[1:])
+        elif program == "apt-mark":
+            told = {"showauto": self.automatic, "showmanual": {"libc", "old", "nginx"} - self.automatic}[rest[0]]
+            return 0, "\n".join(told), ""
+        else:
+            self.automatic -= {"libc"}
+            self.during(argv)
+        return 0, "", ""
+
+
+def test_what_others_need_stays_known_as_that(tmp_path):
+    module = Marked()
+    Apt(module, tmp_path).install(["install", "libc=2", "nginx=2"], limit=9)
+    assert module.automatic == {"libc", "old"}
+    assert not (tmp_path / _apt_host.MARKS).exists()
+
+
+def test_a_run_that_was_killed_leaves_its_marks_to_the_next_one(tmp_path, monkeypatch):
+    module = Marked(killed)
+    apt = Apt(module, tmp_path)
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(Apt, "restore_marks", lambda _self: None)  # what runs after a kill
+        apt.install(["install", "libc=2", "nginx=2"], limit=9)
+    assert (module.automatic, apt.lost_marks()) == ({"old"}, ["libc"])
+
+    apt.restore_marks()
+
+    assert (module.automatic, apt.lost_marks()) == ({"libc", "old"}, [])
+
+
+def test_the_next_installation_brings_them_back_too(tmp_path):
+    module = Marked()
+    module.automatic = {"old"}
+    (tmp_path / _apt_host.MARKS).parent.mkdir(parents=True)
+    (tmp_path / _apt_host.MARKS).write_text("libc\ngone\n")
+    Apt(module, tmp_path).install(["install", "nginx=2"], limit=9)
+    assert module.automatic == {"libc", "old"}

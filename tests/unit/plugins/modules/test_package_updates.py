@@ -17,6 +17,7 @@ class FakeApt:
 
     def __init__(self, *, fails=False, cut_off=False, besides=""):
         self.pending, self.fails, self.cut_off, self.besides, self.done = ["a", "b"], fails, cut_off, besides, []
+        self.lost = []
 
     def get(self, *arguments):
         assert "--simulate" in arguments
@@ -24,6 +25,13 @@ class FakeApt:
 
     def mark(self, *_arguments):
         return "kept\n"
+
+    def lost_marks(self):
+        return self.lost
+
+    def restore_marks(self):
+        self.done.append("marks")
+        self.lost = []
 
     def cache(self, *_arguments):
         return "a | 1 | archive\n"
@@ -95,6 +103,17 @@ def test_what_was_cut_off_is_finished_first(tmp_path):
     done = run(apt, tmp_path)
     assert predicted["actions"] == done["actions"]
     assert apt.done == ["configure", ["a=2", "b=2"]]
+
+
+def test_marks_that_a_killed_run_has_lost_come_back_where_nothing_is_left_to_install(tmp_path):
+    apt = FakeApt()
+    apt.pending, apt.lost = [], ["libc"]
+    predicted = run(apt, tmp_path, check_mode=True)
+    assert apt.done == []
+    done = run(apt, tmp_path)
+    assert predicted["actions"] == done["actions"] == ["apt-mark auto libc"]
+    assert (apt.done, done["changed"]) == (["marks"], True)
+    assert run(apt, tmp_path)["changed"] is False
 
 
 def test_a_removal_is_refused_before_anything_is_done(tmp_path):
