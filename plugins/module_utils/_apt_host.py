@@ -33,6 +33,7 @@ POLICY = "usr/sbin/policy-rc.d"
 CONFIGURE_SECONDS = 1800
 LOCKED = "locked by another process"
 LOOK_SECONDS = 1.0
+ABSENT = ("not-installed", "config-files", "half-installed")  # the version that dpkg names is not there, or not whole
 MARKS = "var/lib/runbook-ops/package_updates/automatic"  # what a run that was killed has not marked again
 
 
@@ -102,6 +103,20 @@ class Apt:
     def is_cut_off(self) -> bool:
         """Return whether packages wait for what :meth:`configure` does. ``dpkg --audit`` names much that it does not mend."""
         return bool(UNFINISHED & set(self.query("--show", "--showformat=${db:Status-Status}\\n").split()))
+
+    def versions(self) -> dict[str, set[str]]:
+        """Return the versions that are unpacked, by name, and by name and architecture: ``libc6`` and ``libc6:i386``.
+
+        :raises CommandError: dpkg does not tell.
+        """
+        form = "${Package}:${Architecture} ${Version} ${db:Status-Status}\\n"
+        found: dict[str, set[str]] = {}
+        for line in self.query("--show", f"--showformat={form}").splitlines():
+            parts = line.split()
+            if len(parts) == 3 and parts[2] not in ABSENT:
+                for name in (parts[0], parts[0].partition(":")[0]):
+                    found.setdefault(name, set()).add(parts[1])
+        return found
 
     def configure(self, *, lock_timeout_seconds: float) -> None:
         """Finish what was cut off, or what another program is about to finish: dpkg itself does not wait for that one.

@@ -182,7 +182,7 @@ def run(
             try:
                 apt.install(command(wanted, **patience), limit=params["timeout_seconds"])
             except CommandError as exc:  # what was installed by then belongs into the record
-                raise CommandError(str(exc), **exc.details, changes=done(apt, updates, changes)) from exc
+                raise CommandError(str(exc), **exc.details, changes=done(apt, updates, new, changes)) from exc
         for change in changes:
             change["seconds"] = round((clock() - start) / len(changes), 2)
     elif lost and not check_mode:
@@ -205,13 +205,16 @@ def run(
     }
 
 
-def done(apt: Any, updates: list[dict[str, Any]], changes: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return those of the changes that were made before it failed; none where apt does not tell."""
+def done(
+    apt: Any, updates: list[dict[str, Any]], new: list[str], changes: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Return those of the changes that were made before it failed, as dpkg has them: apt may not be able to tell any more."""
     try:
-        left = {one["name"] for one in parse_simulation(apt.get(*SIMULATE))["updates"]}
+        there = apt.versions()
     except CommandError:
         return []
-    return [change for update, change in zip(updates, changes) if update["name"] not in left]
+    made = [update["available"] in there.get(update["name"], ()) for update in updates]
+    return [change for change, is_made in zip(changes, [*made, *(name in there for name in new)]) if is_made]
 
 
 def main() -> None:

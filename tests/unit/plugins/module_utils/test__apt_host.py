@@ -40,6 +40,12 @@ def test_cut_off_is_what_dpkg_can_finish_by_itself(states, expected):
     assert Apt(Module((0, states, ""))).is_cut_off() is expected
 
 
+def test_versions_are_those_that_are_unpacked():
+    told = "a:all 2 installed\nb:amd64 2 unpacked\nb:i386 1 installed\nc:amd64 2 config-files\nd:amd64 1 half-installed\ne:  not-installed\n"
+    found = Apt(Module((0, told, ""))).versions()
+    assert found == {"a": {"2"}, "a:all": {"2"}, "b": {"2", "1"}, "b:amd64": {"2"}, "b:i386": {"1"}}
+
+
 def test_another_program_that_installs_is_waited_for(monkeypatch):
     waits = []
     monkeypatch.setattr(_apt_host.time, "sleep", waits.append)

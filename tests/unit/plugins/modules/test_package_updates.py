@@ -21,10 +21,16 @@ class FakeApt:
 
     def get(self, *arguments):
         assert "--simulate" in arguments
+        if self.done and self.fails:
+            raise CommandError("apt-get --simulate failed (100): unmet dependencies")
         return "\n".join([*map(LINE.format, self.pending), self.besides if "install" in arguments else ""])
 
     def mark(self, *_arguments):
         return "kept\n"
+
+    def versions(self):
+        there = {name: {"1" if name in self.pending else "2"} for name in ("a", "b")}
+        return {**there, "needed": {"1"}} if self.done else there
 
     def lost_marks(self):
         return self.lost
@@ -90,10 +96,11 @@ def test_a_policy_of_somebody_else_stays(tmp_path):
     assert (tmp_path / "usr/sbin/policy-rc.d").read_text() == "#!/bin/sh\nexit 101\n"
 
 
-def test_a_failure_tells_which_packages_were_done_by_then(tmp_path):
+def test_a_failure_tells_which_packages_were_done_by_then_though_apt_cannot_any_more(tmp_path):
+    besides = "Inst needed (1 Debian:12/stable [all])\nInst late (1 Debian:12/stable [all])"
     with pytest.raises(CommandError) as caught:
-        run(FakeApt(fails=True), tmp_path)
-    assert [change["thing"] for change in caught.value.details["changes"]] == ["package a"]
+        run(FakeApt(fails=True, besides=besides), tmp_path)
+    assert [change["thing"] for change in caught.value.details["changes"]] == ["package a", "package needed"]
     assert not (tmp_path / "usr/sbin/policy-rc.d").exists()
 
 
