@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils._apt_install import (
+    HELD,
     INSTALL,
     LATER,
     MARK,
@@ -143,28 +144,63 @@ class Apt:
 def guarded(root: Path, units: Sequence[str], pid: int) -> Iterator[None]:
     """Have packages leave ``units`` alone. A policy that somebody else has set stays, and counts.
 
-    :raises AptError: the policy cannot be written.
+    :raises AptError: another run has one in force, or it cannot be written.
     """
     path = root / POLICY
-    text = policy(units, pid, started(pid)) if units else ""
-    foreign = path.exists() and MARK not in path.read_text("utf-8", errors="replace")
+    text = policy(units, pid, started(pid)).encode() if units else b""
+    holder = _holder(path)
+    if units and holder not in (None, pid):
+        raise AptError(
+            f"process {holder} installs packages with services to leave alone: run this again once it has ended"
+        )
+    foreign = path.exists() and MARK.encode() not in path.read_bytes()
     if not units or foreign:
         yield
         return
     try:
-        replace_file(path, text.encode(), mode=0o755)
+        replace_file(path, text, mode=0o755)
     except OSError as exc:
         raise AptError(f"cannot write {path} ({exc.strerror}): run as root") from exc
     try:
         yield
     finally:
         with suppress(OSError):
+            if path.read_bytes() == text:
+                path.unlink()
+
+
+def sweep(root: Path) -> None:
+    """Remove the policy that a run left which was killed."""
+    path = root / POLICY
+    with suppress(OSError):
+        if MARK.encode() in path.read_bytes() and _holder(path) is None:
             path.unlink()
+
+
+def _holder(path: Path) -> int | None:
+    """Return the process for which a policy of ours is in force."""
+    with suppress(OSError):
+        held = HELD.search(path.read_text("utf-8", errors="replace"))
+        if held and _is_alive(int(held[1]), held[2]):
+            return int(held[1])
+    return None
+
+
+def _is_alive(pid: int, since: str) -> bool:
+    try:
+        stat = _stat(pid)
+    except (OSError, IndexError):
+        return False
+    return stat[0] != "Z" and stat[19] == since
 
 
 def started(pid: int) -> str:
     """Return when a process began, in ticks since the host did."""
-    return Path(f"/proc/{pid}/stat").read_text("utf-8", errors="replace").rpartition(")")[2].split()[19]
+    return _stat(pid)[19]
+
+
+def _stat(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/stat").read_text("utf-8", errors="replace").rpartition(")")[2].split()
 
 
 def later_files(root: Path) -> set[str]:

@@ -21,6 +21,8 @@ INSTALL = (
 LATER = (".dpkg-dist", ".ucf-dist")
 UNIT = re.compile(r"[A-Za-z0-9@_.:*\\-]+")  # with a star for more than one, as systemctl takes it
 MARK = "# runbook.ops: "
+# What policy() writes: the process for which it is in force, and when that began.
+HELD = re.compile(rf"{MARK}.*?/proc/(\d+)/stat;.*? = (\d+) \]", re.DOTALL)
 # What `dpkg --configure -a` finishes.
 UNFINISHED = frozenset(("unpacked", "half-configured", "triggers-awaited", "triggers-pending"))
 

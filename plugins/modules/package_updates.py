@@ -117,7 +117,13 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.runbook.ops.plugins.module_utils._apt import SHOW_HOLDS, SIMULATE, parse_simulation
-from ansible_collections.runbook.ops.plugins.module_utils._apt_host import Apt, free_bytes, guarded, later_files
+from ansible_collections.runbook.ops.plugins.module_utils._apt_host import (
+    Apt,
+    free_bytes,
+    guarded,
+    later_files,
+    sweep,
+)
 from ansible_collections.runbook.ops.plugins.module_utils._apt_install import (
     AptError,
     as_change,
@@ -153,6 +159,8 @@ def run(
     clock: Callable[[], float] = time.monotonic,
 ) -> dict[str, Any]:
     policy(params["hold_services"], pid, "0")  # a name that is none is refused in a prediction, too
+    if not check_mode:
+        sweep(root)
     held = apt.mark(*SHOW_HOLDS).split()
     chosen = choose(
         parse_simulation(apt.get(*SIMULATE), held)["updates"], select=params["select"], exclude=params["exclude"]

@@ -4,9 +4,14 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 from ansible_collections.runbook.ops.plugins.module_utils import _apt_host
-from ansible_collections.runbook.ops.plugins.module_utils._apt_host import Apt
+from ansible_collections.runbook.ops.plugins.module_utils._apt_host import Apt, guarded, started, sweep
+from ansible_collections.runbook.ops.plugins.module_utils._apt_install import AptError, policy
 from ansible_collections.runbook.ops.plugins.module_utils._command import CommandError
 
 BUSY = (2, "", "dpkg: error: dpkg frontend lock was locked by another process with pid 7\n")
@@ -121,3 +126,57 @@ def test_the_next_installation_brings_them_back_too(tmp_path):
     (tmp_path / _apt_host.MARKS).write_text("libc\ngone\n")
     Apt(module, tmp_path).install(["install", "nginx=2"], limit=9)
     assert module.automatic == {"libc", "old"}
+
+
+@pytest.fixture
+def policy_file(tmp_path):
+    """A file that tells packages what they may do, not there yet."""
+    (tmp_path / "usr/sbin").mkdir(parents=True)
+    return tmp_path / _apt_host.POLICY
+
+
+@pytest.fixture
+def other():
+    """The number of a process that lives as long as the test."""
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        yield process.pid
+        process.stdin.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "stays"),
+    [
+        pytest.param(policy(["a"], os.getpid(), "0"), False, id="another process has the number now"),
+        pytest.param(policy(["a"], 1 << 30, "7"), False, id="its process has ended"),
+        pytest.param("#!/bin/sh\nexit 101\n", True, id="somebody else's"),
+        pytest.param(policy(["a"], os.getpid(), started(os.getpid())), True, id="its process lives"),
+    ],
+)
+def test_only_a_policy_that_is_void_is_swept(tmp_path, policy_file, text, stays):
+    policy_file.write_text(text)
+    sweep(tmp_path)
+    assert policy_file.exists() is stays
+
+
+def test_a_policy_that_another_run_has_written_since_stays(tmp_path, policy_file, other):
+    theirs = policy(["b"], other, started(other))
+    with guarded(tmp_path, ["a"], os.getpid()):
+        policy_file.write_text(theirs)
+    assert policy_file.read_text() == theirs
+
+
+def test_the_policy_of_a_run_that_lives_is_not_replaced(tmp_path, policy_file, other):
+    theirs = policy(["b"], other, started(other))
+    policy_file.write_text(theirs)
+    with pytest.raises(AptError, match=f"process {other} installs packages"), guarded(tmp_path, ["a"], os.getpid()):
+        pass
+    with guarded(tmp_path, [], os.getpid()):
+        pass
+    assert policy_file.read_text() == theirs
+
+
+def test_one_of_a_run_that_was_killed_is_replaced(tmp_path, policy_file):
+    policy_file.write_text(policy(["b"], 1 << 30, "7"))
+    with guarded(tmp_path, ["a"], os.getpid()):
+        assert "a.service" in policy_file.read_text()
+    assert not policy_file.exists()

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.runbook.ops.plugins.module_utils._apt_install import AptError
+from ansible_collections.runbook.ops.plugins.module_utils._apt_install import AptError, policy
 from ansible_collections.runbook.ops.plugins.module_utils._command import CommandError
 from ansible_collections.runbook.ops.plugins.modules import package_updates
 
@@ -94,6 +94,16 @@ def test_a_policy_of_somebody_else_stays(tmp_path):
     (tmp_path / "usr/sbin/policy-rc.d").write_text("#!/bin/sh\nexit 101\n")
     run(FakeApt(), tmp_path)
     assert (tmp_path / "usr/sbin/policy-rc.d").read_text() == "#!/bin/sh\nexit 101\n"
+
+
+@pytest.mark.parametrize("check_mode", [True, False], ids=["predicted", "done"])
+def test_what_a_killed_run_left_goes_though_nothing_is_pending(tmp_path, check_mode):
+    apt, path = FakeApt(), tmp_path / "usr/sbin/policy-rc.d"
+    apt.pending = []
+    path.parent.mkdir(parents=True)
+    path.write_text(policy(["nginx"], 1 << 30, "7"))
+    run(apt, tmp_path, check_mode=check_mode)
+    assert path.exists() is check_mode
 
 
 def test_a_failure_tells_which_packages_were_done_by_then_though_apt_cannot_any_more(tmp_path):
