@@ -20,8 +20,14 @@ MOST_ALIKE, ALIKE_DAYS = 5, 7  # certificates for exactly the same names that Le
 BEFORE_DAYS = 30  # certbot's own; of a life that is shorter than 90 days, a third
 SHORT_DAYS = 10  # of a life up to that, half: as certbot 4 does it
 LATE_DAYS = 2  # a timer that runs twice a day has failed a few times by then
-INTERVAL = re.compile(r"(\d+)\s*(hour|day|week|month)?s?")
-HOURS = {"hour": 1, "day": 24, "week": 168, "month": 720, None: 24}
+INTERVAL = re.compile(r"(\d+)\s*([a-z]*)[\s,]*", re.IGNORECASE)
+HOURS = {
+    **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), 1),
+    **dict.fromkeys(("", "d", "day", "days"), 24),
+    **dict.fromkeys(("w", "wk", "wks", "week", "weeks"), 168),
+    **dict.fromkeys(("mth", "mths", "month", "months"), 720),
+    **dict.fromkeys(("y", "yr", "yrs", "year", "years"), 8760),
+}
 HARMLESS = ("webroot", "dns-")
 
 
@@ -37,12 +43,20 @@ class Step(NamedTuple):
 
 def renew_before(known: Known, lifetime: timedelta) -> timedelta:
     """Return how long before its end a certificate is renewed."""
-    written = INTERVAL.match(known.values.get("renew_before_expiry", ""))
-    if written:
-        return timedelta(hours=int(written[1]) * HOURS[written[2]])
+    written = _written(known.values.get("renew_before_expiry", ""))
+    if written is not None:
+        return written
     if lifetime <= timedelta(days=SHORT_DAYS):
         return lifetime / 2
     return min(timedelta(days=BEFORE_DAYS), lifetime / 3)
+
+
+def _written(text: str) -> timedelta | None:
+    """Return the interval that a renewal file sets; None where it sets none, or one that is not understood."""
+    parts = list(INTERVAL.finditer(text.strip()))
+    hours = [int(part[1]) * HOURS.get(part[2].lower(), -1) for part in parts]
+    is_whole = "".join(part[0] for part in parts) == text.strip()
+    return timedelta(hours=sum(hours)) if parts and is_whole and min(hours) >= 0 else None
 
 
 def plan(
@@ -116,10 +130,12 @@ def describe_problems(known: Known) -> list[str]:
     found = known.found
     if found["expires_at"] is None:
         return []
+    before = known.values.get("renew_before_expiry", "")
+    if before and _written(before) is None:
+        return [f"renew_before_expiry is {before}, which is not understood here: write it in days"]
     lifetime = _moment(found["expires_at"]) - _moment(found["valid_from"])
     if renew_before(known, lifetime) < lifetime:
         return []
-    before = known.values["renew_before_expiry"]
     return [f"renew_before_expiry is {before}, and it is valid for {lifetime.days + 1} days: every run renews it"]
 
 

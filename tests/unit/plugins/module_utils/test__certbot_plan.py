@@ -46,6 +46,11 @@ def step(lineage: Known | None, *early: str):
         pytest.param(known(200, life=365), "keep", "200 days left, due on 2026-11-18", id="a long life, thirty days"),
         pytest.param(known(50, renew_before_expiry="60 days"), "renew", "50 days left", id="as its file says"),
         pytest.param(known(13, renew_before_expiry="2 weeks"), "renew", "13 days left", id="in weeks"),
+        pytest.param(known(300, life=400, renew_before_expiry="1 year"), "renew", "300 days left", id="in years"),
+        pytest.param(known(43, renew_before_expiry="1 month 2 weeks"), "renew", "43 days left", id="in two units"),
+        pytest.param(
+            known(31, renew_before_expiry="1 blue moon"), "keep", "31 days left, due on 2026-06-02", id="in none"
+        ),
         pytest.param(known(15, renew_before_expiry="14"), "keep", "15 days left", id="days are the unit"),
         pytest.param(known(5, autorenew="False"), "keep", "5 days left, autorenew is off", id="switched off"),
         pytest.param(known(5)._replace(values={}), "refuse", "there is no renewal file", id="no renewal file"),
@@ -133,3 +138,7 @@ def test_a_dry_run_costs_nothing_and_stops_nothing(
 def test_one_that_every_run_would_renew_is_named() -> None:
     assert describe_problems(known(50)) == []
     assert "every run renews it" in describe_problems(known(50, renew_before_expiry="100 days"))[0]
+
+
+def test_an_interval_that_is_not_understood_is_named() -> None:
+    assert "1 blue moon, which is not understood" in describe_problems(known(50, renew_before_expiry="1 blue moon"))[0]
