@@ -40,14 +40,14 @@ class Habits(NamedTuple):
 def look(root: Path, config: Path, *, systemctl: Callable[..., str] | None) -> Habits:
     """Return what renews on this host."""
     timers, failed = [], []
-    told = systemctl("show", "--property=Id,ActiveState,Result", *TIMERS, *SERVICES) if systemctl else ""
+    booted = (root / "run/systemd/system").is_dir()  # else systemctl, though it is installed, fails
+    told = systemctl("show", "--property=Id,ActiveState,Result", *TIMERS, *SERVICES) if systemctl and booted else ""
     for block in told.split("\n\n"):
         unit = dict(line.partition("=")[::2] for line in block.splitlines())
         if unit.get("Id") in TIMERS and unit.get("ActiveState") == "active":
             timers.append(unit["Id"])
         if unit.get("Id") in SERVICES and unit.get("Result", "success") != "success":
             failed.append(unit["Id"])
-    booted = (root / "run/systemd/system").is_dir()
     lines = []
     for path in sorted(path for pattern in CRONTABS for path in root.glob(pattern) if path.is_file()):
         lines += [f"/{path.relative_to(root)}" for line in _text(path).splitlines() if renews(line, has_systemd=booted)]

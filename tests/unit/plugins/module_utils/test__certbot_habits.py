@@ -15,6 +15,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._certbot_habits import
     look,
     renews,
 )
+from ansible_collections.runbook.ops.plugins.module_utils._command import CommandError
 
 DEBIAN = "0 */12 * * * root test -x /usr/bin/certbot -a \\! -d /run/systemd/system && certbot -q renew"
 TOLD = """\
@@ -68,6 +69,13 @@ def test_timers_lines_and_hooks_of_a_host_are_found(tmp_path: Path) -> None:
 
     assert (found.timers, found.failed, found.lines) == (["certbot.timer"], ["certbot.service"], ["/etc/crontab"])
     assert {name: runs for name, (_text, runs) in found.hooks.items()} == {"deploy/notes": False, "deploy/reload": True}
+
+
+def test_systemd_is_not_asked_where_it_does_not_run(tmp_path: Path) -> None:
+    def systemctl(*_arguments: str) -> str:
+        raise CommandError("systemctl show failed (1): System has not been booted with systemd as init system")
+
+    assert look(tmp_path, tmp_path / "le", systemctl=systemctl) == Habits([], [], [], {})
 
 
 @pytest.mark.parametrize(
