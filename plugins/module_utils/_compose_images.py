@@ -13,8 +13,9 @@ from ansible_collections.runbook.ops.plugins.module_utils._checks import make_ch
 
 SECTION = "Images"
 PREVIOUS = "runbook-ops/previous"
-# Variables of the official images.
-MAJORS = {"PG_MAJOR": "PostgreSQL", "MONGO_MAJOR": "MongoDB", "REDIS_VERSION": "Redis"}
+# Variables of the official images. A newer Redis writes what an older one cannot read even where only its second number is
+# another (7.0 does not load what 7.2 has saved), so the way back would be lost.
+MAJORS = {"PG_MAJOR": ("PostgreSQL", 1), "MONGO_MAJOR": ("MongoDB", 1), "REDIS_VERSION": ("Redis", 2)}
 
 
 class Image(NamedTuple):
@@ -107,10 +108,11 @@ def previous_repository(service: str) -> str:
 
 
 def majors(environment: Iterable[str]) -> dict[str, str]:
-    """Return the major versions of servers with data that the variables of an image tell, by the server."""
+    """Return the versions of servers with data that the variables of an image tell, as far as data depend on them, by the server."""
     found = {}
     for one in environment:
         name, _sign, value = one.partition("=")
         if name in MAJORS and value:
-            found[MAJORS[name]] = value.partition(".")[0]
+            server, numbers = MAJORS[name]
+            found[server] = ".".join(value.split(".")[:numbers])
     return found

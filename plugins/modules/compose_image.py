@@ -16,7 +16,9 @@ description:
   - Fetches what a name stands for in its registry now. What it stood for on this host gets the name
     C(runbook-ops/previous/<service>:<time>) before, so that no clean-up takes it.
   - Recreates nothing. M(runbook.ops.compose_service) with C(state=recreated) takes the image into service and proves it.
-  - An image with another major version of PostgreSQL, MongoDB or Redis is refused, for it would not take the data. The name is given back.
+  - An image with another major version of PostgreSQL or MongoDB is refused, for it would not take the data, and so is one of Redis with
+    another first or second number, for the one before could not read what it saves. One that does not tell its version any more is
+    refused, too. The name is given back.
 extends_documentation_fragment:
   - runbook.ops.attributes
 attributes:
@@ -180,7 +182,12 @@ def fetch(params: dict[str, Any], docker: Callable[..., str], asked: Callable[..
 def refuse_major(name: str, image: str, old: Here, found: Here) -> None:
     for what, version in majors(old.environment).items():
         new = majors(found.environment).get(what)
-        if new is not None and new != version:
+        if new is None:
+            raise ComposeError(
+                f"{image} does not tell its version of {what} any more, and {name} has data of {version}: "
+                "see by hand whether it takes them, and deploy it after a backup"
+            )
+        if new != version:
             raise ComposeError(
                 f"{image} is of {what} {new} now, and {name} has data of {version}: "
                 "name the version in the Compose file, and migrate by a dump"

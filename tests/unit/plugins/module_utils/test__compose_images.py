@@ -5,7 +5,13 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.runbook.ops.plugins.module_utils._compose_images import Image, is_newer, judge, projects
+from ansible_collections.runbook.ops.plugins.module_utils._compose_images import (
+    Image,
+    is_newer,
+    judge,
+    majors,
+    projects,
+)
 
 OLD, NEW, NUMBER = (f"sha256:{letter * 64}" for letter in "abc")
 NOW = 1_772_323_200.0  # 2026-03-01
@@ -53,3 +59,17 @@ def test_a_project_is_named_once_and_others_not_at_all():
         {"manager": "systemd"},
     ]
     assert projects(services) == [{"directory": "/srv/shop", "file": "compose.yml", "project": None}]
+
+
+@pytest.mark.parametrize(
+    ("variable", "expected"),
+    [
+        ("PG_MAJOR=16", {"PostgreSQL": "16"}),
+        ("MONGO_MAJOR=7.0", {"MongoDB": "7"}),
+        ("REDIS_VERSION=7.0.15", {"Redis": "7.0"}),
+        ("REDIS_VERSION=", {}),
+        ("PATH=/bin", {}),
+    ],
+)
+def test_a_version_is_told_as_far_as_data_depend_on_it(variable, expected):
+    assert majors([variable]) == expected

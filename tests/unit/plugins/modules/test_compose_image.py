@@ -84,6 +84,13 @@ def test_another_major_version_is_refused_and_the_name_given_back():
     assert fake.names["postgres:16"] == OLD
 
 
+def test_one_that_does_not_tell_its_version_any_more_is_refused_and_the_name_given_back():
+    fake = FakeDocker(**{NEW: ""})
+    with pytest.raises(ComposeError, match="does not tell its version of PostgreSQL any more"):
+        run(fake)
+    assert fake.names["postgres:16"] == OLD
+
+
 def test_only_so_many_are_kept():
     fake = FakeDocker()
     for number, letter in enumerate("bcd"):
