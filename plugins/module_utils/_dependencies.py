@@ -38,7 +38,8 @@ def parse_outdated(text: str, locked: Mapping[str, str]) -> list[dict[str, Any]]
     said = _read(text)
     found = []
     for name, more in sorted(said.items()):
-        one = more[0] if isinstance(more, list) else more  # npm gives a list where two parts of a project need it
+        # npm gives a list where two parts of a project need it
+        one = _object(name, next(iter(more), None) if isinstance(more, list) else more)
         current, latest = one.get("current") or locked.get(name) or one.get("wanted"), one.get("latest")
         if latest and current != latest:
             major = str(current).partition(".")[0] != str(latest).partition(".")[0]
@@ -55,11 +56,13 @@ def parse_audit(text: str) -> list[dict[str, Any]]:
     """
     said = _read(text)
     if isinstance(said.get("vulnerabilities"), Mapping):  # npm 7 and later
-        found = [_of_npm(name, one) for name, one in said["vulnerabilities"].items()]
+        found = [_of_npm(name, _object(name, one)) for name, one in said["vulnerabilities"].items()]
     elif isinstance(said.get("advisories"), Mapping):  # pnpm
-        found = [_of_pnpm(one) for one in said["advisories"].values()]
+        found = [_of_pnpm(_object(name, one)) for name, one in said["advisories"].items()]
     else:
-        raise DependenciesError(_first(said.get("message") or (said.get("error") or {}).get("summary") or "no answer"))
+        error = said.get("error")
+        summary = error.get("summary") if isinstance(error, Mapping) else error
+        raise DependenciesError(_first(said.get("message") or summary or "no answer"))
     return sorted(found, key=lambda one: (-SEVERITIES.index(one["severity"]), one["name"]))
 
 
@@ -70,11 +73,17 @@ def _read(text: str) -> dict[str, Any]:
         raise DependenciesError(_first(text.strip() or "it said nothing")) from None
     if isinstance(said, dict) and isinstance(said.get("error"), Mapping) and said["error"].get("code"):
         raise DependenciesError(_first(f"{said['error']['code']}: {said['error'].get('summary') or ''}"))
-    return said if isinstance(said, dict) else {}
+    return _object("it", said)
+
+
+def _object(name: str, said: Any) -> dict[str, Any]:
+    if not isinstance(said, dict):
+        raise DependenciesError(_first(f"no answer: {name} is {json.dumps(said)}"))
+    return said
 
 
 def _first(text: str) -> str:
-    return str(text).strip().splitlines()[0][:200]
+    return (str(text).strip() or "no answer").splitlines()[0][:200]
 
 
 def _severity(text: Any) -> str:

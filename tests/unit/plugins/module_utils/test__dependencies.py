@@ -73,6 +73,25 @@ def test_nothing_outdated_is_an_empty_answer_and_silence_is_none():
         parse_outdated("", {})
 
 
+@pytest.mark.parametrize("read", [lambda text: parse_outdated(text, {}), parse_audit], ids=["outdated", "vulnerable"])
+@pytest.mark.parametrize("text", ["[]", "null", "3", '"no registry"'])
+def test_an_answer_that_is_no_object_is_none(read, text):
+    with pytest.raises(DependenciesError, match="no answer: it is"):
+        read(text)
+
+
+@pytest.mark.parametrize("more", [[], [None], None, "1.0.0", ["1.0.0"]])
+def test_a_package_that_is_no_object_is_no_answer(more):
+    with pytest.raises(DependenciesError, match="no answer: left-pad is"):
+        parse_outdated(json.dumps({"left-pad": more}), {})
+
+
+@pytest.mark.parametrize("key", ["vulnerabilities", "advisories"])
+def test_a_vulnerability_that_is_no_object_is_no_answer(key):
+    with pytest.raises(DependenciesError, match="no answer: qs is"):
+        parse_audit(json.dumps({key: {"qs": "high"}}))
+
+
 def test_vulnerabilities_of_npm_come_the_worst_first_with_their_fix():
     found = parse_audit(json.dumps(NPM_AUDIT))
     assert [(one["name"], one["severity"], one["direct"], one["fix"]) for one in found] == [
@@ -98,6 +117,8 @@ def test_vulnerabilities_of_pnpm_say_the_same():
             '{"error": {"code": "ECONNREFUSED", "summary": "request failed"}}', "ECONNREFUSED", id="no registry"
         ),
         pytest.param("ERR_PNPM_AUDIT_BAD_RESPONSE  the audit endpoint\nmore", "ERR_PNPM", id="prose"),
+        pytest.param('{"error": "a word"}', "a word", id="an error in words"),
+        pytest.param('{"message": " "}', "no answer", id="a blank"),
         pytest.param("", "said nothing", id="nothing"),
     ],
 )
