@@ -69,7 +69,11 @@ def observe(
         things = _containers(ask, listed, held, days=limits.containers, now=now)
     except DockerError as exc:
         raise CleanupError(f"{exc}; look at it with systemctl status docker") from exc
-    images = held.get("Images") or []
+    if "Images" not in held:  # none are told by an empty list, or null
+        raise CleanupError(
+            "Docker does not say which images it holds (no Images in /system/df): look at docker system df"
+        )
+    images = held["Images"] or []
     used = frozenset(str(one["ImageID"]) for one in listed)
     needed = rules.Needed(used, {**_composed(docker, projects), **_deployed(deploys)}, tuple(keep_images))
     since = rules.note(_noted(notes), [str(one["Id"]) for one in images if str(one["Id"]) not in used], now=now)

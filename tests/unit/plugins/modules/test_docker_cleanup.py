@@ -103,6 +103,20 @@ def test_nothing_goes_while_it_is_not_known_what_is_needed(tmp_path, config, sta
     assert fake.calls == []
 
 
+def test_an_engine_that_does_not_tell_its_images_is_refused_and_the_notes_stay(tmp_path):
+    fake = FakeDocker()
+    run(fake, tmp_path)
+    noted = (tmp_path / "state/unused.json").read_text()
+
+    def ask(path, **_more):
+        return {"ImageUsage": {}} if path == "/system/df" else FakeDocker.ask(fake, path)
+
+    fake.ask = ask
+    with pytest.raises(CleanupError, match="no Images in /system/df"):
+        run(fake, tmp_path)
+    assert (tmp_path / "state/unused.json").read_text() == noted
+
+
 @pytest.mark.parametrize(
     "refuses",
     [
