@@ -31,6 +31,7 @@ def contradictions(system: Mapping[str, Any]) -> list[str]:
         *_duplicates(system),
         *_services(system),
         *_indexes(system),
+        *_queries(system),
         *deploy_contradictions(system),
         *_cycle(system),
         *missing(system),
@@ -147,6 +148,19 @@ def _indexes(system: Mapping[str, Any]) -> list[str]:
         for place, name in enumerate(database["unwanted_indexes"])
         if name in {one["name"] for one in database["wanted_indexes"]}
     ]
+
+
+def _queries(system: Mapping[str, Any]) -> list[str]:
+    """A parameter would stand in the place of the period that the check names."""
+    found = []
+    for index, query in items(system, "queries"):
+        path = f"{PREFIX}queries[{index}]"
+        found += [
+            f"{path}.parameters.{name} is the period's: :{name} stands for it; give the parameter another name"
+            for name in ("since", "until")
+            if name in query["parameters"]
+        ]
+    return found
 
 
 def _cycle(system: Mapping[str, Any]) -> list[str]:

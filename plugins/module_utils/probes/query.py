@@ -47,6 +47,7 @@ OPTIONS = {
     "rows": Option("int", "how many rows are shown", 5),
 }
 DAY = 86400
+PERIOD = ("since", "until")
 
 
 def period(now: float, seconds: float) -> tuple[float, float]:
@@ -75,6 +76,9 @@ def bound(options: dict[str, Any], since: float, until: float) -> Named:
         "since": ("timestamptz", moment(since)),
         "until": ("timestamptz", moment(until)),
     }
+    taken = [name for name in PERIOD if name in options["parameters"]]
+    if taken:
+        raise ProbeError(f"it is not asked: its parameter :{taken[0]} is the period's", "rename it in ops_queries")
     try:
         values.update({name: typed(str(name), value) for name, value in options["parameters"].items()})
         return name_parameters(options["statement"], values)
@@ -88,7 +92,7 @@ def measure(options: dict[str, Any]) -> dict[str, Any]:
     end = time.monotonic() + options["timeout_seconds"]
     asked = bound(options, since, until)
     told = _ask(options, asked, end)
-    timely = bool({"since", "until"} & asked.parameters)
+    timely = bool({*PERIOD} & asked.parameters)
     earlier = _ask(options, bound(options, before, since), end) if options["compare"] and timely else None
     return {
         "rows": told["rows"],

@@ -41,7 +41,13 @@ SQL = {**GREEN, "migration": {"kind": "sql", "database": "d"}}
 BOX = {"name": "box", "manager": "compose", "path": "/srv/shop"}
 IMAGE = {**GREEN, "kind": "image", "image": "r/a", "front": "lb"}
 FRONT = {**BOX, "name": "balancer", "compose_service": "lb", "port": 1, "standby_port": 2, "after": ["box"]}
+QUERY = {"name": "q", "database": "d", "statement": "SELECT :since"}
+SHOP = {"databases": [{"name": "d", "engine": "postgresql", "owner": "d"}]}
 PROBLEMS: list[tuple[dict[str, Any], str]] = [
+    (
+        {**SHOP, "queries": [{**QUERY, "parameters": {"since": "2020-01-01"}}]},
+        "ops_queries[0].parameters.since is the period's: :since stands for it; give the parameter another name",
+    ),
     (
         {"backups": [{**KEEP, "name": "old", "pattern": ""}]},
         "ops_backups[0].pattern is missing (old): without it nobody knows which files another's script makes",

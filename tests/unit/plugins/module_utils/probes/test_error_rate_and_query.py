@@ -93,6 +93,12 @@ def test_a_period_is_over(asked, before, since, until):
     assert found == [f"{day} 00:00:00+00" for day in (before, since, until)]
 
 
+@pytest.mark.parametrize("name", ["since", "until"])
+def test_no_parameter_takes_the_place_of_the_period(name):
+    with pytest.raises(ProbeError, match=f":{name} is the period's"):
+        query.bound(query_options(statement="SELECT :since", parameters={name: "2020-01-01"}), 0.0, 86400.0)
+
+
 def test_at_the_end_of_a_long_month_the_last_one_is_the_one_before():
     now = calendar.timegm((2026, 3, 31, 23, 0, 0))
     assert query.moment(query.periods(now, query_options(full="month"))[1]) == "2026-02-01 00:00:00+00"
