@@ -11,6 +11,7 @@ from ansible_collections.runbook.ops.plugins.module_utils import _health_stores 
 from ansible_collections.runbook.ops.plugins.module_utils._psql_session import PLACE
 
 Probes = list[dict[str, Any]]
+MOST_SECONDS = 120  # asked for two periods, it ends before the roles that ask stop waiting
 QUERY_SECONDS = 20  # a question to a large table may take its time; it cannot write, and ends
 REACH_SECONDS = 10  # until psql runs in a container of a busy host
 # Option of the probe, and what it is called in the description.

@@ -14,6 +14,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._deploy_references imp
     front_of,
 )
 from ansible_collections.runbook.ops.plugins.module_utils._mentions import items, missing, names, strangers
+from ansible_collections.runbook.ops.plugins.module_utils._query_plan import MOST_SECONDS
 
 NAMED = (
     *("services", "databases", "redis", "queues", "buckets", "certificates", "endpoints", "dependencies", "ports"),
@@ -151,7 +152,7 @@ def _indexes(system: Mapping[str, Any]) -> list[str]:
 
 
 def _queries(system: Mapping[str, Any]) -> list[str]:
-    """A parameter would stand in the place of the period that the check names."""
+    """A parameter would stand in the place of the period that the check names, a long question past the end of its role."""
     found = []
     for index, query in items(system, "queries"):
         path = f"{PREFIX}queries[{index}]"
@@ -160,6 +161,8 @@ def _queries(system: Mapping[str, Any]) -> list[str]:
             for name in ("since", "until")
             if name in query["parameters"]
         ]
+        if (query["timeout_seconds"] or 0) > MOST_SECONDS:
+            found.append(f"{path}.timeout is more than {MOST_SECONDS} s: its playbook waits no longer; make it faster")
     return found
 
 

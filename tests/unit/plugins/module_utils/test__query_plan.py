@@ -4,14 +4,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+import yaml
 from ansible_collections.runbook.ops.plugins.module_utils._cost_plan import cost_secrets, plan_costs
 from ansible_collections.runbook.ops.plugins.module_utils._evening_plan import plan_evening
 from ansible_collections.runbook.ops.plugins.module_utils._probe_index import PROBES
 from ansible_collections.runbook.ops.plugins.module_utils._probe_options import read_options
-from ansible_collections.runbook.ops.plugins.module_utils._query_plan import queries
+from ansible_collections.runbook.ops.plugins.module_utils._query_plan import MOST_SECONDS, queries
 from ansible_collections.runbook.ops.plugins.module_utils._user_plan import plan_users
 
+ROLES = Path(__file__).parents[4] / "roles"
 SYSTEM = {
     "services": [
         {
@@ -88,6 +92,14 @@ def test_all_that_the_inventory_says_of_a_question_reaches_it():
         **{"project": "shop", "service": "db", "compare": True, "needs": ["database:inside"]},
     }
     assert {key: asked[key] for key in wanted} == wanted
+
+
+@pytest.mark.parametrize("role", ["user_metrics", "evening_review", "cost_review", "performance_review"])
+def test_a_question_that_takes_as_long_as_it_may_ends_before_its_role_stops_waiting(role):
+    longest = {**SYSTEM["queries"][1], "playbook": role, "timeout_seconds": MOST_SECONDS}
+    (asked,) = queries({**SYSTEM, "queries": [longest]}, role)
+    defaults = yaml.safe_load((ROLES / role / "defaults" / "main.yml").read_text())
+    assert asked["timeout_seconds"] < defaults[f"{role}_timeout_seconds"]
 
 
 def test_an_account_is_asked_by_one_host_and_its_keys_are_only_named():

@@ -42,11 +42,15 @@ BOX = {"name": "box", "manager": "compose", "path": "/srv/shop"}
 IMAGE = {**GREEN, "kind": "image", "image": "r/a", "front": "lb"}
 FRONT = {**BOX, "name": "balancer", "compose_service": "lb", "port": 1, "standby_port": 2, "after": ["box"]}
 QUERY = {"name": "q", "database": "d", "statement": "SELECT :since"}
-SHOP = {"databases": [{"name": "d", "engine": "postgresql", "owner": "d"}]}
+SHOP: dict[str, Any] = {"databases": [{"name": "d", "engine": "postgresql", "owner": "d"}]}
 PROBLEMS: list[tuple[dict[str, Any], str]] = [
     (
         {**SHOP, "queries": [{**QUERY, "parameters": {"since": "2020-01-01"}}]},
         "ops_queries[0].parameters.since is the period's: :since stands for it; give the parameter another name",
+    ),
+    (
+        {**SHOP, "queries": [{**QUERY, "timeout": "121s"}]},
+        "ops_queries[0].timeout is more than 120 s: its playbook waits no longer; make it faster",
     ),
     (
         {"backups": [{**KEEP, "name": "old", "pattern": ""}]},
