@@ -49,6 +49,7 @@ options:
   state_path:
     description:
       - File on the host that keeps what counters stood at, for a hundred days. Neither a statement's text nor a value is in it.
+      - One that is damaged, or of a newer version, is kept beside it with C(.damaged) after its name, and a check says so.
       - Without it figures are those since the counters began. In check mode it is read and not written.
     type: path
   timeout_seconds:
@@ -120,7 +121,8 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.runbook.ops.plugins.module_utils._health import check_health, fails
+from ansible_collections.runbook.ops.plugins.module_utils._checks import STATUSES, make_check, worst_status
+from ansible_collections.runbook.ops.plugins.module_utils._health import check_health, fails, verdict
 from ansible_collections.runbook.ops.plugins.module_utils._lock_file import HeldError, take
 from ansible_collections.runbook.ops.plugins.module_utils._performance_index import compared, key_of, probes
 from ansible_collections.runbook.ops.plugins.module_utils._performance_looks import keep
@@ -145,7 +147,7 @@ def run(given: dict[str, Any], *, now: float, check_mode: bool) -> dict[str, Any
     :raises OSError: the state cannot be read or written.
     """
     path = Path(given["state_path"]) if given["state_path"] else None
-    looks = read_looks(path) if path else []
+    looks, trouble = read_looks(path) if path else ([], None)
     specs = compared(given["probes"], looks, now=now, since_seconds=given["since_seconds"])
     notes: dict[str, Any] = {}
     result = check_health(
@@ -155,6 +157,8 @@ def run(given: dict[str, Any], *, now: float, check_mode: bool) -> dict[str, Any
     changed = path is not None and kept != looks
     if path and changed and not check_mode:
         note(path, dict(notes), now=now)
+    if path and trouble:
+        result = told_too(result, of_state(path, trouble))
     with_ = {key_of(spec): iso(spec["before_at"]) for spec in specs if spec.get("before_at")}
     return {"changed": changed, "compared_with": with_, **result}
 
@@ -164,9 +168,11 @@ def note(path: Path, counters: dict[str, Any], *, now: float) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = wait_for(path.with_name(f".{path.name}.lock"))
     try:
-        looks = read_looks(path)
+        looks, trouble = read_looks(path)
         kept = keep(looks, counters, now=now)
         if kept != looks:
+            if trouble:
+                os.link(path, free_name(path))  # who is killed now leaves both
             replace_file(path, json.dumps({"version": VERSION, "looks": kept}).encode())
     finally:
         os.close(lock)
@@ -187,14 +193,53 @@ def wait_for(path: Path) -> int:
         time.sleep(0.05)
 
 
-def read_looks(path: Path) -> list[dict[str, Any]]:
-    """Return the looks that are kept; none where the file is damaged: then figures are those since the counters began."""
+def read_looks(path: Path) -> tuple[list[dict[str, Any]], str | None]:
+    """Return the looks that are kept, and what is wrong with them: without any, figures are those since the counters began."""
     try:
         found = json.loads(path.read_bytes())
-        looks = found["looks"] if found["version"] == VERSION else []
-        return [one for one in looks if isinstance(one["at"], (int, float)) and isinstance(one["counters"], dict)]
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
-        return []
+        if found["version"] != VERSION:
+            return [], f"it is of version {str(found['version'])[:20]}, {VERSION} is read here"
+        looks = [one for one in found["looks"] if isinstance(one, dict)]
+        good = [
+            one for one in looks if isinstance(one.get("at"), (int, float)) and isinstance(one.get("counters"), dict)
+        ]
+        lost = len(found["looks"]) - len(good)
+    except FileNotFoundError:
+        return [], None
+    except (ValueError, KeyError, TypeError):
+        return [], "it is damaged"
+    return good, f"{lost} of its looks are damaged" if lost else None
+
+
+def free_name(path: Path) -> Path:
+    """Return a name beside ``path`` that nothing has."""
+    names = (path.with_name(f"{path.name}.damaged{number}") for number in ("", *map(str, range(2, 1000))))
+    return next(name for name in names if not os.path.lexists(name))
+
+
+def of_state(path: Path, trouble: str) -> dict[str, Any]:
+    """Return the check that says what became of the earlier counters."""
+    return make_check(
+        "performance:state",
+        name="earlier counters",
+        section="Performance",
+        status="warning",
+        detail=f"{path}: {trouble}: figures may be those since the counters began",
+        remedy=f"once new counters are kept, the old file is beside it as {path.name}.damaged: see it, then remove it",
+    )
+
+
+def told_too(result: dict[str, Any], check: dict[str, Any]) -> dict[str, Any]:
+    """Return ``result`` with ``check``, and with what is said of all of them."""
+    checks = [*result["checks"], check]
+    summary = {status: sum(one["status"] == status for one in checks) for status in STATUSES}
+    return {
+        **result,
+        "checks": checks,
+        "status": worst_status(checks),
+        "summary": summary,
+        "msg": verdict(checks, summary),
+    }
 
 
 def iso(at: float) -> str:

@@ -86,11 +86,37 @@ def test_without_a_state_it_only_reads(look):
 @pytest.mark.parametrize(
     "content", ["", "{", '{"version": 2, "looks": 1}', "[]", '{"version": 1, "looks": [{"at": "x"}]}']
 )
-def test_a_damaged_state_is_begun_anew(look, content):
+def test_a_damaged_state_is_begun_anew_and_kept_beside_it(look, content):
     look.path.parent.mkdir()
     look.path.write_text(content)
-    assert value(look(0)) == 10
+    foreseen = look(0, check_mode=True)
+    assert [path.name for path in look.path.parent.iterdir()] == [look.path.name]
+    told = look(0)
+    for result in (foreseen, told):
+        assert (result["checks"][-1]["id"], result["status"]) == ("performance:state", "warning")
+        assert result["summary"]["warning"] == 1 and str(look.path) in result["msg"]
+    assert value(told) == 20
     assert len(json.loads(look.path.read_text())["looks"]) == 1
+    assert look.path.with_name("state.json.damaged").read_text() == content
+    assert look(1)["status"] == "ok"
+
+
+def test_one_that_is_damaged_again_replaces_none_that_was_put_aside(look):
+    look(0)
+    for content in ("first", "second"):
+        look.path.write_text(content)
+        look(1)
+    names = ("state.json.damaged", "state.json.damaged2")
+    assert [look.path.with_name(name).read_text() for name in names] == ["first", "second"]
+
+
+def test_the_looks_that_are_whole_stay(look):
+    look(0)
+    kept = json.loads(look.path.read_bytes())
+    look.path.write_text(json.dumps({**kept, "looks": [*kept["looks"], {"at": "x"}, 7]}))
+    told = look(7)
+    assert value(told) == 10
+    assert "2 of its looks are damaged" in told["checks"][-1]["detail"]
 
 
 def test_what_is_kept_is_for_its_owner_only(look):
