@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -68,7 +69,8 @@ def _whole(measured: Mapping[str, Any], options: Mapping[str, Any], single: floa
     earlier = _single(before, options["figure"]) if before is not None and single is not None else None
     status, compared = _compared(status, single, earlier, options)
     if before is not None and single is None and not measured["cut"]:
-        gone = [name for name in map(_name, before) if name not in set(map(_name, rows))]
+        names, earlier_names = _names(rows, before, options["figure"])
+        gone = [name for name in earlier_names if name not in set(names)]
         if gone:
             status = max(status, "warning", key=ORDER.index)
             detail = f"missing since the period before: {', '.join(gone[:5])}; {detail}"
@@ -79,23 +81,42 @@ def _whole(measured: Mapping[str, Any], options: Mapping[str, Any], single: floa
 
 
 def _things(measured: Mapping[str, Any], options: Mapping[str, Any]) -> list[Check]:
-    """Return a check for each of the first rows, by what its first column says."""
-    column, before = options["figure"], {_name(row): row for row in measured["before"] or []}
+    """Return a check for each of the first rows, by what its first column says, or where several say it, all before the figure."""
+    column, rows, past = options["figure"], measured["rows"], measured["before"] or []
+    names, earlier_names = _names(rows, past, column)
+    # Which of several that are called alike was which is not known: none is compared.
+    before = {name: row for name, row in zip(earlier_names, past) if earlier_names.count(name) == 1}
     found: list[Check] = []
-    for row in measured["rows"][:MOST_THINGS]:
-        value, earlier = _number(row[column]), before.get(_name(row))
+    for name, row in list(zip(names, rows))[:MOST_THINGS]:
+        value, earlier = _number(row[column]), before.get(name) if names.count(name) == 1 else None
         if value is None:
-            found.append(
-                _check(options, _name(row), status="unknown", detail=f"{column} is no number: {_text(row[column])}")
-            )
+            found.append(_check(options, name, status="unknown", detail=f"{column} is no number: {_text(row[column])}"))
             continue
         status, limit = _judged(value, options)
         status, compared = _compared(status, value, _number(earlier.get(column)) if earlier else None, options)
         detail = f"{_shown(row)}{compared}{_days(measured)}"
         found.append(
-            _check(options, _name(row), status=status, value=value, unit=options["unit"], limit=limit, detail=detail)
+            _check(options, name, status=status, value=value, unit=options["unit"], limit=limit, detail=detail)
         )
     return found
+
+
+def _names(rows: Sequence[Row], before: Sequence[Row], column: str | None) -> tuple[list[str], list[str]]:
+    """Return what each row of both periods is called: alike in both, whatever order they come in."""
+    both = [[_name(row) for row in period] for period in (rows, before)]
+    several = {name for period in both for name, count in Counter(period).items() if count > 1 and column}
+    told = [
+        [_long(row, column) if name in several else name for name, row in zip(names, period)]
+        for names, period in zip(both, (rows, before))
+    ]
+    return told[0], told[1]
+
+
+def _long(row: Row, column: str | None) -> str:
+    """Return all that stands before the figure."""
+    columns = list(row)
+    until = columns.index(column) if column in columns else 1
+    return ", ".join(_text(row[key]) for key in columns[: max(1, until)])
 
 
 def _judged(value: float, options: Mapping[str, Any]) -> tuple[str, float | None]:

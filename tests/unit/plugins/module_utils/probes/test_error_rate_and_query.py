@@ -188,6 +188,28 @@ def test_of_several_rows_each_has_a_value_of_its_own_by_what_its_first_column_sa
     assert each[0]["detail"].startswith("vision: calls 7, cost 12.5, +25.0 % against 10")
 
 
+def test_rows_that_begin_alike_are_called_by_all_before_the_figure_whatever_their_order():
+    def row(region, cost):
+        return {"service": "api", "region": region, "cost": cost}
+
+    rows = [row("eu", 10), row("us", 40), {"service": "web", "region": "eu", "cost": 1}]
+    before = [row("us", 20), row("eu", 10), row("asia", 5)]
+    whole, *each = answered(rows, before, figure="cost")
+    assert [one["id"] for one in each] == ["query:sync:api, eu", "query:sync:api, us", "query:sync:web"]
+    assert "missing since the period before: api, asia;" in whole["detail"]
+    assert [", ".join(one["detail"].split(", ")[2:]) for one in each[:2]] == [
+        "as in the period before (2026-11-20 UTC)",
+        "+100.0 % against 20 in the period before (2026-11-20 UTC)",
+    ]
+    (only,) = answered(rows[:1], before, figure="cost")[1:]
+    assert (only["id"], "as in the period before" in only["detail"]) == ("query:sync:api, eu", True)
+
+
+def test_rows_that_nothing_tells_apart_are_not_compared():
+    rows = [{"service": "api", "cost": 10}, {"service": "api", "cost": 40}]
+    assert all("before" not in one["detail"] for one in answered(rows, rows, figure="cost")[1:])
+
+
 def test_one_row_of_several_that_were_keeps_its_name():
     assert [one["id"] for one in answered([{"tier": "pro", "cost": 3}], figure="cost")] == [
         "query:sync",
