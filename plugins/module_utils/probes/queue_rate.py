@@ -72,7 +72,7 @@ def measure(options: dict[str, Any]) -> dict[str, Any]:
         "failed": third[0],
         "oldest_completed": oldest,
         "times": times_of(third[1:]),
-        "events": read_events(events, since),
+        "events": read_events(events, since, older=bool(second[4]) and not isinstance(second[4], Refusal)),
         "counters": {"added": int(first[2])} if str(first[2] or "").isdigit() else {},
     }
 
@@ -84,6 +84,7 @@ def questions(prefix: str, since_ms: int, now_ms: int) -> list[tuple[str | int, 
         ("ZREVRANGEBYSCORE", f"{prefix}:completed", "+inf", since_ms, "LIMIT", 0, SAMPLE),
         ("ZRANGE", f"{prefix}:completed", 0, 0, "WITHSCORES"),
         ("XREVRANGE", f"{prefix}:events", now_ms, since_ms, "COUNT", EVENTS),
+        ("XRANGE", f"{prefix}:events", "-", since_ms - 1, "COUNT", 1),
     ]
 
 
@@ -114,8 +115,11 @@ def times_of(jobs: Sequence[Sequence[str | None]]) -> Times:
     return found
 
 
-def read_events(events: Sequence[Any], since_ms: int) -> dict[str, Any]:
-    """Return how many jobs ended well and badly by the events, newest first, and of how many seconds these are."""
+def read_events(events: Sequence[Any], since_ms: int, *, older: bool) -> dict[str, Any]:
+    """Return how many jobs ended well and badly by the events, newest first, and since when these are all there are.
+
+    :param older: whether one of before is kept, so that none of since then was taken off the stream
+    """
     kinds = {"completed": 0, "failed": 0}
     for _identity, fields in events:
         kind = dict(zip(fields[::2], fields[1::2])).get("event")
@@ -123,7 +127,7 @@ def read_events(events: Sequence[Any], since_ms: int) -> dict[str, Any]:
             kinds[kind] += 1
     if not events:
         return {**kinds, "begin": None}
-    whole = len(events) < EVENTS
+    whole = len(events) < EVENTS and older
     return {**kinds, "begin": since_ms / 1000 if whole else int(str(events[-1][0]).split("-", maxsplit=1)[0]) / 1000}
 
 
@@ -172,11 +176,13 @@ def ended(measured: dict[str, Any], options: dict[str, Any]) -> tuple[int, int, 
     events, oldest = measured["events"], measured["oldest_completed"]
     kept = measured["now"] - oldest if oldest is not None else 0.0
     told = measured["now"] - events["begin"] if events["begin"] is not None else 0.0
+    # One job a second ago is no rate of 60 a minute.
+    shortest = 1.0 if events["completed"] + events["failed"] >= FEWEST else 60.0
     if events["completed"] > measured["completed"] or (told and events["completed"] and not measured["completed"]):
         return (
             events["completed"],
             events["failed"],
-            min(whole, max(told, 1.0)),
+            min(whole, max(told, shortest)),
             ", by its events: jobs that are done are not kept",
         )
     if 0 < kept < whole and measured["completed"] >= FEWEST:

@@ -295,7 +295,7 @@ def job(age, wait=4.0, work=2.0, delay=0):
     return [str(added), json.dumps({"delay": delay}), str(finished - int(work * 1000)), str(finished)]
 
 
-def queue_checks(monkeypatch, jobs=(), *, failed=0, events=(), oldest=None, exists=1, **given):
+def queue_checks(monkeypatch, jobs=(), *, failed=0, events=(), older=(), oldest=None, exists=1, **given):
     rounds = [
         [[str(int(NOW)), "0"], exists, "45" if exists else None],
         [
@@ -303,6 +303,7 @@ def queue_checks(monkeypatch, jobs=(), *, failed=0, events=(), oldest=None, exis
             [str(number) for number in range(len(jobs))],
             ["1", str(NOW_MS - int(1000 * oldest))] if oldest else [],
             list(events),
+            older if isinstance(older, Refusal) else list(older),
         ],
         [failed, *jobs],
     ]
@@ -332,6 +333,22 @@ def test_a_queue_that_keeps_no_job_tells_by_its_events(monkeypatch):
     assert "900 done in the last 16m 39s, by its events" in checks["queue:mails:done"]["detail"]
     assert checks["queue:mails:failing"]["value"] == 10.0
     assert checks["queue:mails:p95"]["value"] is None
+
+
+@pytest.mark.parametrize(
+    ("count", "older", "words", "rate"),
+    [
+        pytest.param(300, [], "300 done in the last 10m", 30.0, id="a stream that is kept short"),
+        pytest.param(300, Refusal("ERR"), "300 done in the last 10m", 30.0, id="nothing is known of earlier ones"),
+        pytest.param(300, [["1-0", []]], "300 done in the last 1d", 0.208, id="all of the period is there"),
+        pytest.param(2, [], "2 done in the last 1m", 2.0, id="two jobs just now"),
+    ],
+)
+def test_events_are_spread_over_the_time_that_the_stream_still_has(monkeypatch, count, older, words, rate):
+    events = [[f"{NOW_MS - 2000 * age}-0", ["event", "completed", "jobId", "1"]] for age in range(1, count + 1)]
+    done = queue_checks(monkeypatch, events=events, older=older, since_seconds=86400)["queue:mails:done"]
+    assert done["detail"].startswith(f"{words}, by its events")
+    assert done["value"] == rate
 
 
 def test_the_time_of_a_job_counts_from_when_it_is_due(monkeypatch):
