@@ -69,6 +69,7 @@ reason:
   type: str
 """
 
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -97,7 +98,8 @@ def run(
         if not any(is_number(check.get("value")) for check in checks) and not path.exists():
             return {**told, "reason": "no check has a number"}
         text = run_metrics(checks, system=system, playbook=playbook, at=time.time())
-        replace_file(path, text.encode(errors="replace"), mode=0o644)
+        aside = f".{path.name}.{os.getpid()}.partial"  # two runs at once write one each
+        replace_file(path, text.encode(errors="replace"), mode=0o644, aside=aside)
     except OSError as exc:
         return {**told, "reason": f"{exc.filename or path}: {exc.strerror or exc}"}
     return {**told, "path": str(path), "reason": None}

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.runbook.ops.plugins.modules import run_metrics
 from ansible_collections.runbook.ops.plugins.modules.run_metrics import run
 
 CHECK = {"id": "query:new users", "value": 7, "unit": "users", "status": "ok"}
@@ -32,6 +33,25 @@ def test_a_run_without_numbers_leaves_no_number_of_the_one_before(tell):
 
 def test_a_playbook_that_never_has_a_number_has_no_file(tell):
     assert tell(UNKNOWN) == ({"changed": False, "path": None, "reason": "no check has a number"}, {})
+
+
+def test_what_another_run_is_writing_is_not_written_into(tell, tmp_path):
+    other = tmp_path / ".runbook_ops_run_user_metrics.prom.partial"
+    other.write_text("of the other run")
+    told, files = tell(CHECK)
+    assert told["reason"] is None
+    assert files[other.name] == "of the other run"
+    assert [name for name in files if name.endswith(".prom")] == [name for name in files if name != other.name]
+
+
+def test_runs_of_several_processes_have_a_name_each_until_it_is_whole(tell, monkeypatch):
+    names = []
+    monkeypatch.setattr(run_metrics, "replace_file", lambda *_given, aside, **_more: names.append(aside))
+    for pid in (7, 8):
+        monkeypatch.setattr(run_metrics.os, "getpid", lambda pid=pid: pid)
+        tell(CHECK)
+    assert len(set(names)) == 2
+    assert all(name.startswith(".") and name.endswith(".partial") for name in names)
 
 
 def test_check_mode_writes_nothing(tell):
