@@ -14,9 +14,10 @@ MOST = 500  # series of a run: one with more of them names things one by one, wh
 STATUS = {"ok": 0, "unknown": 1, "warning": 2, "critical": 3}
 
 
-def file_of(playbook: str) -> str:
-    """Return the name of the file of a playbook."""
-    return f"runbook_ops_run_{re.sub(r'[^A-Za-z0-9_]+', '_', playbook)}.prom"
+def file_of(system: str, playbook: str) -> str:
+    """Return the name of the file of a playbook: several systems may share a host."""
+    names = (re.sub(r"[^A-Za-z0-9_-]+", "_", name) for name in (system, playbook))
+    return f"runbook_ops_run_{'.'.join(names)}.prom"
 
 
 def run_metrics(checks: Iterable[Mapping[str, Any]], *, system: str, playbook: str, at: float) -> str:

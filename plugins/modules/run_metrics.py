@@ -13,8 +13,8 @@ version_added: 0.2.0
 author:
   - The runbook.ops founders (@runbook-ops)
 description:
-  - Writes the checks of a run that have a number into a file of the textfile collector, one for each playbook, which the next run replaces.
-    So dashboards draw what reviews find, such as the users of a day.
+  - Writes the checks of a run that have a number into a file of the textfile collector, one for each system and playbook, which the next run
+    replaces. So dashboards draw what reviews find, such as the users of a day.
   - Is no change of the system, and no reason for a run to fail. What is in the way is said in RV(reason).
 extends_documentation_fragment:
   - runbook.ops.attributes
@@ -89,7 +89,7 @@ ARGUMENTS: dict[str, Any] = {
 def run(
     directory: str, system: str, playbook: str, checks: list[dict[str, Any]], *, check_mode: bool
 ) -> dict[str, Any]:
-    path = Path(directory) / file_of(playbook)
+    path = Path(directory) / file_of(system, playbook)
     told: dict[str, Any] = {"changed": False, "path": None}
     if check_mode:
         return {**told, "reason": "check mode"}

@@ -131,7 +131,7 @@ def test_what_a_run_found_is_told_to_node_exporter_though_it_failed(
     found, said = controller.run(check=figure, disk=disk, ops_monitoring={"textfile_directory": str(folder)})
     assert found == code, said
     (path,) = folder.iterdir()
-    assert path.name == "runbook_ops_run_maintain.prom"
+    assert path.name == "runbook_ops_run_owlivion.maintain.prom"
     text = path.read_text()
     assert 'runbook_run_value{system="owlivion",playbook="maintain",id="disk:/",unit="%"} 42.5\n' in text
     assert f'runbook_run_status{{system="owlivion",playbook="maintain",id="disk:/"}} {number}\n' in text

@@ -41,4 +41,5 @@ def test_a_run_with_very_many_checks_tells_of_the_first():
 
 
 def test_several_playbooks_of_a_run_are_one_name():
-    assert file_of("backup+rotate_backups") == "runbook_ops_run_backup_rotate_backups.prom"
+    assert file_of("my-shop", "backup+rotate_backups") == "runbook_ops_run_my-shop.backup_rotate_backups.prom"
+    assert file_of("a_b", "c") != file_of("a", "b_c")

@@ -23,7 +23,7 @@ def tell(tmp_path):
 
 def test_a_run_without_numbers_leaves_no_number_of_the_one_before(tell):
     _told, files = tell(CHECK)
-    assert "} 7.0" in files["runbook_ops_run_user_metrics.prom"]
+    assert "} 7.0" in files["runbook_ops_run_shop.user_metrics.prom"]
     told, files = tell(UNKNOWN)
     assert told["reason"] is None
     (text,) = files.values()
@@ -36,7 +36,7 @@ def test_a_playbook_that_never_has_a_number_has_no_file(tell):
 
 
 def test_what_another_run_is_writing_is_not_written_into(tell, tmp_path):
-    other = tmp_path / ".runbook_ops_run_user_metrics.prom.partial"
+    other = tmp_path / ".runbook_ops_run_shop.user_metrics.prom.partial"
     other.write_text("of the other run")
     told, files = tell(CHECK)
     assert told["reason"] is None
@@ -52,6 +52,15 @@ def test_runs_of_several_processes_have_a_name_each_until_it_is_whole(tell, monk
         tell(CHECK)
     assert len(set(names)) == 2
     assert all(name.startswith(".") and name.endswith(".partial") for name in names)
+
+
+def test_two_systems_of_a_host_have_a_file_each(tell, tmp_path):
+    tell(CHECK)
+    assert run(str(tmp_path), "other", "user_metrics", [CHECK], check_mode=False)["reason"] is None
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "runbook_ops_run_other.user_metrics.prom",
+        "runbook_ops_run_shop.user_metrics.prom",
+    ]
 
 
 def test_check_mode_writes_nothing(tell):
