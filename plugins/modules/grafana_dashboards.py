@@ -125,6 +125,7 @@ ARGUMENTS: dict[str, Any] = {
     "prometheus_url": {"type": "str"},
     "timeout_seconds": {"type": "float", "default": 30},
 }
+NOT_ITS_FAULT = ("timeout", "canceled", "unavailable", "internal")  # kinds of errors that no other expression mends
 
 
 class Prometheus:
@@ -149,7 +150,7 @@ class Prometheus:
     def try_out(self, dashboards: dict[str, Any], records: dict[str, str]) -> list[str]:
         """Return the names of all metrics, once every expression was taken.
 
-        :raises DashboardError: an expression is refused.
+        :raises DashboardError: an expression is refused, or Prometheus could not try it.
         """
         drawn = [
             (f"{name}, {panel}", text) for name, one in dashboards.items() for panel, _kind, text in files.asked(one)
@@ -158,6 +159,10 @@ class Prometheus:
             told = self.ask(f"query?query={quote(expression, safe='')}")
             if told.get("status") != "success":
                 why = str(told.get("error") or "refused")
+                if told.get("errorType") in NOT_ITS_FAULT:
+                    raise files.DashboardError(
+                        f"Prometheus at {self.url} could not try {place}: {why}: see its load, run again"
+                    )
                 raise files.DashboardError(f"{place}: {expression}: {why}: correct ops_dashboards")
         return list(self.ask("label/__name__/values").get("data") or [])
 

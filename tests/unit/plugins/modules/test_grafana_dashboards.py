@@ -89,6 +89,20 @@ def test_an_expression_that_prometheus_refuses_keeps_all_from_being_written(tmp_
     assert names(tmp_path) == []
 
 
+@pytest.mark.parametrize(
+    ("kind", "correct"),
+    [("bad_data", True), ("execution", True), ("timeout", False), ("unavailable", False), ("internal", False)],
+)
+def test_an_expression_is_to_be_corrected_only_where_it_is_wrong(tmp_path, monkeypatch, kind, correct):
+    told = {"status": "error", "errorType": kind, "error": "query timed out in expression evaluation"}
+    monkeypatch.setattr(grafana_dashboards.Prometheus, "ask", lambda *_any: told)
+    with pytest.raises(DashboardError, match="query timed out") as raised:
+        run(tmp_path, prometheus_url="http://localhost:9090")
+    assert ("correct ops_dashboards" in str(raised.value)) is correct
+    assert ("run again" in str(raised.value)) is not correct
+    assert names(tmp_path) == []
+
+
 def test_a_prometheus_that_does_not_answer_keeps_all_from_being_written(tmp_path):
     with pytest.raises(DashboardError, match="does not answer"):
         run(tmp_path, prometheus_url="http://127.0.0.1:1")
