@@ -36,7 +36,7 @@ WITH locked AS MATERIALIZED (
     WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i') LIMIT 1) AS e ON true
   WHERE s.last_value IS NOT NULL AND NOT s.cycle
 )
-SELECT json_build_object(
+SELECT /* runbook.ops */ json_build_object(
   'in_recovery', pg_is_in_recovery(),
   'counted_seconds', (SELECT extract(epoch FROM clock_timestamp() - stats_reset) FROM pg_stat_database WHERE datname = current_database()),
   'freeze_max_age', current_setting('autovacuum_freeze_max_age')::bigint,

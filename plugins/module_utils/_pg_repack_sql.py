@@ -48,7 +48,7 @@ WITH locked AS MATERIALIZED (
   WHERE c.relkind = 'r' AND c.relpersistence = 'p' AND c.oid >= 16384 AND c.oid NOT IN (SELECT relation FROM locked)
     AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'repack')
 )
-SELECT json_build_object(
+SELECT /* runbook.ops */ json_build_object(
   'version', current_setting('server_version_num')::int,
   'block_size', current_setting('block_size')::int,
   'in_recovery', pg_is_in_recovery(),

@@ -11,7 +11,7 @@ from typing import Any
 BETWEEN = "--statements--"
 
 REPORT = r"""
-SELECT json_build_object(
+SELECT /* runbook.ops */ json_build_object(
   'database', current_database(),
   'version', current_setting('server_version_num')::int,
   'in_recovery', pg_is_in_recovery(),
@@ -80,12 +80,14 @@ FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extnam
 """
 
 # Values are replaced by $1 in queries, yet not in CREATE ROLE ... PASSWORD 'secret': all is cut from the first string on.
+# What the collection itself asks is none of the application's: a comment marks it.
 STATEMENTS = r"""
 \if :available
-SELECT coalesce(json_agg(s), '[]') FROM (
+SELECT /* runbook.ops */ coalesce(json_agg(s), '[]') FROM (
   SELECT left(regexp_replace(regexp_replace(query, '\s+', ' ', 'g'), '(''|\$[A-Za-z_]*\$).*', '...'), 200) AS query, calls, round(:mean::numeric, 2) AS mean_ms,
     round(:total::numeric, 1) AS total_ms, rows
   FROM :"schema".pg_stat_statements JOIN pg_database d ON d.oid = dbid AND d.datname = current_database()
+  WHERE query NOT LIKE '%/* runbook.ops%'
   ORDER BY :mean DESC LIMIT :number) AS s;
 \else
 SELECT '[]';

@@ -81,7 +81,7 @@ WITH server AS MATERIALIZED (
 ), suspects AS (
   SELECT DISTINCT indrelid FROM indexes WHERE NOT indisvalid
 )
-SELECT json_build_object(
+SELECT /* runbook.ops */ json_build_object(
   'version', s.version,
   'block_size', s.block_size,
   'in_recovery', pg_is_in_recovery(),
@@ -151,7 +151,7 @@ def measure(indexes: Sequence[int], tables: Sequence[int], *, schema: str) -> st
         return f"unnest(ARRAY[{', '.join(map(str, oids))}]::oid[])"
 
     return f"""
-SELECT json_build_object(
+SELECT /* runbook.ops */ json_build_object(
   'indexes', (SELECT coalesce(json_agg(json_build_object('oid', c.oid::bigint, 'bytes', p.index_size, 'leaf_pages', p.leaf_pages,
       'idle_pages', p.empty_pages + p.deleted_pages, 'density', nullif(p.avg_leaf_density, 'NaN'))), '[]')
     FROM {values(indexes)} AS o(oid) JOIN pg_class c ON c.oid = o.oid, {schema}.pgstatindex(c.oid::regclass) p),

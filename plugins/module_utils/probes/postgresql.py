@@ -35,7 +35,7 @@ OPTIONS = {
     ),
 }
 QUERY = """
-SELECT json_build_object(
+SELECT /* runbook.ops */ json_build_object(
   'connections', (SELECT count(*) FROM pg_stat_activity
     WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()),
   'most', current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int,

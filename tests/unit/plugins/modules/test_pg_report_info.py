@@ -7,8 +7,11 @@ from __future__ import annotations
 import json
 
 import pytest
+from ansible_collections.runbook.ops.plugins.module_utils import _pg_index_sql, _pg_repack_sql, _pg_sql
 from ansible_collections.runbook.ops.plugins.module_utils._pg import PgError
 from ansible_collections.runbook.ops.plugins.module_utils._pg_report import BETWEEN, read, report
+from ansible_collections.runbook.ops.plugins.module_utils._slow_statements import OWN
+from ansible_collections.runbook.ops.plugins.module_utils.probes import postgresql
 from ansible_collections.runbook.ops.plugins.modules import pg_report_info
 
 
@@ -46,3 +49,21 @@ def test_the_number_reaches_the_script_as_a_variable() -> None:
 def test_a_report_without_its_second_half_is_not_taken_for_one() -> None:
     with pytest.raises(ValueError, match="statements"):
         read(['{"database": "shop"}'])
+
+
+MARK = "/* runbook.ops"
+
+
+def test_the_slowest_statements_are_those_of_others() -> None:
+    *_head, statements = report(5).split(BETWEEN)
+    assert f"WHERE query NOT LIKE '%{MARK}%'" in statements
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [report(5).split(BETWEEN)[0], report(5).split(BETWEEN)[1], _pg_index_sql.OBSERVE, _pg_sql.OBSERVE, _pg_repack_sql.OBSERVE,
+     postgresql.QUERY, OWN],
+    ids=["report", "statements", "indexes", "maintenance", "repack", "health", "performance"],
+)  # fmt: skip
+def test_what_the_collection_asks_often_is_marked_as_its_own(asked: str) -> None:
+    assert MARK in asked.replace(f"'%{MARK}%'", "")
