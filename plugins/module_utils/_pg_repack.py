@@ -207,15 +207,26 @@ class Repacker:
 
     def judge(self, step: Step, trouble: str | None, seconds: float) -> Step:
         """Return what became of ``step``: what counts is whether the table lies in another file now."""
+        left = (
+            self.clear_up(step) if trouble else ""
+        )  # waits for its sessions: they may change the files until they end
         found = "".join(self.target.sql(step.database, _pg_repack_sql.size_of(step.oid)))
         now = json.loads(found) if found else {"file": step.file, "total_bytes": 0}
-        if now["file"] != step.file and not trouble:
+        anew = now["file"] != step.file
+        if anew and not trouble:
             self.rate = max(1.0, step.bytes_before / max(seconds, 0.05))
             return replace(step, status="done", bytes_after=now["total_bytes"], seconds=round(seconds, 3))
-        message = trouble or "pg_repack left it as it was: somebody held it for longer than wait_timeout_seconds"
-        message += self.clear_up(step)
-        status = "failed" if trouble else "skipped"
-        return replace(step, status=status, message=message, seconds=round(seconds, 3))
+        if not trouble:
+            message = "pg_repack left it as it was: somebody held it for longer than wait_timeout_seconds"
+            return replace(step, status="skipped", message=message + self.clear_up(step), seconds=round(seconds, 3))
+        became = "the table was written anew all the same" if anew else "the table is as it was"
+        return replace(
+            step,
+            status="failed",
+            message=f"{trouble}; {became}{left}",
+            bytes_after=now["total_bytes"] if anew else None,
+            seconds=round(seconds, 3),
+        )
 
     def run_client(self, database: Mapping[str, Any], step: Step, limit: float) -> str | None:
         """Run pg_repack over one table; return what went wrong."""
@@ -225,7 +236,7 @@ class Repacker:
         except PipelineError as exc:
             if exc.code is None:
                 self.target.sql(step.database, _pg_repack_sql.end_sessions(step.oid))
-                return f"it was not done within {limit:.0f} s and was stopped; the table is as it was"
+                return f"it was not done within {limit:.0f} s and was stopped"
             lines = [line.strip() for line in exc.stderr.splitlines() if line.strip() and not line.startswith("INFO")]
             words = "; ".join(SAID.sub("", line) for line in lines[-2:])
             return f"pg_repack failed ({exc.code}): {words or 'it said nothing'}"

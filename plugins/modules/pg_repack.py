@@ -117,7 +117,7 @@ plan:
     status: {description: 'One of planned, done, skipped, failed.', type: str}
     message: {description: Why it was left out or what went wrong., type: str}
     bytes_before: {description: Size with indexes before., type: int}
-    bytes_after: {description: Size after; null where it was not done., type: int}
+    bytes_after: {description: Size after; null where the table was not written anew., type: int}
     waste_bytes: {description: 'Bytes of the table that were expected to be given back, without its indexes.', type: int}
     measured: {description: Whether the waste was measured or estimated., type: bool}
     seconds: {description: How long it took., type: float}

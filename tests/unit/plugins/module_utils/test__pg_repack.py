@@ -222,7 +222,7 @@ def test_what_one_that_failed_left_is_removed_and_its_words_are_told(client):
     server = Server({"leftovers": [LEFT]}, size=[AS_IT_WAS])
     step = repacker(server).repack(DATABASE, STEP)
     assert step.status == "failed"
-    assert step.message == "pg_repack failed (1): could not extend; free space"
+    assert step.message == "pg_repack failed (1): could not extend; free space; the table is as it was"
     assert server.count("pg_try_advisory_xact_lock") == 1
 
 
@@ -232,6 +232,16 @@ def test_one_that_takes_too_long_is_ended_in_the_server_too(client):
     step = repacker(server).repack(DATABASE, STEP)
     assert (step.status, server.count("pg_terminate_backend")) == ("failed", 1)
     assert "was stopped; the table is as it was" in step.message
+
+
+@pytest.mark.parametrize("code", [None, 1], ids=["stopped", "failed"])
+def test_one_that_had_written_the_table_anew_before_it_ended_badly_says_so(client, code):
+    client.ends = PipelineError("it did not end well", code=code, stderr="ERROR: no")
+    server = Server({"leftovers": [LEFT]}, size=[REWRITTEN])
+    step = repacker(server).repack(DATABASE, STEP)
+    assert (step.status, step.bytes_after) == ("failed", 40 * MB)
+    assert step.message.endswith("; the table was written anew all the same")
+    assert "'file', relfilenode" in server.asked[-1], "its sessions may change the files until they end"
 
 
 def test_what_another_run_works_on_is_not_cleared_up(client):
