@@ -8,6 +8,8 @@ import json
 import os
 import signal
 import subprocess
+import tempfile
+import threading
 import time
 from collections.abc import Callable, Sequence
 
@@ -86,17 +88,42 @@ def cut(host: Callable[[str], str], point: str, way: str) -> None:
 def kill_stopped(command: Sequence[str], host: Callable[[str], str], point: str) -> None:
     """Run ``command`` until it stands at ``point`` on the host, and kill it there and here.
 
-    :raises AssertionError: it has not come there in time.
+    :raises AssertionError: it ended before, or has not come there in time; the message has what it said.
     """
-    with subprocess.Popen(
-        [*command, "-e", json.dumps(stopping_at(point))],
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    ) as run:
+    failed: list[BaseException] = []
+
+    def wait() -> None:
         try:
             cut(host, point, "none")
+        except BaseException as exc:  # it is raised again where it is waited for
+            failed.append(exc)
+
+    with (
+        tempfile.TemporaryFile() as said,
+        subprocess.Popen(
+            [*command, "-e", json.dumps(stopping_at(point))],
+            cwd=ROOT,
+            stdout=said,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        ) as run,
+    ):
+        waiting = threading.Thread(target=wait, daemon=True)  # on the host it ends by itself
+        waiting.start()
+        try:
+            while waiting.is_alive() and run.poll() is None:
+                waiting.join(0.2)
+            early = waiting.is_alive()
         finally:
-            os.killpg(run.pid, signal.SIGKILL)
+            if run.poll() is None:
+                os.killpg(run.pid, signal.SIGKILL)
+        if early or failed:
+            said.seek(0)
+            words = said.read().decode(errors="replace")
+            why = (
+                f"the run ended with {run.returncode} before {point!r}"
+                if early
+                else f"the run did not come to {point!r}"
+            )
+            raise AssertionError(f"{why}:\n{words}") from next(iter(failed), None)
     cut(host, point, "tree")
