@@ -129,7 +129,8 @@ SERVICES = (
         "Available over 30 days",
         (
             Line(
-                '100 * avg_over_time((runbook_check_status{@,id=~"http:.+"} < bool 3)[30d:5m])',
+                # Prometheus looks at full five minutes by the clock: before the first of them there is only what is now.
+                '100 * (avg_over_time((runbook_check_status{@,id=~"http:.+"} < bool 3)[30d:5m]) or (runbook_check_status{@,id=~"http:.+"} < bool 3))',
                 "{{instance}} {{id}}",
                 "instance_id:runbook_available:percent30d",
             ),
