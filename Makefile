@@ -134,7 +134,7 @@ faults-newsletter: FAULTS := healthy matrix backup buckets export_import houseke
 faults-lifeplatform: FAULTS := healthy matrix backup restore recovery_of_containers slots deploy_compose
 faults-mediasearch: FAULTS := healthy matrix backup maintenance_page maintenance_window
 faults-owlivion-12: FAULTS := healthy health_check runs weekly_maintenance monitoring describe_a_system round_trip maintenance_page disaster_recovery
-faults-owlivion-13: FAULTS := healthy health_check runs weekly_maintenance matrix diagnose evening_review secrets backup pipeline
+faults-owlivion-13: FAULTS := healthy health_check weekly_maintenance matrix diagnose evening_review secrets backup pipeline
 
 faults-%:
 	$(SAY) 'Faults on $*'
