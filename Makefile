@@ -134,7 +134,7 @@ faults-newsletter: FAULTS := healthy matrix backup buckets export_import houseke
 faults-lifeplatform: FAULTS := healthy matrix backup restore recovery_of_containers slots deploy_compose
 faults-mediasearch: FAULTS := healthy matrix backup maintenance_page maintenance_window
 faults-owlivion-12: FAULTS := healthy health_check runs weekly_maintenance monitoring describe_a_system round_trip maintenance_page disaster_recovery
-faults-owlivion-13: FAULTS := healthy health_check weekly_maintenance matrix diagnose evening_review secrets backup pipeline
+faults-owlivion-13: FAULTS := healthy health_check weekly_maintenance matrix diagnose evening_review secrets backup
 
 faults-%:
 	$(SAY) 'Faults on $*'
@@ -174,7 +174,7 @@ campaign: setup ## long campaigns of kills and damages
 	@python tests/campaign/deploy_kills.py --calls --rounds 66
 	@python tests/campaign/deploy_kills.py
 	@$(HOST) up owlivion-13
-	@RUNBOOK_DEPLOY_KILLS=1 RUNBOOK_TEST_HOSTS=owlivion-13 python -m pytest -q tests/faults/test_deploy_kills.py
+	@RUNBOOK_DEPLOY_KILLS=1 RUNBOOK_TEST_HOSTS=owlivion-13 python -m pytest -q tests/faults/test_deploy.py tests/faults/test_pipeline.py tests/faults/test_deploy_kills.py
 
 clean: ## throw hosts, images and the cache away
 	@$(HOST) clean
