@@ -10,7 +10,7 @@ from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils._backup_schedule import calendar_of, missing_night
 from ansible_collections.runbook.ops.plugins.module_utils._checks import make_check
-from ansible_collections.runbook.ops.plugins.module_utils._engine_file import ETC, runs_more, runs_one
+from ansible_collections.runbook.ops.plugins.module_utils._engine_file import ETC, has_users, runs_more, runs_one
 from ansible_collections.runbook.ops.plugins.module_utils._engine_plan import Installed
 
 SECTION = "Backups"
@@ -29,8 +29,8 @@ def judge(options: Mapping[str, Any], installed: Installed, *, today: date) -> l
             status="warning",
             detail=f"backs up as well: {line}",
             remedy="set backup_schedule_replace_cron to comment it out"
-            if not runs_more(line, options["replaces"])
-            else "it runs something else as well: make two lines of it",
+            if not runs_more(line, options["replaces"], users=has_users(path))
+            else "it runs something else as well, or gives its name to another program: make two lines of it, or leave it",
         )
         for path, text in installed.crontabs.items()
         for number, line in enumerate(line for line in text.splitlines() if runs_one(line, options["replaces"]))

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from ansible_collections.runbook.ops.plugins.module_utils._checks import make_change, make_check
 from ansible_collections.runbook.ops.plugins.module_utils._engine_file import (
+    has_users,
     reinstate,
     retire,
     retired,
@@ -41,7 +42,7 @@ def plan(
         if state == "absent" and not replace:
             new = _return(text, programs, mark)
         elif state == "absent":
-            new = retire(new, programs, mark)[0]
+            new = retire(new, programs, mark, users=has_users(path))[0]
         if new != text:
             edits.append(Edit(path, new))
     return edits
@@ -82,8 +83,8 @@ def judge(crontabs: Mapping[str, str], scripts: Sequence[str], programs: Sequenc
 def _remedy(path: str, line: str, programs: Sequence[str]) -> str:
     if line == "the whole script":
         return f"remove /{path}, or chmod -x"
-    if runs_more(line, programs):
-        return "it runs something else as well: make two lines of it"
+    if runs_more(line, programs, users=has_users(path)):
+        return "it runs something else as well, or gives its name to another program: make two lines of it, or leave it"
     return "set schedule_replace_cron to comment it out"
 
 

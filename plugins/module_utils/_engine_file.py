@@ -17,7 +17,14 @@ from typing import Any
 HOME = "ansible_collections.runbook.ops.plugins.module_utils"
 IDLE = re.compile(r"\s*(?:#|\w+\s*=)")  # a line of a crontab that runs nothing
 JOINT = re.compile(r"&&|\|\||[;|]|(?<![>&])&(?![>&\d])")  # what joins commands
-AIDE = re.compile(r"(?:(?<=\s)|\A)(?:cd|\[|test|sleep|logger|tee|true|mail|echo|export|umask|chronic|ts)(?:\s|\Z)")
+AIDE = re.compile(r"(?:cd|\[|test|sleep|logger|tee|true|mail|echo|export|umask|chronic|ts)(?:\s|\Z)")
+SCHEDULE = re.compile(r"\s*(?:@\w+|(?:\S+\s+){4}\S+)\s+")  # when a line of a crontab runs
+OPTIONS = r"(?:\s+-\S*(?:\s+[^\s\d-]\S*)?|\s+\d\S*)*"
+STARTERS = "sh|bash|dash|zsh|env|nice|ionice|chrt|nohup|setsid|sudo|chronic|exec|time|systemd-cat|python|python3|node|perl|php|ruby"
+# What may stand before a program that is run: variables, a shell or its like, one that wants a file, an account or a time first, its directory.
+LED = re.compile(
+    rf"(?:\w+=\S*\s+|[\"']?(?:\S*/)?(?:(?:{STARTERS}){OPTIONS}|(?:flock|su|runuser|timeout){OPTIONS}(?:\s+\S+)?{OPTIONS})\s+)*[\"']?[\w./~$-]*"
+)
 LIB, ETC, UNITS = "usr/local/lib/runbook-ops", "etc/runbook-ops", "etc/systemd/system"
 
 
@@ -90,30 +97,54 @@ def as_json(content: Mapping[str, Any]) -> bytes:
     return (json.dumps(content, ensure_ascii=False, indent=1, sort_keys=True) + "\n").encode()
 
 
-def retire(crontab: str, programs: Sequence[str], mark: str) -> tuple[str, list[str]]:
+def has_users(path: str) -> bool:
+    """Return whether each line of the crontab at ``path`` names the account that it runs as."""
+    return path.startswith("etc/")
+
+
+def retire(crontab: str, programs: Sequence[str], mark: str, *, users: bool) -> tuple[str, list[str]]:
     """Return ``crontab`` with the lines that run one of ``programs`` commented out by ``mark``, and those lines.
 
     A line that runs another program too stays: nobody would run that any more.
+
+    :param users: whether each line names an account
     """
     lines, gone = [], []
     for line in crontab.splitlines(keepends=True):
-        runs = runs_one(line, programs) and not runs_more(line, programs)
+        runs = runs_one(line, programs) and not runs_more(line, programs, users=users)
         lines.append(mark + line if runs else line)
         gone += [line.strip()] if runs else []
     return "".join(lines), gone
 
 
 def runs_one(line: str, programs: Sequence[str]) -> bool:
-    """Return whether a line of a crontab runs one of ``programs``; a comment and a variable run nothing."""
-    wanted = [re.compile(rf"(?<![\w.-]){re.escape(program)}(?![\w.-])") for program in programs]
-    return not IDLE.match(line) and any(one.search(line) for one in wanted)
+    """Return whether a line of a crontab names one of ``programs``; a comment and a variable run nothing."""
+    return not IDLE.match(line) and _first_of(line, programs) is not None
 
 
-def runs_more(line: str, programs: Sequence[str]) -> bool:
-    """Return whether a line that runs one of ``programs`` runs another beside it, not only what prepares it or reads what it says."""
+def runs_more(line: str, programs: Sequence[str], *, users: bool) -> bool:
+    """Return whether a line that names one of ``programs`` does more than run it, prepare it, and read what it says.
+
+    Another program that is given the name of ours, as ``rsync`` is, may do anything.
+    """
     parts = [part.strip() for part in JOINT.split(line)]
-    others = [part for part in parts[1:] if part and not runs_one(part, programs) and not AIDE.match(part)]
-    return bool(others) or (len(parts) > 1 and not runs_one(parts[0], programs) and not AIDE.search(parts[0]))
+    parts[0] = SCHEDULE.sub("", parts[0], count=1)
+    if users:
+        parts[0] = " ".join(parts[0].split(maxsplit=1)[1:])
+    doing = [part for part in parts if part and not AIDE.match(part)]
+    return not doing or not all(_runs(part, programs) for part in doing)
+
+
+def _first_of(text: str, programs: Sequence[str]) -> int | None:
+    """Return where the first of ``programs`` stands in ``text``."""
+    found = (re.search(rf"(?<![\w.-]){re.escape(program)}(?![\w.-])", text) for program in programs)
+    return min((met.start() for met in found if met), default=None)
+
+
+def _runs(command: str, programs: Sequence[str]) -> bool:
+    """Return whether ``command`` is one of ``programs``, or only starts it."""
+    at = _first_of(command, programs)
+    return at is not None and bool(LED.fullmatch(command[:at]))
 
 
 def reinstate(crontab: str, mark: str) -> tuple[str, list[str]]:

@@ -13,6 +13,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._engine_file import (
     LIB,
     UNITS,
     File,
+    has_users,
     reinstate,
     retire,
     retired,
@@ -71,7 +72,7 @@ def _crontabs(before: Installed, cron: Cron, *, is_wanted: bool) -> list[Step]:
             continue  # what was commented out once stays so
         new, _back = reinstate(text, cron.mark)
         if is_wanted:  # a program that is replaced no longer is back by this
-            new, _gone = retire(new, cron.replaces, cron.mark)
+            new, _gone = retire(new, cron.replaces, cron.mark, users=has_users(path))
         if new != text:
             steps.append(Step("crontab", path, new))
     return steps

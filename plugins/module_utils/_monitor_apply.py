@@ -14,6 +14,7 @@ from ansible_collections.runbook.ops.plugins.module_utils import _monitor_instal
 from ansible_collections.runbook.ops.plugins.module_utils._checks import make_check
 from ansible_collections.runbook.ops.plugins.module_utils._command import CommandError
 from ansible_collections.runbook.ops.plugins.module_utils._engine_apply import do_step
+from ansible_collections.runbook.ops.plugins.module_utils._engine_file import has_users
 from ansible_collections.runbook.ops.plugins.module_utils._engine_host import EngineHost
 from ansible_collections.runbook.ops.plugins.module_utils._engine_plan import Installed, Step
 from ansible_collections.runbook.ops.plugins.module_utils._monitor_host import Host, MonitorError
@@ -58,7 +59,7 @@ def judge(options: Mapping[str, Any], installed: Installed) -> list[dict[str, An
         return []
     checks = []
     for path, text in installed.crontabs.items():
-        for line in made.retire(text, options["replaces"])[1]:
+        for line in made.retire(text, options["replaces"], users=has_users(path))[1]:
             checks.append(
                 make_check(
                     f"monitor:cron:{path}",

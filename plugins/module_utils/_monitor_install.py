@@ -101,9 +101,9 @@ def build_engine(sources: Mapping[str, str]) -> bytes:
     return _engine_file.build_engine(sources, MAIN)
 
 
-def retire(crontab: str, programs: Sequence[str]) -> tuple[str, list[str]]:
+def retire(crontab: str, programs: Sequence[str], *, users: bool) -> tuple[str, list[str]]:
     """Return ``crontab`` with the lines that run one of ``programs`` commented out, and those lines."""
-    return _engine_file.retire(crontab, programs, MARK)
+    return _engine_file.retire(crontab, programs, MARK, users=users)
 
 
 def reinstate(crontab: str) -> tuple[str, list[str]]:

@@ -54,14 +54,25 @@ def test_without_replacing_only_what_nothing_replaces_any_more_comes_back():
 @pytest.mark.parametrize(
     ("line", "is_whole"),
     [
-        pytest.param("0 2 * * * /srv/a.sh && /srv/z.sh", False, id="another after it"),
-        pytest.param("0 2 * * * /srv/z.sh; /srv/a.sh", False, id="another before it"),
-        pytest.param("0 2 * * * /srv/a.sh & /srv/z.sh", False, id="another beside it"),
-        pytest.param("0 2 * * * /srv/a.sh | /srv/z.sh", False, id="another that reads it"),
-        pytest.param("0 2 * * * /srv/a.sh --all >> /var/log/a.log 2>&1", True, id="a file of what it says"),
-        pytest.param("0 2 * * * cd /srv && /srv/a.sh | logger -t a", True, id="prepared, and kept"),
+        pytest.param("0 2 * * * root /srv/a.sh && /srv/z.sh", False, id="another after it"),
+        pytest.param("0 2 * * * root /srv/z.sh; /srv/a.sh", False, id="another before it"),
+        pytest.param("0 2 * * * root /srv/a.sh & /srv/z.sh", False, id="another beside it"),
+        pytest.param("0 2 * * * root /srv/a.sh | /srv/z.sh", False, id="another that reads it"),
+        pytest.param("0 2 * * * root /srv/a.sh --all >> /var/log/a.log 2>&1", True, id="a file of what it says"),
+        pytest.param("0 2 * * * root cd /srv && /srv/a.sh | logger -t a", True, id="prepared, and kept"),
         pytest.param("0 2 * * * root [ -x /srv/a.sh ] && /srv/a.sh || true", True, id="if it is there"),
-        pytest.param("@daily /srv/a.sh; /srv/b.sh", True, id="both are replaced"),
+        pytest.param("@daily root /srv/a.sh; /srv/b.sh", True, id="both are replaced"),
+        pytest.param("0 2 * * *\troot\tnice -n 19 /usr/bin/flock -n /run/a.lock /srv/a.sh", True, id="behind a lock"),
+        pytest.param("0 2 * * * root A=1 su - shop -c '/srv/a.sh --all'", True, id="as another account"),
+        pytest.param("0 2 * * * root timeout -k 5 1h bash /srv/a.sh", True, id="by a shell, for a time"),
+        pytest.param("0 2 * * * root rsync -a /srv/a.sh backup:/srv/", False, id="copied"),
+        pytest.param("0 2 * * * root sudo -u shop tar cf /srv/a.tar /srv/a.sh", False, id="put away by an account"),
+        pytest.param("0 2 * * * root bash /srv/z.sh /srv/a.sh", False, id="given to another script"),
+        pytest.param("0 2 * * * root SCRIPT=/srv/a.sh /srv/z.sh", False, id="in a variable"),
+        pytest.param("0 2 * * * root echo /srv/a.sh", False, id="said"),
+        pytest.param(
+            "0 2 * * * root pg_dump mail > /srv/m.sql && /srv/a.sh", False, id="a database called mail before it"
+        ),
     ],
 )
 def test_a_line_that_runs_something_else_as_well_stays_and_is_reported(line, is_whole):
@@ -69,6 +80,13 @@ def test_a_line_that_runs_something_else_as_well_stays_and_is_reported(line, is_
     assert bool(plan(tabs, "absent", ["/srv/a.sh", "/srv/b.sh"], MARK)) == is_whole
     (check,) = judge(tabs, [], ["/srv/a.sh", "/srv/b.sh"])
     assert ("make two lines" in check["remedy"]) != is_whole
+
+
+def test_a_crontab_of_a_user_names_no_account_before_the_program():
+    spool, line = "var/spool/cron/crontabs/shop", "0 2 * * * cp /srv/a.sh /srv/old/\n"
+    assert plan({spool: line}, "absent", ["/srv/a.sh"], MARK) == []
+    assert plan({spool: "0 2 * * * cd /srv && /srv/a.sh\n"}, "absent", ["/srv/a.sh"], MARK)
+    assert plan({"etc/cron.d/shop": "0 2 * * * shop /srv/a.sh\n"}, "absent", ["/srv/a.sh"], MARK)
 
 
 def test_a_variable_of_a_crontab_runs_nothing():

@@ -96,7 +96,7 @@ CRONTAB = """MAILTO=ops
 
 
 def test_only_the_lines_that_run_the_program_are_retired():
-    text, lines = retire(CRONTAB, ["healthcheck.sh"])
+    text, lines = retire(CRONTAB, ["healthcheck.sh"], users=False)
     assert lines == ["*/5 * * * * /srv/app/deployment/healthcheck.sh >/dev/null 2>&1"]
     assert [one for one in text.splitlines() if one not in CRONTAB.splitlines()] == [
         f"# runbook.ops monitors instead: {lines[0]}"
@@ -104,10 +104,10 @@ def test_only_the_lines_that_run_the_program_are_retired():
 
 
 def test_what_was_retired_is_not_retired_again():
-    text, _lines = retire(CRONTAB, ["healthcheck.sh"])
-    assert retire(text, ["healthcheck.sh"]) == (text, [])
+    text, _lines = retire(CRONTAB, ["healthcheck.sh"], users=False)
+    assert retire(text, ["healthcheck.sh"], users=False) == (text, [])
 
 
 def test_what_was_retired_comes_back_as_it_was():
-    text, lines = retire(CRONTAB, ["healthcheck.sh"])
+    text, lines = retire(CRONTAB, ["healthcheck.sh"], users=False)
     assert reinstate(text) == (CRONTAB, lines)
