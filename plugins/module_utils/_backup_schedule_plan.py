@@ -12,6 +12,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._backup_schedule impor
 from ansible_collections.runbook.ops.plugins.module_utils._checks import make_check
 from ansible_collections.runbook.ops.plugins.module_utils._engine_file import ETC, has_users, runs_more, runs_one
 from ansible_collections.runbook.ops.plugins.module_utils._engine_plan import Installed
+from ansible_collections.runbook.ops.plugins.module_utils._redact import Redactor
 
 SECTION = "Backups"
 CONFIG, SECRETS = f"{ETC}/backup.json", f"{ETC}/backup.secrets.json"
@@ -21,13 +22,14 @@ def judge(options: Mapping[str, Any], installed: Installed, *, today: date) -> l
     """Return what is wrong around the jobs: lines of cron that do the same, and a night that is left out."""
     if options["state"] == "absent" or not options["jobs"]:
         return []
+    tell = Redactor()  # a line may hold a password
     checks = [
         make_check(
             f"backup_schedule:cron:{path}:{number}",
             name=f"cron in /{path}",
             section=SECTION,
             status="warning",
-            detail=f"backs up as well: {line}",
+            detail=f"backs up as well: {tell(line)}",
             remedy="set backup_schedule_replace_cron to comment it out"
             if not runs_more(line, options["replaces"], users=has_users(path))
             else "it runs something else as well, or gives its name to another program: make two lines of it, or leave it",

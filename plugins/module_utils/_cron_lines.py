@@ -16,6 +16,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._engine_file import (
     runs_more,
     runs_one,
 )
+from ansible_collections.runbook.ops.plugins.module_utils._redact import Redactor
 
 SECTION = "Calendar"
 
@@ -67,13 +68,14 @@ def judge(crontabs: Mapping[str, str], scripts: Sequence[str], programs: Sequenc
     """
     found = [(path, line) for path, text in crontabs.items() for line in text.splitlines() if runs_one(line, programs)]
     found += [(path, "the whole script") for path in scripts]
+    tell = Redactor()  # a line may hold a password
     return [
         make_check(
             f"cron:{path}:{number}",
             name=f"cron in /{path}",
             section=SECTION,
             status="warning",
-            detail=f"does what the calendar does as well: {line.strip()}",
+            detail=f"does what the calendar does as well: {tell(line.strip())}",
             remedy=_remedy(path, line, programs),
         )
         for number, (path, line) in enumerate(found)
@@ -90,23 +92,24 @@ def _remedy(path: str, line: str, programs: Sequence[str]) -> str:
 
 def changes(before: Mapping[str, str], edits: Sequence[Edit], mark: str) -> list[dict[str, Any]]:
     """Return what people are told of ``edits``, line by line."""
-    found = []
+    found, tell = [], Redactor()
     for edit in edits:
         now, then = retired(edit.text, mark), retired(before[edit.path], mark)
         for line in sorted({*now} ^ {*then}):
             action = "commented out" if line in now else "put back"
-            found.append(make_change(f"/{edit.path}", action=action, section=SECTION, reason=line))
+            found.append(make_change(f"/{edit.path}", action=action, section=SECTION, reason=tell(line)))
     return found
 
 
 def diff(before: Mapping[str, str], after: Mapping[str, str], edits: Sequence[Edit]) -> list[dict[str, str]]:
-    """Return the crontabs that change, before and after."""
+    """Return the crontabs that change, before and after, without the secrets in them."""
+    tell = Redactor()
     return [
         {
             "before_header": f"/{edit.path}",
             "after_header": f"/{edit.path}",
-            "before": before[edit.path],
-            "after": after[edit.path],
+            "before": tell(before[edit.path]),
+            "after": tell(after[edit.path]),
         }
         for edit in edits
     ]

@@ -18,6 +18,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._engine_file import (
     retire,
     retired,
 )
+from ansible_collections.runbook.ops.plugins.module_utils._redact import Redactor
 
 
 @dataclass(frozen=True)
@@ -159,7 +160,7 @@ def changes(
 
     :param about: what a change says of the thing: ``thing``, ``section``, ``before`` and ``after``
     """
-    found = []
+    found, tell = [], Redactor()
     if [step for step in steps if step.verb != "crontab"]:
         action = ("installed" if not before.current else "changed") if after.current else "removed"
         reason = _reason(before, after, steps)
@@ -169,7 +170,7 @@ def changes(
             now, then = set(retired(step.content, mark)), set(retired(before.crontabs[step.path], mark))
             for line in sorted(now ^ then):
                 verb = "commented out" if line in now else "put back"
-                found.append(make_change(f"/{step.path}", action=verb, section=about["section"], reason=line))
+                found.append(make_change(f"/{step.path}", action=verb, section=about["section"], reason=tell(line)))
     return found
 
 
@@ -198,12 +199,14 @@ def diff(before: Installed, after: Installed, *, mark: str) -> dict[str, str]:
 
 
 def _text(one: Installed, mark: str) -> str:
-    parts = []
+    parts, tell = [], Redactor()
     for path, file in sorted(one.files.items()):
         if not path.startswith(LIB):
             content = "(secret)\n" if path.endswith(".secrets.json") else file.content.decode("utf-8", "replace")
             parts.append(f"# /{path} ({file.mode:04o})\n{content}")
-    parts += [f"# /{path}: {line}\n" for path, text in sorted(one.crontabs.items()) for line in retired(text, mark)]
+    parts += [
+        f"# /{path}: {tell(line)}\n" for path, text in sorted(one.crontabs.items()) for line in retired(text, mark)
+    ]
     parts += [f"engine: {one.current}\n"] if one.current else []
     parts += [f"{name}: enabled, running\n" for name in sorted(one.timers)]
     parts += [f"{name}: written since systemd read it\n" for name in sorted(one.stale)]

@@ -20,6 +20,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._engine_plan import In
 from ansible_collections.runbook.ops.plugins.module_utils._monitor_host import Host, MonitorError
 from ansible_collections.runbook.ops.plugins.module_utils._monitor_plan import SECTION
 from ansible_collections.runbook.ops.plugins.module_utils._notify import SENDMAIL
+from ansible_collections.runbook.ops.plugins.module_utils._redact import Redactor
 
 
 def apply(host: Host, before: Installed, steps: Sequence[Step]) -> None:
@@ -57,7 +58,7 @@ def judge(options: Mapping[str, Any], installed: Installed) -> list[dict[str, An
     """Return what is wrong with the monitor, or around it."""
     if options["state"] == "absent":
         return []
-    checks = []
+    checks, tell = [], Redactor()  # a line may hold a password
     for path, text in installed.crontabs.items():
         for line in made.retire(text, options["replaces"], users=has_users(path))[1]:
             checks.append(
@@ -66,7 +67,7 @@ def judge(options: Mapping[str, Any], installed: Installed) -> list[dict[str, An
                     name=f"cron in /{path}",
                     section=SECTION,
                     status="warning",
-                    detail=f"does the same as the monitor: {line}",
+                    detail=f"does the same as the monitor: {tell(line)}",
                     remedy="set monitoring_replace_cron to comment it out",
                 )
             )

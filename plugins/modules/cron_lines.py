@@ -74,7 +74,7 @@ actions:
   elements: str
   sample: [write /var/spool/cron/crontabs/root]
 lines:
-  description: Lines that are commented out now, or in check mode would be, by the path of the crontab.
+  description: Lines that are commented out now, or in check mode would be, by the path of the crontab, without the secrets in them.
   returned: success
   type: dict
   sample: {/var/spool/cron/crontabs/root: [0 2 * * * /scripts/rotate-logs.sh]}
@@ -97,6 +97,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.runbook.ops.plugins.module_utils import _cron_lines as cron
 from ansible_collections.runbook.ops.plugins.module_utils._engine_file import retired, runs_one
 from ansible_collections.runbook.ops.plugins.module_utils._engine_host import EngineHost
+from ansible_collections.runbook.ops.plugins.module_utils._redact import Redactor
 from ansible_collections.runbook.ops.plugins.module_utils._schedule import mark_of
 
 ARGUMENTS: dict[str, Any] = {
@@ -122,7 +123,7 @@ def scripts_of(root: Path, programs: list[str]) -> list[str]:
 def run(
     state: str, system: str, programs: list[str], replace: bool, *, host: EngineHost, check_mode: bool
 ) -> dict[str, Any]:
-    before, mark = host.crontabs(), mark_of(system)
+    before, mark, tell = host.crontabs(), mark_of(system), Redactor()
     edits = cron.plan(before, state, programs, mark, replace=replace)
     after = cron.predict(before, edits)
 
@@ -134,7 +135,7 @@ def run(
     return {
         "changed": bool(edits),
         "actions": [f"write /{edit.path}" for edit in edits],
-        "lines": {f"/{path}": lines for path, text in after.items() if (lines := retired(text, mark))},
+        "lines": {f"/{path}": [*map(tell, lines)] for path, text in after.items() if (lines := retired(text, mark))},
         "checks": cron.judge(before, scripts_of(host.root, programs), programs) if state == "absent" else [],
         "changes": cron.changes(before, edits, mark),
         "diff": cron.diff(before, after, edits),

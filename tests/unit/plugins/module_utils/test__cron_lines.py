@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.runbook.ops.plugins.module_utils._cron_lines import changes, judge, plan, predict
+from ansible_collections.runbook.ops.plugins.module_utils._cron_lines import changes, diff, judge, plan, predict
 from ansible_collections.runbook.ops.plugins.module_utils._schedule import mark_of
 
 MARK = "# ours: "
@@ -92,6 +92,19 @@ def test_a_crontab_of_a_user_names_no_account_before_the_program():
 def test_a_variable_of_a_crontab_runs_nothing():
     tabs = {"etc/crontab": "ROTATE = /srv/rotate.sh\nX=/srv/rotate.sh\n"}
     assert plan(tabs, "absent", ["/srv/rotate.sh"], MARK) == [] == judge(tabs, [], ["/srv/rotate.sh"])
+
+
+def test_what_is_told_of_a_line_holds_no_password_and_the_crontab_keeps_it():
+    tabs = {
+        "etc/crontab": "MAILTO=root\n0 2 * * * root DB_PASSWORD=hunter22 /srv/a.sh\n0 3 * * * root z --token hunter22\n"
+    }
+    edits = plan(tabs, "absent", ["/srv/a.sh"], MARK)
+    after = predict(tabs, edits)
+    assert after["etc/crontab"].count("hunter22") == 2
+    told = [judge(tabs, [], ["/srv/a.sh"]), changes(tabs, edits, MARK), diff(tabs, after, edits)]
+    assert [len(one) for one in told] == [1, 1, 1]
+    assert "hunter22" not in str(told)
+    assert "root DB_PASSWORD=*** /srv/a.sh" in told[1][0]["reason"]
 
 
 def test_what_another_system_commented_out_stays():

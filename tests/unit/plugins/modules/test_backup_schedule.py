@@ -366,6 +366,14 @@ def test_cron_is_replaced_after_the_timer_runs_and_comes_back_before_it_goes(hos
     assert (host.root / "etc/cron.d/shop").read_text(encoding="utf-8") == CRON
 
 
+def test_the_password_in_a_line_of_cron_is_told_nowhere(host):
+    (host.root / "etc/cron.d/shop").write_text("0 2 * * * root DB_PASSWORD=hunter22 /srv/backup.sh\n", encoding="utf-8")
+    told = [run(host), run(host, replace_cron=True), run(host, state="absent")]
+    assert [len(one["checks"]) + len(one["changes"]) for one in told] == [2, 1, 2]
+    assert "hunter22" not in str(told)
+    assert "DB_PASSWORD=*** /srv/backup.sh" in told[1]["diff"]["after"]
+
+
 def test_a_line_of_cron_of_a_program_that_is_replaced_no_longer_comes_back(host):
     run(host, replace_cron=True)
     kept = run(host, replaces=[], replace_cron=False)

@@ -204,6 +204,15 @@ def test_cron_is_reported_and_left_alone(host):
     assert (host.root / "etc/cron.d/shop").read_text(encoding="utf-8") == CRON
 
 
+def test_the_password_in_a_line_of_cron_is_told_nowhere(host):
+    (host.root / "etc/cron.d/shop").write_text(
+        "*/5 * * * * root A_TOKEN=hunter22 /srv/healthcheck.sh\n", encoding="utf-8"
+    )
+    told = [run(host), run(host, replace_cron=True)]
+    assert "root A_TOKEN=*** /srv/healthcheck.sh" in told[0]["checks"][0]["detail"]
+    assert "hunter22" not in str(told)
+
+
 def test_cron_is_replaced_where_that_is_asked_for_and_comes_back_with_the_removal(host):
     run(host, replace_cron=True)
     assert (host.root / "etc/cron.d/shop").read_text(encoding="utf-8").startswith("# runbook.ops")
