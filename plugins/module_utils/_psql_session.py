@@ -9,7 +9,7 @@ from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils._probe_options import ProbeError
 from ansible_collections.runbook.ops.plugins.module_utils._probe_program import run_program
-from ansible_collections.runbook.ops.plugins.module_utils.probes.postgresql import OPTIONS, find_psql, within
+from ansible_collections.runbook.ops.plugins.module_utils.probes.postgresql import OPTIONS, find_psql, reason, within
 
 PLACE = {
     key: OPTIONS[key]
@@ -53,6 +53,5 @@ def ask(
         timeout_seconds=timeout_seconds + 0.5,
     )
     if done.code != 0:
-        said = (done.err.strip() or "psql said nothing").splitlines()[0].replace("psql: error: ", "")
-        raise ProbeError(f"PostgreSQL did not tell: {said}", "ask by hand, with the same role")
+        raise ProbeError(f"PostgreSQL did not tell: {reason(done.err)}", "ask by hand, with the same role")
     return done.out

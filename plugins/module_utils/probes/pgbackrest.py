@@ -14,7 +14,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest_segments i
 from ansible_collections.runbook.ops.plugins.module_utils._probe_options import Option, ProbeError, limits
 from ansible_collections.runbook.ops.plugins.module_utils._probe_program import Done, last_line, run_program
 from ansible_collections.runbook.ops.plugins.module_utils._units import human_duration
-from ansible_collections.runbook.ops.plugins.module_utils.probes.postgresql import find_psql
+from ansible_collections.runbook.ops.plugins.module_utils.probes.postgresql import find_psql, reason
 
 SECTION = "Backups"
 OPTIONS = {
@@ -124,7 +124,7 @@ def _server(options: dict[str, Any]) -> dict[str, Any]:
         timeout_seconds=options["timeout_seconds"],
     )
     if done.code:
-        return {"said": (done.err.strip() or "psql said nothing").splitlines()[0].replace("psql: error: ", "")}
+        return {"said": reason(done.err)}
     import json  # noqa: PLC0415  # loaded while psql works
 
     return {"said": None, **json.loads(done.out)}

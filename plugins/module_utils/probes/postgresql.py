@@ -56,6 +56,7 @@ SELECT /* runbook.ops */ json_build_object(
     FROM pg_replication_slots WHERE NOT active),
   'version', current_setting('server_version'));
 """
+TROUBLE = re.compile(r"\b(?:ERROR|FATAL|error):")
 # The server answered, but not to us: that says nothing about its health.
 NOT_FOR_US = re.compile(
     r"authentication failed|no pg_hba\.conf entry|role .* does not exist|permission denied|no password"
@@ -89,17 +90,20 @@ def measure(options: dict[str, Any]) -> dict[str, Any]:
         timeout_seconds=timeout,
     )
     if done.code != 0:
-        # The first line says what happened; psql goes on with questions that do not help here.
         # Docker tells on the standard output why it could not even start psql.
-        said = (
-            (done.err.strip() or done.out.strip() or "psql said nothing").splitlines()[0].replace("psql: error: ", "")
-        )
+        said = reason(done.err.strip() or done.out)
         if done.code != 2 or NOT_FOR_US.search(done.err):
             raise ProbeError(f"PostgreSQL did not tell: {said}", "correct user, superuser or password")
         return {"error": said}
     import json  # noqa: PLC0415  # loaded while psql works
 
     return {"error": None, **json.loads(done.out)}
+
+
+def reason(said: str) -> str:
+    """Return the line that tells why psql failed: warnings may stand before it, and questions that do not help here behind it."""
+    lines = said.strip().splitlines() or ["psql said nothing"]
+    return next((line for line in lines if TROUBLE.search(line)), lines[0]).replace("psql: error: ", "")
 
 
 def within(options: dict[str, Any], environment: dict[str, str]) -> list[str]:
