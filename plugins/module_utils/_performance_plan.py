@@ -70,11 +70,14 @@ def _databases(system: System) -> Probes:
         if spec["probe"] != "postgresql":
             probes.append(spec)
             continue
+        database = described[spec["name"]]
+        schema = database.get("schema") or "public"
+        tables = [table if "." in table else f"{schema}.{table}" for table in database.get("tables") or []]
         probes.append(
             {
                 "probe": "pg_performance",
                 **{key: spec[key] for key in ("name", "about", *PLACE) if key in spec},
-                "tables": list(described[spec["name"]].get("tables") or []),
+                "tables": [table.removeprefix("public.") for table in tables],  # as the probe calls them
                 "timeout_seconds": DATABASE_SECONDS,
                 **limits_of(system, slow_seconds="slow_query_seconds", hit_percent="cache_hit_percent"),
             }

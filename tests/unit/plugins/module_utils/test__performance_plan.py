@@ -84,6 +84,20 @@ def test_each_probe_takes_what_it_is_told(planned):
         read_options(spec, known[spec["probe"]]().OPTIONS, where=str(index))
 
 
+@pytest.mark.parametrize(
+    ("schema", "table", "name"),
+    [
+        pytest.param("app", "orders", "app.orders", id="of the schema"),
+        pytest.param("app", "public.orders", "orders", id="of another"),
+        pytest.param("public", "orders", "orders", id="of the usual one"),
+    ],
+)
+def test_tables_are_called_as_the_probe_finds_them(schema, table, name):
+    databases = [{**one, "schema": schema, "tables": [table]} for one in SYSTEM["databases"]]
+    planned = plan_performance({**SYSTEM, "databases": databases}, since_seconds=604800)
+    assert planned[0]["tables"] == [name]
+
+
 def test_limits_and_places_are_those_of_the_description(planned):
     found = {spec["probe"]: spec for spec in planned}
     assert found["pg_performance"]["slow_seconds"] == {"warning": 0.1, "critical": None}
