@@ -51,7 +51,7 @@ def _sizes(about: About) -> list[dict[str, Any]]:
             detail=f"{human_size(bytes_)}{grown}; largest: {largest or 'no table'}",
         )
     ]
-    sizes = {one["name"]: one["bytes"] for one in facts["tables"]}
+    sizes = {one["name"]: one["bytes"] for one in facts["tables"]} | facts["partitioned"]
     for table in options["tables"]:
         size = sizes.get(table)
         if size is None:
@@ -132,12 +132,14 @@ def _whole_reads(about: About) -> dict[str, Any]:
 
 
 def _idle_indexes(about: About) -> dict[str, Any]:
-    old: Mapping[str, Any] = about.before.get("indexes") or {} if about.since()[0] else {}
-    _statistics, since, seconds = about.since()
+    statistics, since, seconds = about.since()
+    old: Mapping[str, Any] = about.before.get("indexes") or {} if statistics else {}
     found = [
         one
         for one in about.facts["indexes"]
-        if (one["bytes"] or 0) >= IDLE_BYTES and one["scans"] - old.get(one["name"], 0) == 0
+        if (one["bytes"] or 0) >= IDLE_BYTES
+        and one["scans"] == old.get(one["name"], 0)
+        and (one["name"] in old or not statistics)  # one that was made since has not been there for the period
     ]
     size = sum(one["bytes"] for one in found)
     listed = ", ".join(f"{one['name']} {human_size(one['bytes'])}" for one in found[: about.options["number"]])

@@ -25,7 +25,16 @@ SELECT OWN json_build_object(
     SELECT CASE schemaname WHEN 'public' THEN relname ELSE schemaname || '.' || relname END AS name,
       CASE WHEN relid NOT IN LOCKED THEN pg_total_relation_size(relid) END AS bytes, n_live_tup AS rows, seq_scan AS whole,
       coalesce(idx_scan, 0) AS by_index
-    FROM pg_stat_user_tables ORDER BY 2 DESC NULLS LAST, 1 LIMIT MOST_TABLES) AS t),
+    FROM pg_stat_user_tables WHERE relid NOT IN (SELECT oid FROM pg_class WHERE relkind = 'p')
+    ORDER BY 2 DESC NULLS LAST, 1 LIMIT MOST_TABLES) AS t),
+  -- Itself it holds nothing: its partitions do, which are among the tables above as well. pg_partition_tree() would wait for their locks.
+  'partitioned', (WITH RECURSIVE part(root, oid, kind) AS (
+      SELECT oid, oid, relkind FROM pg_class WHERE relkind = 'p'
+      UNION ALL SELECT part.root, c.oid, c.relkind FROM part JOIN pg_inherits ON inhparent = part.oid JOIN pg_class c ON c.oid = inhrelid)
+    SELECT coalesce(json_object_agg(CASE n.nspname WHEN 'public' THEN c.relname ELSE n.nspname || '.' || c.relname END, t.bytes), '{}') FROM (
+      SELECT root, CASE WHEN count(bytes) = count(*) THEN sum(bytes)::bigint END AS bytes FROM (
+        SELECT root, CASE WHEN kind = 'p' THEN 0 WHEN oid NOT IN LOCKED THEN pg_total_relation_size(oid) END AS bytes FROM part) AS parts
+      GROUP BY root) AS t JOIN pg_class c ON c.oid = t.root JOIN pg_namespace n ON n.oid = c.relnamespace),
   'indexes', (SELECT coalesce(json_agg(i), '[]') FROM (
     SELECT CASE s.schemaname WHEN 'public' THEN '' ELSE s.schemaname || '.' END || s.indexrelname AS name, s.idx_scan AS scans,
       CASE WHEN s.indexrelid NOT IN LOCKED THEN pg_relation_size(s.indexrelid) END AS bytes

@@ -81,6 +81,9 @@ def _counters(facts: dict[str, Any]) -> dict[str, Any]:
     return {
         "bytes": facts["bytes"],
         "statistics": facts["statistics"],
-        "tables": {one["name"]: [one["bytes"], one["whole"], one["by_index"]] for one in facts["tables"]},
+        "tables": {
+            **{one["name"]: [one["bytes"], one["whole"], one["by_index"]] for one in facts["tables"]},
+            **{name: [size, 0, 0] for name, size in facts["partitioned"].items()},
+        },
         "indexes": {one["name"]: one["scans"] for one in facts["indexes"]},
     }

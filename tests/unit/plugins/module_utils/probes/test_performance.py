@@ -57,6 +57,7 @@ def facts(**other):
             {"name": "orders", "bytes": 4_000_000_000, "rows": 90_000, "whole": 500, "by_index": 1000},
             {"name": "tiny", "bytes": 8192, "rows": 3, "whole": 90_000, "by_index": 0},
         ],
+        "partitioned": {},
         "indexes": [{"name": "orders_idx", "scans": 7, "bytes": 50_000_000}],
         "running": [],
         "extension": {"schema": "public", "version": "1.10", "info": True, "columns": COLUMNS},
@@ -178,6 +179,12 @@ def test_large_tables_that_are_read_whole_and_indexes_without_use_are_named(ask_
     checks = ask_database(before=BEFORE, before_at=NOW - WEEK).checks
     assert checks["whole_reads:shop"]["detail"] == "orders (90000 rows, 400 times whole, 10 by an index) in the last 7d"
     assert checks["idle_indexes:shop"]["value"] == 50_000_000
+
+
+def test_an_index_that_was_made_in_the_period_is_not_called_idle(ask_database):
+    young = facts(indexes=[{"name": "young_idx", "scans": 0, "bytes": 50_000_000}])
+    assert ask_database(young, before=BEFORE, before_at=NOW - WEEK).checks["idle_indexes:shop"]["value"] == 0
+    assert ask_database(young).checks["idle_indexes:shop"]["value"] == 50_000_000  # nobody knows since when
 
 
 def test_statements_that_run_are_judged_and_hidden_ones_are_said_to_be(ask_database):
