@@ -4,17 +4,20 @@
 
 from __future__ import annotations
 
+import posixpath
 import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.runbook.ops.plugins.module_utils import _prisma_schema
 from ansible_collections.runbook.ops.plugins.module_utils._backup_set import list_backups
 from ansible_collections.runbook.ops.plugins.module_utils._change_fence import fence_of
 from ansible_collections.runbook.ops.plugins.module_utils._change_lock import PROVEN_SECONDS, held, keeping
 from ansible_collections.runbook.ops.plugins.module_utils._checks import make_change, make_check
 from ansible_collections.runbook.ops.plugins.module_utils._migration import Program, Terms, Way
+from ansible_collections.runbook.ops.plugins.module_utils._migration_drizzle import Drizzle
 from ansible_collections.runbook.ops.plugins.module_utils._migration_files import SqlFiles
 from ansible_collections.runbook.ops.plugins.module_utils._migration_image import ReleaseImage, opened
 from ansible_collections.runbook.ops.plugins.module_utils._migration_plan import (
@@ -37,6 +40,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._pg import PgError
 from ansible_collections.runbook.ops.plugins.module_utils._pg_target import PgTarget
 
 SECTION = "Databases"
+SCHEMA = {"prisma": "public", "drizzle": "drizzle"}  # where a tool keeps its table
 
 
 def run(params: Mapping[str, Any], *, check_mode: bool) -> dict[str, Any]:
@@ -70,7 +74,28 @@ def _run(way: Way, params: Mapping[str, Any], *, check_mode: bool) -> dict[str, 
                 f"{URL} of the application with database and login_host",
                 outcome="not_rolled_back",
             )
-    return _result(params, before, after, findings, backup=backup, seconds=seconds)
+    result = _result(params, before, after, findings, backup=backup, seconds=seconds)
+    if isinstance(way, Prisma) and not after.pending:
+        result["checks"].append(_compared(way, params, result))
+    return result
+
+
+def _compared(way: Prisma, params: Mapping[str, Any], result: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the check of what the database's schema is against what the release expects.
+
+    :raises MigrationError: it lacks something, and nobody gave a reason to go on.
+    """
+    database, place = params["database"], str(params.get("place") or params["directory"])
+    found = way.compare(posixpath.join(posixpath.dirname(place.rstrip("/")), "schema.prisma"))
+    if not isinstance(found, str) and found.lacks and not params["accept_drift"]:
+        raise MigrationError(
+            f"the schema of {database} lacks what the release expects, by prisma migrate diff: {_prisma_schema.named(found.lacks)}; write a "
+            "migration that adds it, or say accept_drift with the reason",
+            outcome="not_rolled_back" if result["seconds"] is not None else "refused",
+            changed=result["seconds"] is not None,
+            changes=result["changes"] if result["seconds"] is not None else [],
+        )
+    return _prisma_schema.check(database, found)
 
 
 def _left(way: Way, params: Mapping[str, Any], before: Status) -> dict[str, Any]:
@@ -138,8 +163,11 @@ def way_of(params: Mapping[str, Any], release: ReleaseImage | None = None) -> Wa
             return release.program(argv, environment, timeout_seconds=params["timeout_seconds"])
         return program(params, argv, environment)
 
+    schema = params["schema"] or SCHEMA.get(params["kind"], "")
     if params["kind"] == "prisma":
-        return Prisma(terms, called(params["command"]), schema=params["schema"])
+        return Prisma(terms, called(params["command"]), schema=schema)
+    if params["kind"] == "drizzle":
+        return Drizzle(terms, called(params["apply"]), schema=schema)
     return Programs(terms, called(params["pending"]), called(params["apply"]))
 
 

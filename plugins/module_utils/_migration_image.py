@@ -146,7 +146,7 @@ def opened(params: Mapping[str, Any]) -> Iterator[tuple[ReleaseImage | None, Map
         yield release, params
         return
     with release.files(below) as directory:
-        yield release, {**params, "directory": str(directory)}
+        yield release, {**params, "directory": str(directory), "place": below}
 
 
 def _docker(*arguments: str, limit: float = CALL_SECONDS, name: str = "docker") -> Stage:

@@ -11,7 +11,7 @@ from typing import Any
 from ansible_collections.runbook.ops.plugins.module_utils._backup_tasks import plan_tasks
 from ansible_collections.runbook.ops.plugins.module_utils._restore_options import restore_options
 
-DIRECTORIES = {"prisma": "prisma/migrations"}  # where a tool keeps them unless told otherwise
+DIRECTORIES = {"prisma": "prisma/migrations", "drizzle": "drizzle"}  # where a tool keeps them unless told otherwise
 
 
 def migration_options(system: Mapping[str, Any], name: str, release: str = "", identity: str = "") -> dict[str, Any]:

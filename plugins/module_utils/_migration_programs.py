@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
 
-from ansible_collections.runbook.ops.plugins.module_utils import _prisma
+from ansible_collections.runbook.ops.plugins.module_utils import _prisma, _prisma_schema
 from ansible_collections.runbook.ops.plugins.module_utils._environment_file import read_environment
 from ansible_collections.runbook.ops.plugins.module_utils._migration import Program, Terms, read_scripts, read_text
 from ansible_collections.runbook.ops.plugins.module_utils._migration_plan import MigrationError, Status
@@ -79,6 +79,19 @@ class Prisma:
     def apply(self, names: Sequence[str]) -> None:
         del names  # it applies what is pending, and that is what was looked at
         self._program("migrate", "deploy")
+
+    def compare(self, file: str) -> _prisma_schema.Comparison | str:
+        """Return how the database differs from the release's schema in ``file``, or why that is not known."""
+        return compared(self._program, file)
+
+
+def compared(prisma: Program, file: str) -> _prisma_schema.Comparison | str:
+    """Return what Prisma says of its database and the schema in ``file``, or why it says nothing."""
+    try:
+        asked = _prisma_schema.arguments(prisma("version"), file)
+        return _prisma_schema.read(prisma("migrate", "diff", "--script", *asked))
+    except (MigrationError, ValueError) as exc:
+        return str(exc).partition("; nothing tells")[0]
 
 
 class Programs:

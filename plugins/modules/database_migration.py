@@ -20,6 +20,8 @@ description:
     cannot be in a transaction, such as C(CREATE INDEX CONCURRENTLY), needs a file of its own.
   - With O(kind=prisma) it is C(prisma migrate deploy), with O(kind=command) a program of the application's. How far a failed one came, and
     what it left, depends on that program.
+  - With O(kind=drizzle) it is a program of the application's that calls Drizzle's migrator. What is pending, and whether it then is applied, says
+    Drizzle's table. A migration that Drizzle would pass over is refused.
   - In check mode nothing is applied; what would be refused is refused.
 extends_documentation_fragment:
   - runbook.ops.attributes
@@ -41,12 +43,13 @@ options:
   kind:
     description: What the migrations are.
     type: str
-    choices: [sql, prisma, command]
+    choices: [sql, prisma, drizzle, command]
     required: true
   directory:
     description:
       - Absolute directory of the migrations, or one of the image of O(release). With O(kind=sql) files of SQL in the order of their names,
-        but none that ends in C(.down.sql); a directory each with O(kind=prisma). Required for these.
+        but none that ends in C(.down.sql); a directory each with O(kind=prisma); what C(meta/_journal.json) names with O(kind=drizzle).
+        Required for these.
       - With O(kind=command), what stands there under the name of a migration is looked into.
     type: path
   baseline:
@@ -57,9 +60,8 @@ options:
     description: With O(kind=sql), a file whose single statement was cut off outside of a transaction, and may be run again.
     type: str
   schema:
-    description: With O(kind=prisma), the schema of the table C(_prisma_migrations).
+    description: The schema of the tool's own table. Without it C(public) with O(kind=prisma), C(drizzle) with O(kind=drizzle).
     type: str
-    default: public
   command:
     description: With O(kind=prisma), how Prisma is called. It is run without a shell.
     type: list
@@ -70,7 +72,7 @@ options:
     type: list
     elements: str
   apply:
-    description: With O(kind=command), program and arguments that apply it.
+    description: With O(kind=command) and O(kind=drizzle), program and arguments that apply it.
     type: list
     elements: str
   chdir:
@@ -130,6 +132,12 @@ options:
     default: 86400
   accept_no_backup:
     description: Why there need not be a proven backup. The reason goes into the record.
+    type: str
+    default: ""
+  accept_drift:
+    description:
+      - With O(kind=prisma), why the database's schema may lack what the release expects. It is compared by C(prisma migrate diff) once nothing
+        is pending, with the C(schema.prisma) beside O(directory).
     type: str
     default: ""
 seealso:
@@ -207,7 +215,7 @@ seconds:
   returned: success
   type: float
 checks:
-  description: What was found about each pending migration.
+  description: What was found about each pending migration, and with O(kind=prisma) about the schema.
   returned: success
   type: list
   elements: dict
@@ -233,11 +241,11 @@ OPTIONS: dict[str, Any] = {
     **ARGUMENTS,
     **FENCE,
     "database": {"type": "str", "required": True},
-    "kind": {"type": "str", "choices": ["sql", "prisma", "command"], "required": True},
+    "kind": {"type": "str", "choices": ["sql", "prisma", "drizzle", "command"], "required": True},
     "directory": {"type": "path"},
     "baseline": {"type": "str"},
     "retry": {"type": "str"},
-    "schema": {"type": "str", "default": "public"},
+    "schema": {"type": "str"},
     "command": {"type": "list", "elements": "str", "default": ["npx", "--no-install", "prisma"]},
     "pending": {"type": "list", "elements": "str"},
     "apply": {"type": "list", "elements": "str"},
@@ -260,6 +268,7 @@ OPTIONS: dict[str, Any] = {
     "backup_set": {"type": "str"},
     "backup_age_seconds": {"type": "float", "default": 86400},
     "accept_no_backup": {"type": "str", "default": ""},
+    "accept_drift": {"type": "str", "default": ""},
 }
 
 
@@ -270,6 +279,7 @@ def main() -> None:
         required_if=[
             ("kind", "sql", ["directory"]),
             ("kind", "prisma", ["directory"]),
+            ("kind", "drizzle", ["directory", "apply"]),
             ("kind", "command", ["pending", "apply"]),
         ],
         **RULES,

@@ -271,6 +271,36 @@ def test_a_release_without_the_directory_of_its_migrations_is_refused(shop: Shop
     assert "the release has no migrations of Prisma in" in prisma(shop)["msg"]
 
 
+def compared(told: dict[str, Any]) -> tuple[str, str]:
+    """Return status and words of the check of the schema."""
+    (found,) = [one for one in told["checks"] if one["id"] == "schema:shop"]
+    return found["status"], found["detail"]
+
+
+def test_the_schema_is_compared_with_what_the_release_expects(shop: Shop) -> None:
+    add(shop, "1_init", FIRST)
+    assert not [one for one in prisma(shop, check=True)["checks"] if one["id"] == "schema:shop"], (
+        "of what is pending it cannot be true yet"
+    )
+    assert compared(prisma(shop)) == ("ok", "it is what the release expects")
+    difference = shop.folder / "release" / "prisma" / "difference.sql"
+    difference.write_text('-- DropIndex\nDROP INDEX "mine";\n')
+    assert compared(prisma(shop)) == ("warning", 'it is other than the release expects: DROP INDEX "mine"')
+    difference.write_text('-- AlterTable\nALTER TABLE "users" DROP COLUMN "name",\nADD COLUMN     "mail" TEXT;\n')
+    told = prisma(shop, check=True)
+    assert told["msg"].startswith(
+        "the schema of shop lacks what the release expects, by prisma migrate diff: ALTER TABLE"
+    ), told
+    assert (told["outcome"], told["changed"]) == ("refused", False)
+    assert compared(prisma(shop, accept_drift="it is made by a job"))[0] == "critical"
+    add(shop, "2_more", "CREATE TABLE more (id int);")
+    told = prisma(shop)
+    assert (told["outcome"], [one["thing"] for one in told["changes"]]) == ("not_rolled_back", ["migration 2_more"])
+    difference.write_text("DROP INDEX 'no end")
+    status, detail = compared(prisma(shop))
+    assert (status, detail.partition(":")[0]) == ("unknown", "it was not compared")
+
+
 def test_prisma_that_works_on_another_database_is_found_out(shop: Shop) -> None:
     shop.cluster.sql("DROP DATABASE IF EXISTS elsewhere")
     shop.cluster.sql("CREATE DATABASE elsewhere OWNER app")
