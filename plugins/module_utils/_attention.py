@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -23,6 +24,7 @@ def attention(report: Mapping[str, Any]) -> Items:
         *_capacity(report["capacity"], report["findings"]),
         *_kpis(report["kpis"]),
         *_damaged(report["records"]["damaged"]),
+        *_unrecorded(report["records"]["read"]),
     ]
     return sorted(items, key=lambda item: -STATUSES.index(item["severity"]))
 
@@ -36,11 +38,12 @@ def _item(
 def _findings(groups: Mapping[str, Sequence[Mapping[str, Any]]]) -> Items:
     bad = [(group, one) for group in ("new", "unchanged") for one in groups[group]]
     present = {(one["host"], one["id"]) for _group, one in bad}
+    caused = Counter((one["host"], one["because"]) for _group, one in bad)
     items = []
     for group, one in bad:
         if one["because"] and (one["host"], one["because"]) in present:
             continue
-        follow = sum(other["host"] == one["host"] and other["because"] == one["id"] for _group, other in bad)
+        follow = caused[one["host"], one["id"]]
         detail = one["detail"] + (f" ({follow} more follow from it)" if follow else "")
         items.append(_item(one["status"], group, one["name"], detail, remedy=one["remedy"], host=one["host"]))
     return items
@@ -126,3 +129,10 @@ def _damaged(damaged: Sequence[Mapping[str, Any]]) -> Items:
     named = ", ".join(f"{one['name']} ({one['reason']})" for one in damaged[:3])
     more = f" and {len(damaged) - 3} more" if len(damaged) > 3 else ""
     return [_item("warning", "records", f"{count} could not be read", f"{named}{more}; all others are in this report")]
+
+
+def _unrecorded(read: int) -> Items:
+    if read:
+        return []
+    remedy = "ansible-playbook runbook.ops.health_check -e health_check_record=true leaves one now; runbook.ops.schedule runs the calendar"
+    return [_item("warning", "records", "nothing was recorded", "so nothing is known of this period", remedy=remedy)]

@@ -98,7 +98,6 @@ def seen(
     return {
         "name": entry["name"],
         "playbook": entry["playbook"],
-        "when": entry.get("cron") or entry.get("calendar"),
         "done_by": entry.get("done_by"),
         "due": len(told),
         **counts,

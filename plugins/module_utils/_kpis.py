@@ -78,7 +78,7 @@ def judge(kpi: Mapping[str, Any], looks: Sequence[Look], *, days: float) -> dict
     told.update(value=round(value, 4), budget_used_percent=_budget(told, value))
     few = _too_few(told, len(looks), days) if met else None
     verdict = "unknown" if few else "met" if met else "missed"
-    return {**told, "verdict": verdict, "reason": few or f"from {len(looks)} looks"}
+    return {**told, "verdict": verdict, "reason": few or f"from {_looks(len(looks))}"}
 
 
 def _figure(told: Mapping[str, Any], looks: Sequence[Look], days: float) -> tuple[float | None, str]:
@@ -126,4 +126,9 @@ def _too_few(told: Mapping[str, Any], looks: int, days: float) -> str | None:
         needed = math.ceil(days * 1440 / told["target"])
     else:
         return None
-    return f"{looks} looks are too few to prove it, {needed} are needed" if looks < needed else None
+    too_few = f"{_looks(looks)} {'is' if looks == 1 else 'are'} too few to prove it, {needed} are needed"
+    return too_few if looks < needed else None
+
+
+def _looks(count: int) -> str:
+    return "1 look" if count == 1 else f"{count} looks"

@@ -12,6 +12,8 @@ from ansible_collections.runbook.ops.plugins.module_utils._report_style import S
 from ansible_collections.runbook.ops.plugins.module_utils._report_svg import definitions, text
 from ansible_collections.runbook.ops.plugins.module_utils._report_words import (
     GROUP_TITLES,
+    IN_DATA,
+    MOST_FOUND,
     SHAPES,
     figure,
     finding_when,
@@ -20,6 +22,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._report_words import (
 
 # Nothing on this page may load or run anything: what hosts say is shown, not obeyed.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+MOST_CARDS = 40  # so many are read; of a system that is all wrong the page stays small
 TILES = (
     ("attention", "need attention"),
     ("new", "new findings"),
@@ -69,6 +72,11 @@ def marked(status: str, word: str = "") -> str:
     return f'<span class="s {status}"><i aria-hidden="true">{SHAPES[status]}</i>{text(word or status)}</span>'
 
 
+def more(count: int, where: str) -> str:
+    """Return how many are not shown, and where they are."""
+    return f'<p class="note">And {figure(count, None)} more: {where}.</p>' if count > 0 else ""
+
+
 def _header(report: Mapping[str, Any], links: str) -> str:
     counts = report["counts"]
     tiles = "".join(f"<div><dt>{words}</dt><dd>{figure(counts[name], None)}</dd></div>" for name, words in TILES)
@@ -82,7 +90,8 @@ def _header(report: Mapping[str, Any], links: str) -> str:
 def _attention(report: Mapping[str, Any]) -> str:
     kinds = {"new": "new", "unchanged": "as before", "missed": "calendar", "capacity": "capacity", "kpi": "target"}
     cards = []
-    for item in report["attention"]:
+    items = report["attention"]
+    for item in items[:MOST_CARDS]:
         where = f' <span class="dim">on {text(item["host"])}</span>' if item["host"] else ""
         kind = kinds.get(item["kind"])
         remedy = f'<div class="do">{text(item["remedy"])}</div>' if item["remedy"] else ""
@@ -91,7 +100,10 @@ def _attention(report: Mapping[str, Any]) -> str:
             + (f'<br><small class="dim">{kind}</small>' if kind else "")
             + f"</div><div><b>{text(item['title'])}</b>{where}<br>{text(item['detail'])}{remedy}</div></li>"
         )
-    return f'<ul class="cards">{"".join(cards)}</ul>' if cards else f'<p class="note">{marked("ok", "Nothing.")}</p>'
+    rest = more(len(items) - len(cards), "they stand in the sections below")
+    return (
+        f'<ul class="cards">{"".join(cards)}</ul>{rest}' if cards else f'<p class="note">{marked("ok", "Nothing.")}</p>'
+    )
 
 
 def _findings(report: Mapping[str, Any]) -> str:
@@ -105,16 +117,17 @@ def _group(group: str, found: Sequence[Mapping[str, Any]]) -> str:
     if not found:
         return ""
     title, meaning = GROUP_TITLES[group]
+    shown = found[:MOST_FOUND]
     rows = "".join(
         f"<tr><td>{marked(one['status'])}</td><th scope=row>{text(one['name'])}<small>{text(one['host'])}</small></th>"
         f"<td>{text(one['detail'])}{_cause(one)}</td><td class=w>{text(finding_when(one, group))}</td></tr>"
-        for one in found
+        for one in shown
     )
     # Of what is over, the status is what it was.
     status = "It is" if group in ("new", "unchanged") else "It was"
     return (
-        f'<h3><b>{title}</b> {len(found)} <small>· {meaning}</small></h3><div class="panel"><table class="found"><thead><tr><th>{status}</th>'
-        f"<th>Check</th><th>What was seen</th><th>When</th></tr></thead><tbody>{rows}</tbody></table></div>"
+        f'<h3>{title} ({figure(len(found), None)}) <small>· {meaning}</small></h3><div class="panel"><table class="found"><thead><tr><th>{status}</th>'
+        f"<th>Check</th><th>What was seen</th><th>When</th></tr></thead><tbody>{rows}</tbody></table></div>{more(len(found) - len(shown), IN_DATA)}"
     )
 
 
@@ -126,7 +139,11 @@ def _records(report: Mapping[str, Any]) -> str:
     records, period = report["records"], report["period"]
     last = f", the last of {minute(records['last_at'])} UTC" if records["last_at"] else ""
     said = f"{figure(records['read'], None)} records of runs{last}. The period is {minute(period['since'])} to {minute(period['until'])} UTC"
-    said += f", by the clock of {text(period['zone'])}. All times are in UTC."
+    said += (
+        "."
+        if period["zone"] == "UTC"
+        else f", by the clock of {text(period['zone'])}. Days and hours are in UTC but for those of the calendar."
+    )
     rows = "".join(
         f"<tr><th scope=row>{text(one['name'])}</th><td>{text(one['reason'])}</td></tr>" for one in records["damaged"]
     )

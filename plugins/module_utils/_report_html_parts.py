@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils import _report_words as words
-from ansible_collections.runbook.ops.plugins.module_utils._report_svg import chart, describe, gauge, spark, strip, text
+from ansible_collections.runbook.ops.plugins.module_utils._report_svg import chart, gauge, spark, strip, text
 from ansible_collections.runbook.ops.plugins.module_utils._series import thin
 
 TABLE_POINTS = 24
@@ -16,9 +16,9 @@ MOST_SMALL = 400
 Report = Mapping[str, Any]
 
 
-def _table(heads: Sequence[str], rows: str) -> str:
+def _table(heads: Sequence[str], rows: str, kind: str = "") -> str:
     cells = "".join(f"<th{' class=r' if head.startswith('>') else ''}>{head.lstrip('>')}</th>" for head in heads)
-    return f'<div class="panel"><table><thead><tr>{cells}</tr></thead><tbody>{rows}</tbody></table></div>'
+    return f'<div class="panel"><table{kind and f" class={kind}"}><thead><tr>{cells}</tr></thead><tbody>{rows}</tbody></table></div>'
 
 
 def _mark(status: str, word: str) -> str:
@@ -60,8 +60,9 @@ def calendar(report: Report) -> str:
         if name in used
     )
     each = "day" if report["period"]["kind"] in ("week", "month") else "week"
-    note = f'<p class="note">One mark for each {each}. Of several runs, the worst is shown. The hours are those of {text(report["period"]["zone"])}.</p>'
-    return f'{note}{_table(("Entry", "", "What became of it"), rows)}<ul class="key">{key}</ul>'
+    note = f'<p class="note">One mark for each {each}. Of several runs, the worst is shown.</p>'
+    key = f'<ul class="key">{key}</ul>' if used - {"none"} else ""
+    return note + _table(("Entry", "", "What became of it"), rows, "plan") + key
 
 
 def _outcome(one: Mapping[str, Any]) -> str:
@@ -132,7 +133,8 @@ def charts(report: Report) -> str:
         for one in topic["charts"]:
             above = topic["title"] + (f" · {one['host']}" if several else "")
             drawn.append(_figure(one, len(drawn) + 1, span, forecasts.get((one["host"], one["id"])), above))
-    return f'<div class="charts">{"".join(drawn)}</div>{_others(report["figures"])}'
+    pictures = f'<div class="charts">{"".join(drawn)}</div>' if drawn else ""
+    return pictures + _others(report["figures"])
 
 
 def _figure(one: Mapping[str, Any], number: int, span: tuple[float, float], forecast: Any, above: str) -> str:
@@ -164,11 +166,7 @@ def _others(figures: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _spark(one: Mapping[str, Any]) -> str:
-    return (
-        spark(one)
-        if len(one["points"]) > 1
-        else f'<span class="dim">{text(describe(one)) if not one["points"] else "one value"}</span>'
-    )
+    return spark(one) if len(one["points"]) > 1 else '<span class="dim">one value</span>'
 
 
 def playbooks(report: Report) -> str:
@@ -178,7 +176,7 @@ def playbooks(report: Report) -> str:
         f'<td class=r data-l="failed">{one["failed"]}</td><td class=r data-l="interrupted">{one["interrupted"]}</td>'
         f'<td class=r data-l="changes">{words.figure(one["changes"], None)}</td>'
         f'<td class=r data-l="usually takes">{words.duration(one["median_seconds"])}</td>'
-        f"<td>{_mark(*_last(one))}<small>{words.minute(one['last_at'])}</small></td></tr>"
+        f"<td>{_mark(*_last(one))}<small class=w>{words.minute(one['last_at'])}</small></td></tr>"
         for one in report["playbooks"]
     )
     heads = ("Playbook", ">Runs", ">Failed", ">Interrupted", ">Changes", ">Usually takes", "Last run")

@@ -82,9 +82,9 @@ def _attention(report: Report) -> list[str]:
     items = [
         f"- **{item['severity']}** {cell(item['title'])}{' on ' + cell(item['host']) if item['host'] else ''}: {cell(item['detail'])}"
         + (f"\n  - {cell(item['remedy'])}" if item["remedy"] else "")
-        for item in report["attention"]
+        for item in report["attention"][: words.MOST_FOUND]
     ]
-    return ["## What needs attention", "\n".join(items) or "Nothing."]
+    return ["## What needs attention", "\n".join(items) or "Nothing.", *_more(report["attention"])]
 
 
 def _findings(report: Report) -> list[str]:
@@ -92,14 +92,21 @@ def _findings(report: Report) -> list[str]:
     for group, (title, meaning) in words.GROUP_TITLES.items():
         found = report["findings"][group]
         rows = [
-            (one["status"], one["name"], one["host"], one["detail"], words.finding_when(one, group)) for one in found
+            (one["status"], one["name"], one["host"], one["detail"], words.finding_when(one, group))
+            for one in found[: words.MOST_FOUND]
         ]
         if rows:
             said += [
                 f"### {title}: {len(found)} ({meaning})",
                 table(("", "Check", "Host", "What was seen", "When"), rows),
+                *_more(found),
             ]
     return said
+
+
+def _more(items: Sequence[Any]) -> list[str]:
+    hidden = len(items) - words.MOST_FOUND
+    return [f"And {hidden} more: {words.IN_DATA}."] if hidden > 0 else []
 
 
 def _kpis(report: Report) -> list[tuple[Any, ...]]:

@@ -9,10 +9,11 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
+from ansible_collections.runbook.ops.plugins.module_utils import _report_axis as axis
 from ansible_collections.runbook.ops.plugins.module_utils._report_words import SLOTS, clean, day, figure
 
 WIDTH, HEIGHT = 360, 148
-LEFT, RIGHT, TOP, BOTTOM = 52, 350, 12, 122
+LEFT, RIGHT, TOP, BOTTOM = 58, 350, 12, 122
 FORESEEN = 0.16  # share of the width that a forecast gets
 CELL = 12
 # One shape for each state of a day, drawn in a square of 10: they can be told apart without colour.
@@ -53,7 +54,7 @@ def chart(one: Mapping[str, Any], number: int, *, since: float, until: float, gr
     foreseen = growth if growth and growth["verdict"] == "days" else None
     end = until + (until - since) * FORESEEN / (1 - FORESEEN) if foreseen else until
     limit = _limit(one)
-    low, high, ticks = scale(one["lowest"], one["highest"], limit)
+    low, high, ticks = axis.scale(one["lowest"], one["highest"], limit, one["unit"])
     path = [
         (_between(at, since, end, LEFT, RIGHT), _between(value, low, high, BOTTOM, TOP)) for at, value in one["points"]
     ]
@@ -68,9 +69,9 @@ def chart(one: Mapping[str, Any], number: int, *, since: float, until: float, gr
         parts.append(f'<path class="m" d="M{LEFT} {_y(limit, low, high)}H{RIGHT}"/>')
         parts.append(f'<text class="ml" x="{RIGHT}" y="{_y(limit, low, high) - 3}" text-anchor="end">limit</text>')
     line = "L".join(f"{x} {y}" for x, y in path)
-    parts.append(
-        f'<path class="a" d="M{path[0][0]} {BOTTOM}L{line}L{path[-1][0]} {BOTTOM}z"/><path class="l" d="M{line}"/>'
-    )
+    if not low:  # an area that does not begin at 0 would exaggerate
+        parts.append(f'<path class="a" d="M{path[0][0]} {BOTTOM}L{line}L{path[-1][0]} {BOTTOM}z"/>')
+    parts.append(f'<path class="l" d="M{line}"/>')
     if foreseen:
         ahead = one["points"][-1][1] + (foreseen["per_month"] or 0) / 30 * (end - one["points"][-1][0]) / 86400
         x = _between(until, since, end, LEFT, RIGHT)
@@ -112,23 +113,6 @@ def gauge(percent: float, words: str) -> str:
     )
 
 
-def scale(low: float, high: float, limit: float | None) -> tuple[float, float, list[float]]:
-    """Return the lower and the upper end of an axis and its ticks: round numbers, from 0 unless that would flatten the line."""
-    if limit is not None and high < limit <= max(high * 1.7, high + 3 * (high - low)):
-        high = limit
-    elif limit is not None and low > limit >= low * 0.4 and limit > 0:
-        low = limit
-    if 0 <= low < 0.7 * high:
-        low = 0.0
-    span = (high - low) or abs(high) or 1.0
-    rough = span / 3
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= rough * 0.999)
-    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    last = max(last, first + 1)
-    return first * step, last * step, [index * step for index in range(first, last + 1)]
-
-
 def _limit(one: Mapping[str, Any]) -> float | None:
     limit = one["limit"]
     return (
@@ -148,12 +132,14 @@ def _y(value: float, low: float, high: float) -> int:
 
 
 def _tick(value: float, y: int, unit: str | None) -> str:
-    return f'<path class="g" d="M{LEFT} {y}H{RIGHT}"/><text x="{LEFT - 6}" y="{y + 3}" text-anchor="end">{text(figure(value, unit))}</text>'
+    words = text(axis.label(value, unit))
+    return f'<path class="g" d="M{LEFT} {y}H{RIGHT}"/><text x="{LEFT - 6}" y="{y + 3}" text-anchor="end">{words}</text>'
 
 
 def _dates(since: float, until: float, end: float) -> list[str]:
-    places = [(since, "start"), ((since + until) / 2, "middle"), (until, "middle" if end > until else "end")]
-    return [
-        f'<text x="{_between(at, since, end, LEFT, RIGHT)}" y="{BOTTOM + 16}" text-anchor="{anchor}">{day(at)}</text>'
-        for at, anchor in places
-    ]
+    said = []
+    for at, words in axis.days(since, until):
+        x = _between(at, since, end, LEFT, RIGHT)
+        anchor = "start" if x < LEFT + 20 else "end" if x > RIGHT - 20 else "middle"
+        said.append(f'<text x="{x}" y="{BOTTOM + 16}" text-anchor="{anchor}">{words}</text>')
+    return said

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any
@@ -21,6 +22,8 @@ GROUP_TITLES = {
 SYMBOLS = {"percent": "%", "seconds": "s", "minutes": "min", "hours": "h"}
 SHAPES = {"critical": "■", "warning": "▲", "unknown": "◆", "ok": "●"}
 VERDICTS = {"met": ("ok", "met"), "missed": ("critical", "missed"), "unknown": ("unknown", "cannot tell")}
+MOST_FOUND = 300  # findings of a group that are listed
+IN_DATA = "all of them stand in the report's .json"
 NOTHING = "\u2013"
 SLOTS = {
     "ran": "ran",
@@ -47,7 +50,7 @@ def figure(value: Any, unit: str | None) -> str:
     if unit in ("B", "bytes"):
         return human_size(value)
     if unit in ("s", "seconds"):
-        return human_duration(value) if value else "0 s"
+        return duration(value)
     return f"{number(value)} {clean(SYMBOLS.get(unit or '', unit or ''))}".rstrip()
 
 
@@ -73,6 +76,11 @@ def minute(at: float | str) -> str:
     return f"{day(at, year=True)} {at_of(at):%H:%M}"
 
 
+def iso(at: float) -> str:
+    """Return a time as ISO 8601 in UTC."""
+    return datetime.fromtimestamp(at, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def at_of(at: float | str) -> datetime:
     """Return a time of a report, which has them as text and in its series as seconds."""
     if isinstance(at, str):
@@ -81,8 +89,11 @@ def at_of(at: float | str) -> datetime:
 
 
 def duration(seconds: float | None) -> str:
-    """Return how long a run took."""
-    return "\u2013" if seconds is None else human_duration(seconds)
+    """Return how long something took: ``5 h 7 min``."""
+    if seconds is None:
+        return NOTHING
+    told = re.sub(r"\bm\b", "min", re.sub(r"(\d)([a-z]+)", "\\1 \\2", human_duration(seconds)))
+    return told or "0 s"
 
 
 def growth(one: Mapping[str, Any]) -> str:
@@ -108,10 +119,10 @@ def until_full(one: Mapping[str, Any]) -> str:
 def finding_when(one: Mapping[str, Any], group: str) -> str:
     """Return since when something is bad, or how often it was."""
     if group in ("new", "unchanged"):
-        return f"since {day(one['since'])}" if one["since"] else ""
+        return f"since {day(one['since'], year=True)}" if one["since"] else ""
     if group == "passing":
         return f"{one['bad_looks']} of {one['looks']} looks"
-    return f"last seen {day(one['seen_at'])}"
+    return f"last seen {day(one['seen_at'], year=True)}"
 
 
 def due_state(item: Mapping[str, Any]) -> str:

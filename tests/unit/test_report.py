@@ -203,8 +203,25 @@ def test_damaged_records_are_named_and_nothing_else_is_lost(records: Path, tmp_p
 
 
 def test_without_records_there_is_a_report_that_says_so(tmp_path: Path) -> None:
-    told = report.run(options(tmp_path / "none", tmp_path / "reports", period="week"), check_mode=False)
-    assert "There is no record of this period" in Path(told["path"]).read_text()
+    messages: list[Mapping[str, Any]] = []
+    given = options(tmp_path / "none", tmp_path / "reports", period="week", send_to=["email"], email="a@example.org")
+    told = report.run(given, check_mode=False, hand_over=lambda _channel, message, *_given: messages.append(message))
+    text = Path(told["path"]).read_text()
+    assert "There is no record of this period" in text and "Nothing.</span>" not in text
+    assert (messages[0]["status"], told["counts"]["attention"]) == ("warning", 1) and "well" not in messages[0][
+        "subject"
+    ]
+
+
+def test_of_a_system_that_is_all_wrong_the_page_stays_small_and_the_data_whole(tmp_path: Path) -> None:
+    checks = [year.check(f"thing:{place}", place, status="critical", detail="wrong") for place in range(3000)]
+    year.write(tmp_path, year.record(datetime(2026, 12, 1, 7, tzinfo=timezone.utc), "health_check", checks))
+    given = options(tmp_path, tmp_path / "reports", schedule=[], kpis=[])
+    path = Path(report.run(given, check_mode=False)["path"])
+    page, text = path.read_text(), path.with_suffix(".md").read_text()
+    assert path.stat().st_size < 1_000_000 and page.count('<li class="critical">') == 40
+    assert "And 2\u202f960 more" in page and "And 2\u202f700 more" in page and "And 2700 more" in text
+    assert len(json.loads(path.with_suffix(".json").read_text())["findings"]["new"]) == 3000
 
 
 def test_no_room_leaves_the_report_of_before(records: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
