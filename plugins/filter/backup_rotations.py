@@ -44,24 +44,14 @@ _value:
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ansible.errors import AnsibleFilterError
 from ansible_collections.runbook.ops.plugins.module_utils._backup_rotations import plan_rotations
+from ansible_collections.runbook.ops.plugins.plugin_utils._filter import takes_description
 
 
+@takes_description
 def backup_rotations(description: Mapping[str, Any], names: Sequence[str] = ()) -> list[dict[str, Any]]:
-    """Return the rotations that follow from ``description``.
-
-    :raises AnsibleFilterError: it cannot be followed, or is no description.
-    """
-    try:
-        return plan_rotations(description, names)
-    except ValueError as exc:
-        raise AnsibleFilterError(f"runbook.ops.backup_rotations: {exc}") from exc
-    except (AttributeError, KeyError, TypeError) as exc:
-        raise AnsibleFilterError(
-            "runbook.ops.backup_rotations: takes the description that the role system registers "
-            f"({type(exc).__name__}: {exc})"
-        ) from exc
+    """Return the rotations that follow from ``description``."""
+    return plan_rotations(description, names)
 
 
 class FilterModule:

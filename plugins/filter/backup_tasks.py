@@ -55,10 +55,11 @@ _value:
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ansible.errors import AnsibleFilterError
 from ansible_collections.runbook.ops.plugins.module_utils._backup_tasks import plan_looks, plan_tasks
+from ansible_collections.runbook.ops.plugins.plugin_utils._filter import takes_description
 
 
+@takes_description
 def backup_tasks(
     description: Mapping[str, Any],
     module: str | None = None,
@@ -66,14 +67,7 @@ def backup_tasks(
     made_by: str = "collection",
 ) -> list[dict[str, Any]]:
     """Return the tasks for ``description``."""
-    try:
-        return plan_looks(description, names) if made_by == "other" else plan_tasks(description, module, names)
-    except ValueError as exc:
-        raise AnsibleFilterError(f"runbook.ops.backup_tasks: {exc}") from exc
-    except (AttributeError, KeyError, TypeError) as exc:
-        raise AnsibleFilterError(
-            f"runbook.ops.backup_tasks: takes the description that the role system registers ({type(exc).__name__}: {exc})"
-        ) from exc
+    return plan_looks(description, names) if made_by == "other" else plan_tasks(description, module, names)
 
 
 class FilterModule:

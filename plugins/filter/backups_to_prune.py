@@ -54,11 +54,12 @@ _value:
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible.errors import AnsibleFilterError
 from ansible_collections.runbook.ops.plugins.module_utils._dated_names import NAME, read_dates
 from ansible_collections.runbook.ops.plugins.module_utils._retention import prune, read_keep
+from ansible_collections.runbook.ops.plugins.plugin_utils._filter import takes
 
 
+@takes("names, and a mapping of what is kept")
 def backups_to_prune(
     names: list[str],
     keep: Mapping[str, Any],
@@ -67,15 +68,9 @@ def backups_to_prune(
     minimum: int = 3,
     date_format: str | None = None,
 ) -> list[str]:
-    """Return those of ``names`` that ``keep`` lets go.
-
-    :raises AnsibleFilterError: ``keep`` or ``date_format`` cannot be meant.
-    """
-    try:
-        found = read_dates(names, pattern=pattern, date_format=date_format)
-        plan = prune(found.backups, keep=read_keep(keep), now=None, minimum=minimum)
-    except (TypeError, ValueError) as exc:
-        raise AnsibleFilterError(f"runbook.ops.backups_to_prune: {exc}") from exc
+    """Return those of ``names`` that ``keep`` lets go."""
+    found = read_dates(names, pattern=pattern, date_format=date_format)
+    plan = prune(found.backups, keep=read_keep(keep), now=None, minimum=minimum)
     return [backup[NAME] for backup in plan.delete]
 
 

@@ -43,20 +43,14 @@ _value:
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ansible.errors import AnsibleFilterError
 from ansible_collections.runbook.ops.plugins.module_utils._bucket_mirrors import plan_mirrors
+from ansible_collections.runbook.ops.plugins.plugin_utils._filter import takes_description
 
 
+@takes_description
 def bucket_mirrors(description: Mapping[str, Any], names: Sequence[str] = ()) -> list[dict[str, Any]]:
     """Return the mirrors of ``description``."""
-    try:
-        return plan_mirrors(description, names)
-    except ValueError as exc:
-        raise AnsibleFilterError(f"runbook.ops.bucket_mirrors: {exc}") from exc
-    except (AttributeError, KeyError, TypeError) as exc:
-        raise AnsibleFilterError(
-            f"runbook.ops.bucket_mirrors: takes the description that the role system registers ({type(exc).__name__}: {exc})"
-        ) from exc
+    return plan_mirrors(description, names)
 
 
 class FilterModule:

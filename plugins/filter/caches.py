@@ -42,20 +42,14 @@ _value:
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ansible.errors import AnsibleFilterError
 from ansible_collections.runbook.ops.plugins.module_utils._caches import plan_caches
+from ansible_collections.runbook.ops.plugins.plugin_utils._filter import takes_description
 
 
+@takes_description
 def caches(description: Mapping[str, Any], names: Sequence[str] = ()) -> list[dict[str, Any]]:
     """Return the caches of ``description``."""
-    try:
-        return plan_caches(description, names)
-    except ValueError as exc:
-        raise AnsibleFilterError(f"runbook.ops.caches: {exc}") from exc
-    except (AttributeError, KeyError, TypeError) as exc:
-        raise AnsibleFilterError(
-            f"runbook.ops.caches: takes the description that the role system registers ({type(exc).__name__}: {exc})"
-        ) from exc
+    return plan_caches(description, names)
 
 
 class FilterModule:

@@ -40,18 +40,14 @@ _value:
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible.errors import AnsibleFilterError
 from ansible_collections.runbook.ops.plugins.module_utils._checklist_plan import plan_items
+from ansible_collections.runbook.ops.plugins.plugin_utils._filter import takes_description
 
 
+@takes_description
 def checklist_items(description: Mapping[str, Any], playbook: str | None = None) -> list[dict[str, Any]]:
     """Return the items of ``description``."""
-    try:
-        return plan_items(description, playbook)
-    except (AttributeError, KeyError, TypeError) as exc:
-        raise AnsibleFilterError(
-            f"runbook.ops.checklist_items: takes the description that the role system registers ({type(exc).__name__}: {exc})"
-        ) from exc
+    return plan_items(description, playbook)
 
 
 class FilterModule:

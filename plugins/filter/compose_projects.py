@@ -36,18 +36,14 @@ _value:
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ansible.errors import AnsibleFilterError
 from ansible_collections.runbook.ops.plugins.module_utils._compose_images import projects
+from ansible_collections.runbook.ops.plugins.plugin_utils._filter import takes
 
 
+@takes("services as the role system registers them")
 def compose_projects(services: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return the Compose projects of ``services``."""
-    try:
-        return projects(services)
-    except (AttributeError, KeyError, TypeError) as exc:
-        raise AnsibleFilterError(
-            f"runbook.ops.compose_projects: takes services as the role system registers them ({type(exc).__name__}: {exc})"
-        ) from exc
+    return projects(services)
 
 
 class FilterModule:

@@ -45,18 +45,14 @@ _value:
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible.errors import AnsibleFilterError
 from ansible_collections.runbook.ops.plugins.module_utils._cost_plan import plan_costs
+from ansible_collections.runbook.ops.plugins.plugin_utils._filter import takes_description
 
 
+@takes_description
 def cost_probes(description: Mapping[str, Any], accounts: bool = True, entry: str = "") -> list[dict[str, Any]]:
     """Return the probes for ``description``."""
-    try:
-        return plan_costs(description, accounts=accounts, entry=entry)
-    except (AttributeError, KeyError, TypeError) as exc:
-        raise AnsibleFilterError(
-            f"runbook.ops.cost_probes: takes the description that the role system registers ({type(exc).__name__}: {exc})"
-        ) from exc
+    return plan_costs(description, accounts=accounts, entry=entry)
 
 
 class FilterModule:

@@ -35,18 +35,14 @@ _value:
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible.errors import AnsibleFilterError
 from ansible_collections.runbook.ops.plugins.module_utils import _cost_plan
+from ansible_collections.runbook.ops.plugins.plugin_utils._filter import takes_description
 
 
+@takes_description
 def cost_secrets(description: Mapping[str, Any]) -> dict[str, str]:
     """Return the secrets in ``description``."""
-    try:
-        return _cost_plan.cost_secrets(description)
-    except (AttributeError, KeyError, TypeError) as exc:
-        raise AnsibleFilterError(
-            f"runbook.ops.cost_secrets: takes the description that the role system registers ({type(exc).__name__}: {exc})"
-        ) from exc
+    return _cost_plan.cost_secrets(description)
 
 
 class FilterModule:

@@ -37,18 +37,14 @@ _value:
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible.errors import AnsibleFilterError
 from ansible_collections.runbook.ops.plugins.module_utils._database_optimization import plan_databases
+from ansible_collections.runbook.ops.plugins.plugin_utils._filter import takes_description
 
 
+@takes_description
 def database_optimizations(description: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the databases of ``description``."""
-    try:
-        return plan_databases(description)
-    except (AttributeError, KeyError, TypeError) as exc:
-        raise AnsibleFilterError(
-            f"runbook.ops.database_optimizations: takes the description that the role system registers ({type(exc).__name__}: {exc})"
-        ) from exc
+    return plan_databases(description)
 
 
 class FilterModule:

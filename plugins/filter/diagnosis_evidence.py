@@ -37,18 +37,14 @@ _value:
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible.errors import AnsibleFilterError
 from ansible_collections.runbook.ops.plugins.module_utils._diagnose_plan import plan_evidence
+from ansible_collections.runbook.ops.plugins.plugin_utils._filter import takes_description
 
 
+@takes_description
 def diagnosis_evidence(description: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the evidence for ``description``."""
-    try:
-        return plan_evidence(description)
-    except (AttributeError, KeyError, TypeError) as exc:
-        raise AnsibleFilterError(
-            f"runbook.ops.diagnosis_evidence: takes the description that the role system registers ({type(exc).__name__}: {exc})"
-        ) from exc
+    return plan_evidence(description)
 
 
 class FilterModule:

@@ -41,18 +41,14 @@ _value:
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible.errors import AnsibleFilterError
 from ansible_collections.runbook.ops.plugins.module_utils._evening_plan import plan_evening
+from ansible_collections.runbook.ops.plugins.plugin_utils._filter import takes_description
 
 
+@takes_description
 def evening_probes(description: Mapping[str, Any], since_seconds: float = 86400) -> list[dict[str, Any]]:
     """Return the probes for ``description``."""
-    try:
-        return plan_evening(description, since_seconds=since_seconds)
-    except (AttributeError, KeyError, TypeError) as exc:
-        raise AnsibleFilterError(
-            f"runbook.ops.evening_probes: takes the description that the role system registers ({type(exc).__name__}: {exc})"
-        ) from exc
+    return plan_evening(description, since_seconds=since_seconds)
 
 
 class FilterModule:

@@ -43,20 +43,14 @@ _value:
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible.errors import AnsibleFilterError
 from ansible_collections.runbook.ops.plugins.module_utils._health_plan import plan_probes
+from ansible_collections.runbook.ops.plugins.plugin_utils._filter import takes_description
 
 
+@takes_description
 def health_probes(description: Mapping[str, Any], topics: list[str] | None = None) -> list[dict[str, Any]]:
     """Return the probes for ``description``."""
-    try:
-        return plan_probes(description, topics)
-    except ValueError as exc:
-        raise AnsibleFilterError(f"runbook.ops.health_probes: {exc}") from exc
-    except (AttributeError, KeyError, TypeError) as exc:
-        raise AnsibleFilterError(
-            f"runbook.ops.health_probes: takes the description that the role system registers ({type(exc).__name__}: {exc})"
-        ) from exc
+    return plan_probes(description, topics)
 
 
 class FilterModule:

@@ -37,18 +37,14 @@ _value:
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible.errors import AnsibleFilterError
 from ansible_collections.runbook.ops.plugins.module_utils._health_stores import secrets
+from ansible_collections.runbook.ops.plugins.plugin_utils._filter import takes_description
 
 
+@takes_description
 def health_secrets(description: Mapping[str, Any]) -> dict[str, str]:
     """Return the secrets in ``description``."""
-    try:
-        return secrets(description)
-    except (AttributeError, KeyError, TypeError) as exc:
-        raise AnsibleFilterError(
-            f"runbook.ops.health_secrets: takes the description that the role system registers ({type(exc).__name__}: {exc})"
-        ) from exc
+    return secrets(description)
 
 
 class FilterModule:

@@ -45,22 +45,16 @@ _value:
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible.errors import AnsibleFilterError
 from ansible_collections.runbook.ops.plugins.module_utils._log_rotation import plan_rotations
+from ansible_collections.runbook.ops.plugins.plugin_utils._filter import takes_description
 
 
+@takes_description
 def log_rotations(
     description: Mapping[str, Any], homes: Mapping[str, str] | None = None, groups: Mapping[str, str] | None = None
 ) -> list[dict[str, Any]]:
     """Return the rotations of ``description``."""
-    try:
-        return plan_rotations(description, homes or {}, groups)
-    except ValueError as exc:
-        raise AnsibleFilterError(f"runbook.ops.log_rotations: {exc}") from exc
-    except (AttributeError, KeyError, TypeError) as exc:
-        raise AnsibleFilterError(
-            f"runbook.ops.log_rotations: takes the description that the role system registers ({type(exc).__name__}: {exc})"
-        ) from exc
+    return plan_rotations(description, homes or {}, groups)
 
 
 class FilterModule:

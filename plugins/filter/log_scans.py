@@ -36,18 +36,14 @@ _value:
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible.errors import AnsibleFilterError
 from ansible_collections.runbook.ops.plugins.module_utils._log_scan_plan import plan_log_scans
+from ansible_collections.runbook.ops.plugins.plugin_utils._filter import takes_description
 
 
+@takes_description
 def log_scans(description: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the logs of ``description``."""
-    try:
-        return plan_log_scans(description)
-    except (AttributeError, KeyError, TypeError) as exc:
-        raise AnsibleFilterError(
-            f"runbook.ops.log_scans: takes the description that the role system registers ({type(exc).__name__}: {exc})"
-        ) from exc
+    return plan_log_scans(description)
 
 
 class FilterModule:

@@ -43,20 +43,14 @@ _value:
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ansible.errors import AnsibleFilterError
 from ansible_collections.runbook.ops.plugins.module_utils._log_rotation import owned, render
+from ansible_collections.runbook.ops.plugins.plugin_utils._filter import takes
 
 
+@takes("what runbook.ops.log_rotations returns")
 def logrotate_config(rotations: Sequence[Mapping[str, Any]], directories: Sequence[Mapping[str, Any]] = ()) -> str:
     """Return ``rotations`` as a file."""
-    try:
-        return render(owned(rotations, directories))
-    except ValueError as exc:
-        raise AnsibleFilterError(f"runbook.ops.logrotate_config: {exc}") from exc
-    except (AttributeError, KeyError, TypeError) as exc:
-        raise AnsibleFilterError(
-            f"runbook.ops.logrotate_config: takes what runbook.ops.log_rotations returns ({type(exc).__name__}: {exc})"
-        ) from exc
+    return render(owned(rotations, directories))
 
 
 class FilterModule:

@@ -48,21 +48,16 @@ _value:
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible.errors import AnsibleFilterError
 from ansible_collections.runbook.ops.plugins.module_utils import _migration_options
+from ansible_collections.runbook.ops.plugins.plugin_utils._filter import takes_description
 
 
+@takes_description
 def migration_options(
     description: Mapping[str, Any], service: str, release: str = "", identity: str = ""
 ) -> dict[str, Any]:
-    """Return what the migrations of ``service`` need.
-
-    :raises AnsibleFilterError: there is no such service, or its database is none of PostgreSQL.
-    """
-    try:
-        return _migration_options.migration_options(description, service, release, identity)
-    except (ValueError, KeyError, TypeError, AttributeError) as exc:
-        raise AnsibleFilterError(f"runbook.ops.migration_options: {exc}") from exc
+    """Return what the migrations of ``service`` need."""
+    return _migration_options.migration_options(description, service, release, identity)
 
 
 class FilterModule:

@@ -34,16 +34,14 @@ _value:
 
 from collections.abc import Callable
 
-from ansible.errors import AnsibleFilterError
-from ansible_collections.runbook.ops.plugins.module_utils._units import parse_duration
+from ansible_collections.runbook.ops.plugins.module_utils._units import parse_duration as parse
+from ansible_collections.runbook.ops.plugins.plugin_utils._filter import takes
 
 
-def filter_parse_duration(value: object) -> float:
+@takes("a duration")
+def parse_duration(value: object) -> float:
     """Return ``value`` in seconds."""
-    try:
-        return parse_duration(value)
-    except ValueError as exc:
-        raise AnsibleFilterError(f"runbook.ops.parse_duration: {exc}") from exc
+    return parse(value)
 
 
 class FilterModule:
@@ -51,4 +49,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, Callable[..., object]]:
         """Return the filters of this file by name."""
-        return {"parse_duration": filter_parse_duration}
+        return {"parse_duration": parse_duration}

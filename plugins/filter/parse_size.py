@@ -34,16 +34,14 @@ _value:
 
 from collections.abc import Callable
 
-from ansible.errors import AnsibleFilterError
-from ansible_collections.runbook.ops.plugins.module_utils._units import parse_size
+from ansible_collections.runbook.ops.plugins.module_utils._units import parse_size as parse
+from ansible_collections.runbook.ops.plugins.plugin_utils._filter import takes
 
 
-def filter_parse_size(value: object) -> int:
+@takes("a size")
+def parse_size(value: object) -> int:
     """Return ``value`` in bytes."""
-    try:
-        return parse_size(value)
-    except ValueError as exc:
-        raise AnsibleFilterError(f"runbook.ops.parse_size: {exc}") from exc
+    return parse(value)
 
 
 class FilterModule:
@@ -51,4 +49,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, Callable[..., object]]:
         """Return the filters of this file by name."""
-        return {"parse_size": filter_parse_size}
+        return {"parse_size": parse_size}

@@ -36,18 +36,14 @@ _value:
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible.errors import AnsibleFilterError
 from ansible_collections.runbook.ops.plugins.module_utils._performance_plan import plan_performance_logs
+from ansible_collections.runbook.ops.plugins.plugin_utils._filter import takes_description
 
 
+@takes_description
 def performance_logs(description: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the logs of ``description``."""
-    try:
-        return plan_performance_logs(description)
-    except (AttributeError, KeyError, TypeError) as exc:
-        raise AnsibleFilterError(
-            f"runbook.ops.performance_logs: takes the description that the role system registers ({type(exc).__name__}: {exc})"
-        ) from exc
+    return plan_performance_logs(description)
 
 
 class FilterModule:

@@ -38,19 +38,14 @@ _value:
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible.errors import AnsibleFilterError
 from ansible_collections.runbook.ops.plugins.module_utils import _point_in_time
+from ansible_collections.runbook.ops.plugins.plugin_utils._filter import takes_description
 
 
+@takes_description
 def point_in_time_clusters(description: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return what is to be known of each cluster.
-
-    :raises AnsibleFilterError: one cannot be kept as it is described.
-    """
-    try:
-        return _point_in_time.point_in_time_clusters(description)
-    except (ValueError, KeyError, TypeError, AttributeError) as exc:
-        raise AnsibleFilterError(f"runbook.ops.point_in_time_clusters: {exc}") from exc
+    """Return what is to be known of each cluster."""
+    return _point_in_time.point_in_time_clusters(description)
 
 
 class FilterModule:

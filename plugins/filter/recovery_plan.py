@@ -38,20 +38,14 @@ _value:
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible.errors import AnsibleFilterError
 from ansible_collections.runbook.ops.plugins.module_utils._recovery_plan import plan_recovery
+from ansible_collections.runbook.ops.plugins.plugin_utils._filter import takes_description
 
 
+@takes_description
 def recovery_plan(description: Mapping[str, Any]) -> dict[str, Any]:
     """Return the plan for ``description``."""
-    try:
-        return plan_recovery(description)
-    except ValueError as exc:
-        raise AnsibleFilterError(f"runbook.ops.recovery_plan: {exc}") from exc
-    except (AttributeError, KeyError, TypeError) as exc:
-        raise AnsibleFilterError(
-            f"runbook.ops.recovery_plan: takes the description that the role system registers ({type(exc).__name__}: {exc})"
-        ) from exc
+    return plan_recovery(description)
 
 
 class FilterModule:

@@ -35,18 +35,14 @@ _value:
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible.errors import AnsibleFilterError
 from ansible_collections.runbook.ops.plugins.module_utils._recovery_plan import recovery_roles as roles_of
+from ansible_collections.runbook.ops.plugins.plugin_utils._filter import takes_description
 
 
+@takes_description
 def recovery_roles(description: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the roles for ``description``."""
-    try:
-        return roles_of(description)
-    except (AttributeError, KeyError, TypeError) as exc:
-        raise AnsibleFilterError(
-            f"runbook.ops.recovery_roles: takes the description that the role system registers ({type(exc).__name__}: {exc})"
-        ) from exc
+    return roles_of(description)
 
 
 class FilterModule:

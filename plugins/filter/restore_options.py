@@ -42,19 +42,14 @@ _value:
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible.errors import AnsibleFilterError
 from ansible_collections.runbook.ops.plugins.module_utils import _restore_options
+from ansible_collections.runbook.ops.plugins.plugin_utils._filter import takes_description
 
 
+@takes_description
 def restore_options(description: Mapping[str, Any], database: str) -> dict[str, Any]:
-    """Return what the restore of ``database`` needs.
-
-    :raises AnsibleFilterError: there is no such database.
-    """
-    try:
-        return _restore_options.restore_options(description, database)
-    except (ValueError, KeyError, TypeError, AttributeError) as exc:
-        raise AnsibleFilterError(f"runbook.ops.restore_options: {exc}") from exc
+    """Return what the restore of ``database`` needs."""
+    return _restore_options.restore_options(description, database)
 
 
 class FilterModule:

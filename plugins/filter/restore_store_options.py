@@ -56,27 +56,20 @@ _value:
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ansible.errors import AnsibleFilterError
 from ansible_collections.runbook.ops.plugins.module_utils import _restore_store_options as options
+from ansible_collections.runbook.ops.plugins.plugin_utils._filter import takes_description
 
 
+@takes_description
 def restore_store_options(
     description: Mapping[str, Any], redis: str = "", files: str = "", paths: Sequence[str] = (), mongodb: str = ""
 ) -> dict[str, Any]:
-    """Return what the restore of a Redis server, a MongoDB database or of files needs.
-
-    :raises AnsibleFilterError: there is no such thing, or not exactly one is named.
-    """
+    """Return what the restore of a Redis server, a MongoDB database or of files needs."""
     if [bool(redis), bool(files), bool(mongodb)].count(True) != 1:
-        raise AnsibleFilterError(
-            "runbook.ops.restore_store_options: name a Redis server, a MongoDB database, or files, and one of them only"
-        )
-    try:
-        if mongodb:
-            return options.mongodb_options(description, mongodb)
-        return options.redis_options(description, redis) if redis else options.file_options(description, files, paths)
-    except (ValueError, KeyError, TypeError, AttributeError) as exc:
-        raise AnsibleFilterError(f"runbook.ops.restore_store_options: {exc}") from exc
+        raise ValueError("name a Redis server, a MongoDB database, or files, and one of them only")
+    if mongodb:
+        return options.mongodb_options(description, mongodb)
+    return options.redis_options(description, redis) if redis else options.file_options(description, files, paths)
 
 
 class FilterModule:

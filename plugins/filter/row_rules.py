@@ -43,20 +43,14 @@ _value:
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ansible.errors import AnsibleFilterError
 from ansible_collections.runbook.ops.plugins.module_utils._row_rules import plan_rules
+from ansible_collections.runbook.ops.plugins.plugin_utils._filter import takes_description
 
 
+@takes_description
 def row_rules(description: Mapping[str, Any], tables: Sequence[str] = ()) -> list[dict[str, Any]]:
     """Return the rules of ``description``."""
-    try:
-        return plan_rules(description, tables)
-    except ValueError as exc:
-        raise AnsibleFilterError(f"runbook.ops.row_rules: {exc}") from exc
-    except (AttributeError, KeyError, TypeError) as exc:
-        raise AnsibleFilterError(
-            f"runbook.ops.row_rules: takes the description that the role system registers ({type(exc).__name__}: {exc})"
-        ) from exc
+    return plan_rules(description, tables)
 
 
 class FilterModule:

@@ -45,19 +45,14 @@ _value:
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible.errors import AnsibleFilterError
 from ansible_collections.runbook.ops.plugins.module_utils import _rows_options
+from ansible_collections.runbook.ops.plugins.plugin_utils._filter import takes_description
 
 
+@takes_description
 def rows_options(description: Mapping[str, Any], database: str, tenant: Any = "") -> dict[str, Any]:
-    """Return what an export or import of rows of ``database`` needs.
-
-    :raises AnsibleFilterError: there is no such database, or it has no tenants.
-    """
-    try:
-        return _rows_options.rows_options(description, database, tenant)
-    except (ValueError, KeyError, TypeError, AttributeError) as exc:
-        raise AnsibleFilterError(f"runbook.ops.rows_options: {exc}") from exc
+    """Return what an export or import of rows of ``database`` needs."""
+    return _rows_options.rows_options(description, database, tenant)
 
 
 class FilterModule:

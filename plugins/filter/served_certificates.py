@@ -51,10 +51,11 @@ _value:
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ansible.errors import AnsibleFilterError
 from ansible_collections.runbook.ops.plugins.module_utils._certbot_described import served
+from ansible_collections.runbook.ops.plugins.plugin_utils._filter import takes
 
 
+@takes("certificates as the role system describes them")
 def served_certificates(
     described: Sequence[Mapping[str, Any]],
     lineages: Sequence[Mapping[str, Any]] = (),
@@ -62,14 +63,7 @@ def served_certificates(
     directory: str = "/etc/letsencrypt",
 ) -> list[dict[str, Any]]:
     """Return the certificates that a host serves."""
-    try:
-        return served(described, lineages, names, directory)
-    except ValueError as exc:
-        raise AnsibleFilterError(f"runbook.ops.served_certificates: {exc}") from exc
-    except (AttributeError, KeyError, TypeError) as exc:
-        raise AnsibleFilterError(
-            f"runbook.ops.served_certificates: takes certificates as the role system describes them ({type(exc).__name__}: {exc})"
-        ) from exc
+    return served(described, lineages, names, directory)
 
 
 class FilterModule:

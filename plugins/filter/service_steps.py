@@ -51,21 +51,16 @@ _value:
 from collections.abc import Callable
 from typing import Any
 
-from ansible.errors import AnsibleFilterError
 from ansible_collections.runbook.ops.plugins.module_utils._service_order import steps
+from ansible_collections.runbook.ops.plugins.plugin_utils._filter import takes
 
 
+@takes("a list of services")
 def service_steps(
     services: list[dict[str, Any]], name: str, state: str, *, with_dependants: bool = False
 ) -> list[dict[str, str]]:
-    """Return what is done, in order.
-
-    :raises AnsibleFilterError: ``services`` is no list of services.
-    """
-    try:
-        return steps(services, name, state, with_dependants=with_dependants)
-    except (TypeError, KeyError, AttributeError) as exc:
-        raise AnsibleFilterError(f"runbook.ops.service_steps: this is no list of services: {exc}") from exc
+    """Return what is done, in order."""
+    return steps(services, name, state, with_dependants=with_dependants)
 
 
 class FilterModule:

@@ -37,18 +37,14 @@ _value:
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible.errors import AnsibleFilterError
 from ansible_collections.runbook.ops.plugins.module_utils._user_plan import plan_users
+from ansible_collections.runbook.ops.plugins.plugin_utils._filter import takes_description
 
 
+@takes_description
 def user_probes(description: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the probes for ``description``."""
-    try:
-        return plan_users(description)
-    except (AttributeError, KeyError, TypeError) as exc:
-        raise AnsibleFilterError(
-            f"runbook.ops.user_probes: takes the description that the role system registers ({type(exc).__name__}: {exc})"
-        ) from exc
+    return plan_users(description)
 
 
 class FilterModule:
