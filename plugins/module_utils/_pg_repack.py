@@ -238,7 +238,9 @@ class Repacker:
                 self.target.sql(step.database, _pg_repack_sql.end_sessions(step.oid))
                 return f"it was not done within {limit:.0f} s and was stopped"
             lines = [line.strip() for line in exc.stderr.splitlines() if line.strip() and not line.startswith("INFO")]
-            words = "; ".join(SAID.sub("", line) for line in lines[-2:])
+            # What went wrong comes first; the statement and what may be guessed about it come after.
+            wrong = next((place for place, line in enumerate(lines) if line.startswith(("ERROR", "FATAL"))), -2)
+            words = "; ".join(SAID.sub("", line) for line in lines[wrong:][:2])
             return f"pg_repack failed ({exc.code}): {words or 'it said nothing'}"
         return None
 

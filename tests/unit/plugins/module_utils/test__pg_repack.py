@@ -226,6 +226,20 @@ def test_what_one_that_failed_left_is_removed_and_its_words_are_told(client):
     assert server.count("pg_try_advisory_xact_lock") == 1
 
 
+def test_what_went_wrong_is_told_and_not_the_statement_behind_it(client):
+    said = """\
+NOTICE: Setting up workers.conns
+WARNING: skipping invalid index: broken
+ERROR: query failed: server closed the connection unexpectedly
+\tThis probably means the server terminated abnormally
+\tbefore or while processing the request.
+DETAIL: query was: SELECT repack.repack_apply($1, $2, $3, $4, $5, $6)
+"""
+    client.ends = PipelineError("failed", code=254, stderr=said)
+    step = repacker(Server(size=[AS_IT_WAS])).repack(DATABASE, STEP)
+    assert "(254): query failed: server closed the connection unexpectedly; This probably" in step.message
+
+
 def test_one_that_takes_too_long_is_ended_in_the_server_too(client):
     client.ends = PipelineError("pg_repack did not end within 3 s")
     server = Server(size=[AS_IT_WAS])
