@@ -60,7 +60,7 @@ def _run(way: Way, params: Mapping[str, Any], *, check_mode: bool) -> dict[str, 
     if before.pending:
         demand_consent(findings, params["accept_destructive"])
         backup = _backup(params)
-    if before.pending and not check_mode:
+    if (before.pending or before.taken) and not check_mode:
         began = time.monotonic()
         try:
             _apply(way, before, params)
@@ -114,12 +114,19 @@ def _left(way: Way, params: Mapping[str, Any], before: Status) -> dict[str, Any]
     }
 
 
-def _change(params: Mapping[str, Any], name: str, seconds: float | None = None) -> dict[str, Any]:
+def _change(
+    params: Mapping[str, Any],
+    name: str,
+    *,
+    action: str = "applied",
+    reason: str = "the release brings it",
+    seconds: float | None = None,
+) -> dict[str, Any]:
     return make_change(
         f"migration {name}",
-        action="applied",
+        action=action,
         section=SECTION,
-        reason="the release brings it",
+        reason=reason,
         after=params["database"],
         seconds=seconds,
     )
@@ -181,9 +188,12 @@ def _result(
     seconds: float | None,
 ) -> dict[str, Any]:
     database, names = params["database"], before.pending
-    changes = [_change(params, name, seconds if len(names) == 1 else None) for name in names]
+    changes = [
+        _change(params, name, action="noted", reason="the baseline says that it is applied") for name in before.taken
+    ]
+    changes += [_change(params, name, seconds=seconds if len(names) == 1 else None) for name in names]
     return {
-        "changed": bool(names),
+        "changed": bool(changes),
         "pending": names,
         "applied": after.applied if seconds is not None else before.applied,
         "unknown": before.unknown,

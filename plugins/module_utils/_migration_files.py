@@ -42,18 +42,18 @@ class SqlFiles:
         self._scripts = read_scripts(terms.directory)
 
     def look(self) -> Status:
-        rows = self._rows()
-        if rows is None:
+        rows, taken = self._rows(), []
+        if rows is None and self._scripts:
             if self._first:
-                rows = [self._row(name) for name in baseline(self._scripts, self._first)]
+                taken = baseline(self._scripts, self._first)
             elif self._ask(HAS_TABLES.format(ledger=quote_literal(LEDGER)))[0] == "t":
                 raise MigrationError(
                     f"{self._terms.database} has tables, and nothing says which migrations made them: say baseline with the last one that is "
-                    "applied (or all)"
+                    "applied (or all, or none)"
                 )
-        return compare(
-            self._scripts, [row for row in rows or [] if row["name"] != self._retry or row["state"] == "applied"]
-        )
+        rows = [self._row(name) for name in taken] if rows is None else rows
+        known = [row for row in rows if row["name"] != self._retry or row["state"] == "applied"]
+        return compare(self._scripts, known)._replace(taken=taken)
 
     def texts(self, names: Sequence[str]) -> dict[str, str]:
         return {name: self._scripts[name] for name in names}

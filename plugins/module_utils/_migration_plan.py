@@ -15,7 +15,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._migration_sql import 
 from ansible_collections.runbook.ops.plugins.module_utils._restore_choice import is_proven
 from ansible_collections.runbook.ops.plugins.module_utils._sql_text import SqlError
 
-ALL = "all"  # as a baseline: every migration of the release
+ALL, NONE = "all", "none"  # as a baseline: of the migrations of the release
 
 
 class MigrationError(Exception):
@@ -32,6 +32,7 @@ class Status(NamedTuple):
     pending: list[str]  # in the order in which they are applied
     applied: list[str]
     unknown: list[str] = []  # noqa: RUF012  # applied, and not among those of the release  # nobody appends to it
+    taken: list[str] = []  # noqa: RUF012  # of those applied, what a baseline says and no note does yet  # nor to this
 
 
 def digest(text: str) -> str:
@@ -63,13 +64,15 @@ def compare(scripts: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> St
 
 
 def baseline(scripts: Mapping[str, str], wanted: str) -> list[str]:
-    """Return the migrations that are taken for applied: ``all``, or those up to the one named.
+    """Return the migrations that are taken for applied: ``all``, ``none``, or those up to the one named.
 
     :raises MigrationError: there is none of this name.
     """
     names = sorted(scripts)
     if wanted == ALL:
         return names
+    if wanted == NONE:
+        return []
     if wanted not in names:
         raise MigrationError(
             f"baseline is {wanted!r}: the release has no such migration; it has {', '.join(names) or 'none'}"

@@ -54,7 +54,8 @@ options:
     type: path
   baseline:
     description:
-      - With O(kind=sql) and a database that has tables but no note of migrations, the last file that is applied already, or V(all).
+      - With O(kind=sql) and a database that has tables but no note of migrations, the last file that is applied already, V(all) or V(none).
+      - It is noted, and has to be said once.
     type: str
   retry:
     description: With O(kind=sql), a file whose single statement was cut off outside of a transaction, and may be run again.

@@ -206,6 +206,29 @@ def test_a_database_that_was_migrated_by_hand_needs_a_baseline(shop: Shop) -> No
     assert not shop.run(baseline="a1.sql")["changed"]
 
 
+def test_a_baseline_is_said_once_also_where_nothing_is_pending(shop: Shop) -> None:
+    shop.sql("SET ROLE app;" + FIRST)
+    shop.write(a1=FIRST)
+    predicted = shop.run(baseline="all", check=True)
+    assert predicted["changed"]
+    assert shop.sql("SELECT to_regclass('runbook_ops_migrations') IS NULL") == "t"
+    noted = shop.run(baseline="all")
+    assert noted["changed"]
+    assert [(one["thing"], one["action"]) for one in noted["changes"]] == [("migration a1.sql", "noted")]
+    assert noted["changes"] == predicted["changes"]
+    again = shop.run()
+    assert (again["changed"], again["applied"]) == (False, ["a1.sql"])
+
+
+def test_the_first_migration_of_a_database_that_has_tables_needs_a_word_and_none_needs_no_word(shop: Shop) -> None:
+    shop.sql("SET ROLE app;" + FIRST)
+    assert not shop.run()["changed"]
+    shop.write(a1=SECOND)
+    assert "(or all, or none)" in shop.run()["msg"]
+    assert shop.run(baseline="none")["pending"] == ["a1.sql"]
+    assert not shop.run()["changed"]
+
+
 def test_a_file_that_was_changed_after_it_was_applied_is_refused(shop: Shop) -> None:
     shop.write(a1=FIRST)
     shop.run()
