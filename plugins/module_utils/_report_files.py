@@ -119,11 +119,29 @@ def closed_to(group: int, directory: Path, names: Sequence[str]) -> list[Path]:
     return found
 
 
+def blocked_above(directory: Path, group: int) -> Path | None:
+    """Return the directory above where the group cannot pass it to get to the reports."""
+    above = directory.parent
+    if not above.is_dir():
+        return None
+    has = above.stat()
+    return None if has.st_mode & (0o010 if has.st_gid == group else 0o001) else above
+
+
+def is_ours_alone(above: Path) -> bool:
+    """Return whether ``above`` is what this collection keeps its own in, and nothing in it is any group's yet."""
+    return above.name == "runbook-ops" and not above.stat().st_mode & 0o070
+
+
 def let_read(group: int, directory: Path, names: Sequence[str]) -> None:
-    """Give the group what it needs to read the files, whoever made the directory and them before."""
+    """Give the group what it needs to get to the files and read them, whoever made the directories and them before."""
     for path in closed_to(group, directory, names):
         os.chown(path, -1, group)
         path.chmod(0o750 if path == directory else 0o640)
+    above = blocked_above(directory, group)
+    if above and is_ours_alone(above):  # to pass, not to see what else is there
+        os.chown(above, -1, group)
+        above.chmod(above.stat().st_mode & 0o777 | 0o010)
 
 
 def outdated(directory: Path, system: str, keep: int, *, new: str) -> list[str]:

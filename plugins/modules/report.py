@@ -247,17 +247,6 @@ def kept_instead(path: Path, report: dict[str, Any]) -> str | None:
     )
 
 
-def closed(directory: Path, group: int | None) -> str | None:
-    """Return where the group does not get to the reports: the directory above is not theirs alone."""
-    above = directory.parent
-    if group is None or not above.is_dir():
-        return None
-    has = above.stat()
-    if has.st_mode & (0o010 if has.st_gid == group else 0o001):
-        return None
-    return f"{above} lets the group of the reports not pass: chmod o+x {above}"
-
-
 def run(options: dict[str, Any], *, check_mode: bool, hand_over: sending.Send = sending._notify.send) -> dict[str, Any]:
     """Write and send what is not there yet."""
     directory, system = Path(options["directory"]), options["system"]
@@ -272,6 +261,12 @@ def run(options: dict[str, Any], *, check_mode: bool, hand_over: sending.Send = 
     old = files.outdated(directory, system, max(1, options["keep"]), new=stem)
     shut = files.closed_to(group, directory, [*contents]) if group is not None else []
     share = [path.name for path in shut if path.name not in write]
+    above = files.blocked_above(directory, group) if group is not None else None
+    note = None
+    if above and files.is_ours_alone(above):
+        share.append(above.name)
+    elif above:
+        note = f"{above} lets the group of the reports not pass: chmod o+x {above}"
     remove = [name for name in old if name not in contents]
     tell = [] if options["current"] or keeps else sending.pending(directory, stem, list(channels))
     told_to = [] if options["current"] else list(channels)  # a period that is not over is told to nobody
@@ -300,7 +295,7 @@ def run(options: dict[str, Any], *, check_mode: bool, hand_over: sending.Send = 
         "damaged": report["records"]["damaged"],
         "sent": sent,
         "problems": problems,
-        "notes": [note for note in (keeps, closed(directory, group)) if note],
+        "notes": [one for one in (keeps, note) if one],
         "checks": [*checks, *(message_check(name, problems) for name in told_to if not check_mode)],
         "diff": {"before": f"{before}\n", "after": f"{before if keeps else report['verdict']}\n"},
     }

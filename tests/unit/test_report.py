@@ -368,6 +368,19 @@ def test_a_group_gets_the_directory_and_files_that_were_there_before(records: Pa
     assert told["notes"] == [f"{tmp_path} lets the group of the reports not pass: chmod o+x {tmp_path}"]
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="only root gives files to a group")
+def test_a_group_may_pass_the_directory_above_and_not_see_what_else_is_there(records: Path, tmp_path: Path) -> None:
+    above = tmp_path / "runbook-ops"
+    above.mkdir(mode=0o700)
+    given = options(records, above / "reports", group="adm")
+    told, again = (report.run(given, check_mode=False) for _time in range(2))
+    assert "let adm read runbook-ops" in told["actions"] and (told["notes"], again["changed"]) == ([], False)
+    has = above.stat()
+    assert (has.st_gid, has.st_mode & 0o777) == (grp.getgrnam("adm").gr_gid, 0o710)
+    other = report.run({**given, "group": "daemon"}, check_mode=False)
+    assert (above.stat().st_gid, len(other["notes"])) == (has.st_gid, 1), "another group's directory stays so"
+
+
 def test_capacity_and_targets_become_checks(records: Path, tmp_path: Path) -> None:
     told = report_info.run(options(records, tmp_path))
     found = {one["id"]: one for one in told["checks"]}
