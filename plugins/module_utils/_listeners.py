@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from ansible_collections.runbook.ops.plugins.module_utils._command import Command, CommandError
 
 PROC = Path("/proc")
-ESTABLISHED, LISTEN = 1, 10  # include/net/tcp_states.h
+LISTEN = 10  # include/net/tcp_states.h
 POLL_SECONDS = 0.02
 
 

@@ -38,7 +38,6 @@ KNOWN = ("address", "request", "method", "path", "status", "agent", "seconds", "
 FIELD = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 MOST_CACHED = 50_000
 STATUSES = frozenset(b" %d " % status for status in range(100, 600))
-TOPS = ("addresses", "agents", "paths")
 
 
 class Format(NamedTuple):

@@ -29,7 +29,6 @@ from ansible_collections.runbook.ops.plugins.module_utils._retention import Plan
 from ansible_collections.runbook.ops.plugins.module_utils._s3 import Object
 
 MARKER, FORMAT = "COMPLETE.json", 1
-DATED = "%Y%m%d%H%M%S"
 
 
 class OffsiteError(Exception):

@@ -25,7 +25,6 @@ class Backup(NamedTuple):
     started_at: int
     stopped_at: int
     wal_start: str
-    wal_stop: str
     stopped_lsn: int
     size_bytes: int  # of the cluster
     repository_bytes: int  # of what this one added to the repository
@@ -42,8 +41,6 @@ class Stanza(NamedTuple):
     system_identifier: str | None = None
     version: str | None = None
     archive_id: str | None = None
-    archive_min: str | None = None
-    archive_max: str | None = None
     busy: bool = False
     encrypted: bool = False
 

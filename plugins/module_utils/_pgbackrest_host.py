@@ -119,11 +119,6 @@ class PgBackRest:
             return f"the live server writes nothing into the archive now: {exc}"
 
 
-def first_line(text: str) -> str:
-    """Return the first line of ``text`` that says something."""
-    return next((line.strip().rstrip(":") for line in text.splitlines() if line.strip()), "")
-
-
 def reason(stderr: str) -> str:
     """Return the error among what pgBackRest said: ``ERROR: [055]: …`` without its number."""
     lines = [line.strip() for line in stderr.splitlines()]

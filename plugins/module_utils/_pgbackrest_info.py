@@ -38,8 +38,6 @@ def _stanza(told: Mapping[str, Any]) -> Stanza:
         system_identifier=str(database["system-id"]) if "system-id" in database else None,
         version=database.get("version"),
         archive_id=archive.get("id"),
-        archive_min=archive.get("min"),
-        archive_max=archive.get("max"),
         busy=bool(status.get("lock", {}).get("backup", {}).get("held")),
         encrypted=told.get("cipher", "none") != "none",
     )
@@ -65,7 +63,6 @@ def _backup(told: Mapping[str, Any]) -> Backup:
         started_at=told["timestamp"]["start"],
         stopped_at=told["timestamp"]["stop"],
         wal_start=told["archive"]["start"] or "",
-        wal_stop=told["archive"]["stop"] or "",
         stopped_lsn=read_lsn((told.get("lsn") or {}).get("stop") or "0/0"),
         size_bytes=told["info"]["size"],
         repository_bytes=told["info"]["repository"]["delta"],

@@ -26,7 +26,6 @@ START = 1_763_164_800  # 2025-11-15 00:00 UTC
 DAY = 86400
 DAYS = 7
 BATCH = 500
-LINE_BYTES = 166
 
 # What the module does once Ansible has unpacked it, in a process of its own whose start is not counted.
 BODY = """

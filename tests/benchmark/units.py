@@ -27,8 +27,7 @@ for unit; do
   case $verb in
     show) if alive "$unit"; then state=active; else state=inactive; fi
       printf 'Id=%s\\nNames=%s\\nActiveState=%s\\n\\n' "$unit" "$unit" "$state" ;;
-    start) [ -e "$unit.broken" ] && { echo "Job for $unit failed." >&2; exit 1; }
-      alive "$unit" || { setsid sh "$unit" >/dev/null 2>&1 </dev/null & echo $! >"$unit.pid"; } ;;
+    start) alive "$unit" || { setsid sh "$unit" >/dev/null 2>&1 </dev/null & echo $! >"$unit.pid"; } ;;
     stop) if alive "$unit"; then
         kill "$(cat "$unit.pid")"
         while alive "$unit"; do sleep 0.01; done
@@ -78,11 +77,6 @@ class Units:
     def running(self) -> list[str]:
         units = sorted(path.name for path in (self._directory / "units").iterdir() if path.suffix == ".service")
         return [unit for unit in units if self.pid(unit)]
-
-    def break_down(self, unit: str, broken: bool = True) -> None:
-        """Let ``unit`` fail to start from now on."""
-        mark = self._directory / "units" / f"{unit}.broken"
-        mark.touch() if broken else mark.unlink(missing_ok=True)
 
     def end(self) -> None:
         for unit in self.running():

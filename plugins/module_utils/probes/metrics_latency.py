@@ -31,7 +31,6 @@ OPTIONS = {
 SAMPLE = re.compile(r"^([A-Za-z_:][\w:]*)(?:\{(.*)\})? +([-+.\deE]+|\+?Inf|NaN)(?: +-?\d+)?$")
 LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 FEWEST = 20
-Counters = Mapping[str, Any]
 
 
 def measure(options: dict[str, Any]) -> dict[str, Any]:

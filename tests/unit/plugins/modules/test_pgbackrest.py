@@ -10,9 +10,7 @@ import pytest
 from ansible_collections.runbook.ops.plugins.module_utils._pgbackrest import Backup, PgBackRestError, Stanza
 from ansible_collections.runbook.ops.plugins.modules import pgbackrest_backup, pgbackrest_info, pgbackrest_stanza
 
-FULL = Backup(
-    "20261121-170658F", "full", 95, 100, "000000010000000000000003", "000000010000000000000003", 0, 30, 3, False
-)
+FULL = Backup("20261121-170658F", "full", 95, 100, "000000010000000000000003", 0, 30, 3, False)
 NONE, EMPTY = Stanza("main", 1, "missing stanza path"), Stanza("main", 2, "no valid backups", system_identifier="7")
 KEPT = Stanza("main", 0, "ok", (FULL,), system_identifier="7", archive_id="15-1")
 
