@@ -50,7 +50,17 @@ def strangers(system: Mapping[str, Any]) -> list[str]:
             for place, name in _mentioned(f"{PREFIX}{part}[{index}].{key}", item[key]):
                 if name not in known:
                     found.append(f"{place} is {name!r}: {wrong}; {nearest(str(name), known)}")
-    return found
+    return [*found, *_rows(system)]
+
+
+def _rows(system: Mapping[str, Any]) -> list[str]:
+    """Return one line for each rule about the rows of a database that nobody describes: it would be passed over."""
+    known, rules = names(system, "databases"), (system["retention"] or {}).get("rows") or []
+    return [
+        f"{PREFIX}retention.rows[{index}].database is {name!r}: {NO_DATABASE}; {nearest(str(name), known)}"
+        for index, rule in enumerate(rules)
+        if rule and (name := rule["database"]) and name not in known
+    ]
 
 
 def _known(system: Mapping[str, Any], kind: str) -> list[str]:

@@ -15,6 +15,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._deploy_references imp
 )
 from ansible_collections.runbook.ops.plugins.module_utils._mentions import items, missing, names, strangers
 from ansible_collections.runbook.ops.plugins.module_utils._query_plan import MOST_SECONDS
+from ansible_collections.runbook.ops.plugins.module_utils._schedule import slug_of
 
 NAMED = (
     *("services", "databases", "redis", "queues", "buckets", "certificates", "endpoints", "dependencies", "ports"),
@@ -33,6 +34,7 @@ def contradictions(system: Mapping[str, Any]) -> list[str]:
         *_services(system),
         *_indexes(system),
         *_queries(system),
+        *_costs(system),
         *deploy_contradictions(system),
         *_cycle(system),
         *missing(system),
@@ -163,6 +165,23 @@ def _queries(system: Mapping[str, Any]) -> list[str]:
         ]
         if (query["timeout_seconds"] or 0) > MOST_SECONDS:
             found.append(f"{path}.timeout is more than {MOST_SECONDS} s: its playbook waits no longer; make it faster")
+    return found
+
+
+def _costs(system: Mapping[str, Any]) -> list[str]:
+    """An account that shares its name would be asked with the keys of the other, one whose entry there is not never."""
+    costs, found = system["costs"] or {}, []
+    known = [one["name"] for one in costs.get("accounts") or [] if one]
+    for index, name in enumerate(known):
+        if name in known[:index]:
+            found.append(
+                f"{PREFIX}costs.accounts[{index}].name is {name!r}: {PREFIX}costs.accounts[{known.index(name)}] has this name already"
+            )
+    entry, entries = costs.get("entry"), names(system, "schedule")
+    if entry and slug_of(entry) not in map(slug_of, entries):
+        found.append(
+            f"{PREFIX}costs.entry is {entry!r}: {PREFIX}schedule has none of this name; {nearest(entry, entries)}"
+        )
     return found
 
 

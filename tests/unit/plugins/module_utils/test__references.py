@@ -42,6 +42,7 @@ BOX = {"name": "box", "manager": "compose", "path": "/srv/shop"}
 IMAGE = {**GREEN, "kind": "image", "image": "r/a", "front": "lb"}
 FRONT = {**BOX, "name": "balancer", "compose_service": "lb", "port": 1, "standby_port": 2, "after": ["box"]}
 QUERY = {"name": "q", "database": "d", "statement": "SELECT :since"}
+ROWS = {"database": "d", "table": "events", "column": "at", "older_than": "90d"}
 SHOP: dict[str, Any] = {"databases": [{"name": "d", "engine": "postgresql", "owner": "d"}]}
 PROBLEMS: list[tuple[dict[str, Any], str]] = [
     (
@@ -117,6 +118,21 @@ PROBLEMS: list[tuple[dict[str, Any], str]] = [
     (
         {"queries": [{"name": "q", "database": "d", "statement": "SELECT 1"}]},
         "ops_queries[0].database is 'd': ops_databases has none of this name; known are none",
+    ),
+    (
+        {**SHOP, "retention": {"rows": [ROWS, {**ROWS, "database": "dd"}]}},
+        "ops_retention.rows[1].database is 'dd': ops_databases has none of this name; did you mean d?",
+    ),
+    (
+        {
+            "costs": {"entry": "costs"},
+            "schedule": [{"name": "Cost review", "playbook": "cost_review", "cron": "0 6 * * *"}],
+        },
+        "ops_costs.entry is 'costs': ops_schedule has none of this name; known are Cost review",
+    ),
+    (
+        {"costs": {"accounts": [{"name": "aws"}, {"name": "aws"}]}},
+        "ops_costs.accounts[1].name is 'aws': ops_costs.accounts[0] has this name already",
     ),
     ({"services": [C, C]}, "ops_services[1].name is 'c': ops_services[0] has this name already"),
     (
