@@ -10,7 +10,7 @@ from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils._checks import judge_high, make_check
 from ansible_collections.runbook.ops.plugins.module_utils._probe_options import Option, ProbeError, limits
-from ansible_collections.runbook.ops.plugins.module_utils._probe_program import run_program
+from ansible_collections.runbook.ops.plugins.module_utils._probe_program import Done, run_program
 from ansible_collections.runbook.ops.plugins.module_utils._units import human_duration, human_size
 
 SECTION = "Databases"
@@ -67,28 +67,9 @@ FULL = re.compile(r"too many clients|remaining connection slots are reserved|too
 
 def measure(options: dict[str, Any]) -> dict[str, Any]:
     """Return what the server says of its sessions, or ``error`` where it takes no connection."""
-    inside = options["container"] or options["service"]
-    local = not inside and (not options["host"] or options["host"].startswith("/"))
     timeout = options["timeout_seconds"]
-    environment = {
-        "PGHOST": None if inside else options["host"],
-        "PGPORT": None if inside or not options["port"] else str(options["port"]),
-        "PGUSER": options["user"] or (options["superuser"] if local or inside else None),
-        "PGDATABASE": options["database"],
-        "PGPASSWORD": options["password"],
-        "PGCONNECT_TIMEOUT": str(max(2, int(timeout))),
-        "PGOPTIONS": f"-c statement_timeout={int(timeout * 1000)}",
-        "PGAPPNAME": "runbook.ops health",
-    }
-    environment = {key: value for key, value in environment.items() if value}
-    client = [*within(options, environment), "psql"] if inside else [find_psql()]
-    done = run_program(
-        [*client, "-X", "-w", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"],
-        stdin=QUERY,
-        user=options["superuser"] if local else None,
-        environment=environment,
-        timeout_seconds=timeout,
-    )
+    settings = {"statement_timeout": int(timeout * 1000)}
+    done = run_psql(options, QUERY, settings, application="runbook.ops health", timeout_seconds=timeout)
     if done.code != 0:
         # Docker tells on the standard output why it could not even start psql.
         said = reason(done.err.strip() or done.out)
@@ -98,6 +79,39 @@ def measure(options: dict[str, Any]) -> dict[str, Any]:
     import json  # noqa: PLC0415  # loaded while psql works
 
     return {"error": None, **json.loads(done.out)}
+
+
+def run_psql(
+    options: dict[str, Any],
+    script: str,
+    settings: dict[str, Any],
+    *arguments: str,
+    application: str,
+    timeout_seconds: float,
+) -> Done:
+    """Return how psql ended with ``script``, on the host or in the container, in a session with ``settings``."""
+    inside = options["container"] or options["service"]
+    local = not inside and (not options["host"] or options["host"].startswith("/"))
+    environment = {
+        "PGHOST": None if inside else options["host"],
+        "PGPORT": None if inside or not options["port"] else str(options["port"]),
+        "PGUSER": options["user"] or (options["superuser"] if local or inside else None),
+        "PGDATABASE": options["database"],
+        "PGPASSWORD": options["password"],
+        "PGCONNECT_TIMEOUT": str(max(2, int(timeout_seconds))),
+        "PGOPTIONS": " ".join(f"-c {name}={value}" for name, value in settings.items()),
+        "PGAPPNAME": application,
+        "PGTZ": "UTC",
+    }
+    given = {key: value for key, value in environment.items() if value}
+    client = [*within(options, given), "psql"] if inside else [find_psql()]
+    return run_program(
+        [*client, "-X", "-w", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", *arguments],
+        stdin=script,
+        user=options["superuser"] if local else None,
+        environment=given,
+        timeout_seconds=timeout_seconds,
+    )
 
 
 def reason(said: str) -> str:

@@ -8,7 +8,6 @@ import json
 from types import SimpleNamespace
 
 import pytest
-from ansible_collections.runbook.ops.plugins.module_utils import _psql_session
 from ansible_collections.runbook.ops.plugins.module_utils._probe_options import ProbeError, read_options
 from ansible_collections.runbook.ops.plugins.module_utils._redis import Refusal
 from ansible_collections.runbook.ops.plugins.module_utils.probes import (
@@ -17,6 +16,7 @@ from ansible_collections.runbook.ops.plugins.module_utils.probes import (
     metrics_latency,
     pg_performance,
     pm2_metrics,
+    postgresql,
     queue_rate,
     redis_performance,
 )
@@ -202,7 +202,7 @@ def test_a_session_can_only_read_and_ends_in_time(monkeypatch):
         asked.append(more)
         return SimpleNamespace(code=0, out=json.dumps(facts(extension=None, loaded=False)), err="")
 
-    monkeypatch.setattr(_psql_session, "run_program", run_program)
+    monkeypatch.setattr(postgresql, "run_program", run_program)
     pg_performance.measure(options(pg_performance, database="shop", timeout_seconds=30))
     told = asked[0]["environment"]["PGOPTIONS"]
     assert "-c default_transaction_read_only=on" in told
