@@ -19,6 +19,20 @@ attributes:
     description: A second run finds nothing to do.
 """
 
+    FULL = r"""
+options: {}
+attributes:
+  check_mode:
+    description: Can run in check mode and say what would change without changing anything.
+    support: full
+  diff_mode:
+    description: Returns what changes, or would change, as a diff.
+    support: full
+  idempotent:
+    description: A second run finds nothing to do.
+    support: full
+"""
+
     INFO = r"""
 options: {}
 attributes:

@@ -21,14 +21,7 @@ description:
   - A broken upload is gone on with by the next run, large files part by part. What is there already is not sent again.
   - Only names C(<set>_<YYYYMMDD>T<HHMMSS>Z/) below O(prefix) are looked at. Give each host and set a prefix of its own.
 extends_documentation_fragment:
-  - runbook.ops.attributes
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
-  idempotent:
-    support: full
+  - runbook.ops.attributes.full
 options:
   state:
     description:

@@ -27,14 +27,7 @@ description:
   - The oldest are deleted first. A directory is renamed to a name that is no backup's before its files go. What a killed
     run leaves, the next one deletes.
 extends_documentation_fragment:
-  - runbook.ops.attributes
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
-  idempotent:
-    support: full
+  - runbook.ops.attributes.full
 options:
   directory:
     description: Absolute directory of the backups. Directories below it are not searched.

@@ -24,16 +24,9 @@ description:
   - In check mode backups are read, but nothing is written and nothing restored.
   - A database that a killed run has left is dropped by the next test restore on that server.
 extends_documentation_fragment:
-  - runbook.ops.attributes
+  - runbook.ops.attributes.full
   - runbook.ops.postgresql.server
   - runbook.ops.postgresql.connection
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
-  idempotent:
-    support: full
 options:
   directory:
     description: Absolute directory of the backups.

@@ -23,15 +23,8 @@ description:
   - Lists both places again afterwards, compares them, and writes down in the target how much is there, C(.bucket_sync.json).
   - A run that is broken off, or killed, is gone on with by the next one.
 extends_documentation_fragment:
-  - runbook.ops.attributes
+  - runbook.ops.attributes.full
   - runbook.ops.change.fence
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
-  idempotent:
-    support: full
 options:
   state:
     description:

@@ -20,14 +20,7 @@ description:
     another first or second number, for the one before could not read what it saves. One that does not tell its version any more is
     refused, too. The name is given back.
 extends_documentation_fragment:
-  - runbook.ops.attributes
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
-  idempotent:
-    support: full
+  - runbook.ops.attributes.full
 options:
   name:
     description: Name of the service, for the record and for the name that is kept.

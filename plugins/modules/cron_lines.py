@@ -17,14 +17,7 @@ description:
     out, so that the line itself stays as its own copy. Every other byte, and owner and mode of the file, stay.
   - Scripts in C(/etc/cron.hourly), C(/etc/cron.daily), C(/etc/cron.weekly) and C(/etc/cron.monthly) are reported, not touched.
 extends_documentation_fragment:
-  - runbook.ops.attributes
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
-  idempotent:
-    support: full
+  - runbook.ops.attributes.full
 options:
   state:
     description:

@@ -24,17 +24,10 @@ description:
     Drizzle's table. A migration that Drizzle would pass over is refused.
   - In check mode nothing is applied; what would be refused is refused.
 extends_documentation_fragment:
-  - runbook.ops.attributes
+  - runbook.ops.attributes.full
   - runbook.ops.change.fence
   - runbook.ops.postgresql.server
   - runbook.ops.postgresql.connection
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
-  idempotent:
-    support: full
 options:
   database:
     description: The database. The application's own configuration must name the same one.

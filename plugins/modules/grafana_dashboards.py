@@ -17,14 +17,7 @@ description:
     O(dashboards) go. A file that this module did not write for the system is never touched.
   - With O(prometheus_url) every expression is tried out before anything is written, and metrics that Prometheus does not have are named.
 extends_documentation_fragment:
-  - runbook.ops.attributes
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
-  idempotent:
-    support: full
+  - runbook.ops.attributes.full
 options:
   directory:
     description: Directory that Grafana reads. It must be there.

@@ -17,14 +17,7 @@ description:
     alone. nginx is neither reloaded nor restarted. It notices at the next request, and asks the application.
   - Refused where nginx's configuration has no cache in O(directory).
 extends_documentation_fragment:
-  - runbook.ops.attributes
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
-  idempotent:
-    support: full
+  - runbook.ops.attributes.full
 options:
   directory:
     description: Where the cache is, as C(proxy_cache_path) or one of its kind says.

@@ -19,14 +19,7 @@ description:
     made to look for the file once, by one line in each server, which C(nginx -t) has to accept and which can be taken back.
   - A request proves it. A page that is not seen within O(proof_seconds) is taken away again.
 extends_documentation_fragment:
-  - runbook.ops.attributes
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
-  idempotent:
-    support: full
+  - runbook.ops.attributes.full
 options:
   name:
     description: Name of the system.

@@ -21,14 +21,7 @@ description:
     file is read. An address that stands where it is not understood is refused with its line.
   - The second call with the same servers changes nothing. A killed call is finished, or undone, by the next one.
 extends_documentation_fragment:
-  - runbook.ops.attributes
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
-  idempotent:
-    support: full
+  - runbook.ops.attributes.full
 notes:
   - A reload closes idle connections that clients keep open. A client that sends a request on one in the same instant sees it closed
     without an answer and has to send it again, as RFC 9112, section 9.3.1 asks of it.

@@ -21,14 +21,7 @@ description:
   - Says for each package whether an archive still has the old version, and how to go back to it.
   - Does not refresh the package index, and reboots nothing. For Debian and its relatives.
 extends_documentation_fragment:
-  - runbook.ops.attributes
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
-  idempotent:
-    support: full
+  - runbook.ops.attributes.full
 options:
   select:
     description: Which updates. V(security) are those that come from a security archive.

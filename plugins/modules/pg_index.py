@@ -18,16 +18,9 @@ description:
     own that failed leaves is removed at once.
   - An index of that name that is another one is not touched, nor is one that a constraint or a replica needs.
 extends_documentation_fragment:
-  - runbook.ops.attributes
+  - runbook.ops.attributes.full
   - runbook.ops.postgresql.connection
   - runbook.ops.postgresql.server
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
-  idempotent:
-    support: full
 options:
   database:
     description: Database of the table.

@@ -17,16 +17,9 @@ description:
   - The password never reaches the server or its log. What the server keeps of it (SCRAM-SHA-256) is computed here.
   - Never takes a right away, and drops no role.
 extends_documentation_fragment:
-  - runbook.ops.attributes
+  - runbook.ops.attributes.full
   - runbook.ops.postgresql.connection
   - runbook.ops.postgresql.server
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
-  idempotent:
-    support: full
 options:
   name:
     description: Name of the role.

@@ -19,14 +19,7 @@ description:
     databases of PostgreSQL, data of MySQL, MongoDB or Redis, an account with processes of PM2, containers or virtual machines, a site of
     nginx, or a service of its own in C(/etc/systemd/system).
 extends_documentation_fragment:
-  - runbook.ops.attributes
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
-  idempotent:
-    support: full
+  - runbook.ops.attributes.full
 options:
   system:
     description: Name of the system that is recovered.

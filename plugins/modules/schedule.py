@@ -22,14 +22,7 @@ description:
   - An entry that gets another time counts from then on. It is not started for a new time that has passed already.
   - A change that fails is taken back. What a killed run left is finished by the next, which asks systemd what it has read.
 extends_documentation_fragment:
-  - runbook.ops.attributes
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
-  idempotent:
-    support: full
+  - runbook.ops.attributes.full
 options:
   state:
     description:
