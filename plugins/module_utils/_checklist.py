@@ -7,8 +7,10 @@ What a person confirmed is a change in the record of a run; nothing else keeps i
 
 from __future__ import annotations
 
+import json
 import math
 import re
+import shlex
 from collections.abc import Mapping
 from datetime import date, timedelta
 from fnmatch import fnmatchcase
@@ -62,9 +64,13 @@ def read_confirmation(record: Mapping[str, Any], item: Item) -> Done | None:
 
 
 def read_proof(record: Mapping[str, Any], item: Item, on: date) -> Done | None:
-    """Return what ``record`` proves of ``item``: a run that ended well, or a check that was good. A bad check proves the contrary."""
+    """Return what ``record`` proves of ``item``: a run that ended well, or a check that was good. A bad check proves the contrary.
+
+    A run that left hosts of the system out proves nothing good of the system.
+    """
+    whole = not record.get("left_out")
     found = set(record["playbook"].split("+")) & set(item.get("proven_by") or [])
-    if found and record["status"] == "ok" and record.get("check_status") != "critical":
+    if found and whole and record["status"] == "ok" and record.get("check_status") != "critical":
         return Done(on, f"{min(found)} ran well on {on.isoformat()}", at=record["began"])
     pattern = item.get("check")
     looks = [one for one in record["checks"] if pattern and fnmatchcase(one["id"], pattern)]
@@ -74,6 +80,8 @@ def read_proof(record: Mapping[str, Any], item: Item, on: date) -> Done | None:
     if bad:
         how = f"{bad[0]['name']} of {bad[0]['host']} was {bad[0]['status']} on {on.isoformat()}"
         return Done(on, how, good=False, at=record["began"])
+    if not whole:
+        return None
     how = f"{len(looks)} {'check was' if len(looks) == 1 else 'checks were'} good on {on.isoformat()}"
     return Done(on, how, at=record["began"])
 
@@ -124,12 +132,12 @@ def _days(count: int) -> str:
 
 
 def remedy(item: Item) -> str:
-    """Return what to do, and how to say that it is done."""
-    figure = " -e checklist_figure=…" if item.get("unit") else ""
+    """Return what to do, and how to say that it is done: as JSON, for names have spaces. Pasted as it is, it is refused."""
+    said = {"checklist_confirm": item["name"], "checklist_by": "…"}
+    if item.get("unit"):
+        said["checklist_figure"] = "…"
     runs = f"run {' or '.join(item['proven_by'])}; or " if item.get("proven_by") else ""
-    return (
-        f"{runs}do it, then run confirm with -e checklist_confirm='{item['name']}' -e checklist_by='your name'{figure}"
-    )
+    return f"{runs}do it, then run confirm with -e {shlex.quote(json.dumps(said, ensure_ascii=False))}"
 
 
 def day_of(text: str | None, *, today: date) -> date:

@@ -141,6 +141,7 @@ def _blank(run: Mapping[str, Any], system: str) -> dict[str, Any]:
         "process": run["process"],
         "versions": dict(run["versions"]),
         "hosts": [],
+        "left_out": list(run.get("left_out") or []),
         "checks": [],
         "changes": [],
         "failure": None,

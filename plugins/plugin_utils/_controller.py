@@ -45,12 +45,24 @@ def this_run(variables: Mapping[str, Any], playbooks: Sequence[str], parent: int
         "process": process,
         "awx_job_id": str(job) if job else None,
         "schedule_entry": str(variables.get("schedule_entry") or "") or None,
+        "left_out": left_out(variables),
         "awx_user": str(variables.get("awx_user_name") or variables.get("tower_user_name") or "") or None,
         "versions": {
             "collection": collection_version(),
             "ansible": str((variables.get("ansible_version") or {}).get("full", "")),
         },
     }
+
+
+def left_out(variables: Mapping[str, Any]) -> list[str]:
+    """Return the hosts of the system that ``--limit`` keeps out of the run: what it finds is not said of them."""
+    if not variables.get("ansible_limit"):
+        return []
+    hosts = set(variables["groups"]["all"]) - set(variables["ansible_play_hosts_all"])
+    own = variables[
+        "ops_system"
+    ]  # not templated, as those of the others are not: what they hold may not be readable here
+    return sorted(host for host in hosts if variables["hostvars"].raw_get(host).get("ops_system") == own)
 
 
 def is_gone(process: str) -> bool | None:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import time
 
 import pytest
@@ -98,7 +99,8 @@ def test_what_is_confirmed_is_known_by_name_and_day_until_it_is_due_again(record
     later = records.look(at="2027-02-21T00:00:00Z")["access reviewed"]
     assert later["status"] == "critical"
     assert "overdue by 1 day: who may log in" in later["detail"]
-    assert "-e checklist_confirm='access reviewed'" in later["remedy"]
+    said = shlex.split(later["remedy"].partition(" -e ")[2])
+    assert [json.loads(one) for one in said] == [{"checklist_confirm": "access reviewed", "checklist_by": "…"}]
 
 
 def test_the_last_confirmation_counts_so_that_a_wrong_day_can_be_corrected(records):
@@ -131,6 +133,7 @@ def test_a_figure_is_kept_held_against_its_limits_and_gets_stale(records):
         pytest.param({"by": ""}, "nobody's name", id="no name"),
         pytest.param({"by": " \t"}, "nobody's name", id="blanks"),
         pytest.param({"by": "7"}, "nobody's name", id="a number"),
+        pytest.param({"by": "…"}, "nobody's name", id="the remedy as it is"),
         pytest.param({"by": "A on 2026-01-01"}, "nobody's name", id="a name that would read as a day"),
         pytest.param({"by": "A" * 99}, "nobody's name", id="a long one"),
         pytest.param({"done_on": "2026-11-23"}, "in the future, today is 2026-11-22", id="tomorrow"),
@@ -183,6 +186,18 @@ def test_the_last_look_at_a_check_proves_it_or_the_contrary(records):
     check = records.look()["certificates good"]
     assert check["status"] == "critical"
     assert "certificate:b of shop-1 was warning on 2026-11-01" in check["detail"]
+
+
+def test_a_run_that_left_hosts_out_proves_nothing_good_of_the_system(records):
+    good = {"id": "certificate:a", "status": "ok"}
+    records.add("2026-11-20T03:00:00Z", "test_restore", left_out=["shop-2"])
+    records.add("2026-11-20T04:00:00Z", "health_check", checks=[good], left_out=["shop-2"])
+    told = records.look()
+    assert (told["restore tried"]["status"], told["certificates good"]["status"]) == ("warning", "warning")
+    records.add("2026-11-20T05:00:00Z", "health_check", checks=[{**good, "status": "warning"}], left_out=["shop-2"])
+    assert records.look()["certificates good"]["status"] == "critical", "what is bad is bad, whoever was left out"
+    records.add("2026-11-19T03:00:00Z", "test_restore", left_out=[])
+    assert "2026-11-19" in records.look()["restore tried"]["detail"]
 
 
 def test_a_damaged_record_is_named_and_the_others_are_used(records):

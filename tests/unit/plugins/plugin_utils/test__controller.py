@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.runbook.ops.plugins.plugin_utils import _controller
-from ansible_collections.runbook.ops.plugins.plugin_utils._controller import is_gone, process_began, this_run
+from ansible_collections.runbook.ops.plugins.plugin_utils._controller import is_gone, left_out, process_began, this_run
 
 VARIABLES = {"ansible_version": {"full": "2.19.14"}}
 
@@ -128,3 +128,21 @@ def test_the_versions_are_told() -> None:
     versions = this_run(VARIABLES, [])["versions"]
     assert re.fullmatch(r"\d+\.\d+\.\d+.*", versions["collection"])
     assert versions["ansible"] == "2.19.14"
+
+
+class HostVars:
+    """What inventories say of hosts, without templates resolved."""
+
+    def raw_get(self, host: str) -> dict[str, object]:
+        return {} if host == "stranger" else {"ops_system": {"name": "other" if host == "b9" else "shop"}}
+
+
+def test_hosts_of_the_system_that_a_limit_keeps_out_are_named_and_no_others() -> None:
+    every = {
+        "groups": {"all": ["a1", "a2", "a3", "b9", "stranger"]},
+        "hostvars": HostVars(),
+        "ops_system": {"name": "shop"},
+    }
+    assert left_out({**every, "ansible_limit": "a1", "ansible_play_hosts_all": ["a1"]}) == ["a2", "a3"]
+    assert left_out({**every, "ansible_limit": "a*", "ansible_play_hosts_all": ["a1", "a2", "a3"]}) == []
+    assert this_run({**every, "ansible_play_hosts_all": ["a1"]}, [])["left_out"] == []
