@@ -92,12 +92,19 @@ def _figure(told: Mapping[str, Any], looks: Sequence[Look], days: float) -> tupl
     if figure == "down_minutes":
         return down * days * 1440, ""
     values = [(look.value, look.unit) for look in known if look.value is not None]
-    if not values:
-        return None, f"{told['check']} has no number"
-    factor = _factor(values[-1][1], told["unit"])
-    if factor is None:
-        return None, f"{told['check']} is in {values[-1][1]}, the target in {told['unit']}"
-    return VALUES[figure]([value for value, _unit in values]) * factor, ""
+    return _of_values(told, values) if values else (None, f"{told['check']} has no number")
+
+
+def _of_values(told: Mapping[str, Any], values: Sequence[tuple[float, str | None]]) -> tuple[float | None, str]:
+    """Return the figure of ``values``, each with its unit: a pattern may name checks of several."""
+    units = dict.fromkeys(unit for _value, unit in values)
+    factors = {unit: _factor(unit, told["unit"]) for unit in units}
+    other = next((unit for unit, factor in factors.items() if factor is None), None)
+    if other:
+        return None, f"{told['check']} is in {other}, the target in {told['unit']}"
+    if not told["unit"] and len(units) > 1:
+        return None, f"{told['check']} is in {' and '.join(map(str, units))}, the target says no unit"
+    return VALUES[told["figure"]]([value * (factors[unit] or 1.0) for value, unit in values]), ""
 
 
 def _factor(from_: str | None, to: str | None) -> float | None:
