@@ -175,6 +175,12 @@ def test_statistics_that_were_reset_between_are_not_subtracted(ask_database):
     assert "reset 1h ago" in check["detail"]
 
 
+def test_the_load_is_that_since_the_counters_were_reset(ask_database):
+    check = ask_database(**SLOW, reset=NOW - 1000).checks["statements:shop:load"]
+    assert check["value"] == round(100 * (51.0 + 0.4 + 9.0) / 1000, 3)
+    assert ask_database(**SLOW).checks["statements:shop:load"]["value"] is None  # nobody knows since when
+
+
 def test_large_tables_that_are_read_whole_and_indexes_without_use_are_named(ask_database):
     checks = ask_database(before=BEFORE, before_at=NOW - WEEK).checks
     assert checks["whole_reads:shop"]["detail"] == "orders (90000 rows, 400 times whole, 10 by an index) in the last 7d"
@@ -258,6 +264,7 @@ def test_redis_is_judged_by_the_period_not_by_all_times():
 def test_a_server_that_was_started_anew_is_compared_with_nothing():
     checks = redis_checks(before={**OLD, "run": "r0"}, before_at=NOW - WEEK)
     assert "since its start 14d ago" in checks["redis_hits"]["detail"]
+    assert checks["redis_evictions"]["value"] == round(10 * 3600 / (2 * WEEK), 2)
 
 
 def test_counters_that_were_reset_are_compared_with_nothing():
@@ -489,6 +496,26 @@ def test_an_application_that_was_started_anew_counts_from_its_start():
     told = options(metrics_latency, name="api", url="http://x/metrics", before=before, before_at=NOW - 60)
     checks = by_end(metrics_latency.judge({"counters": counters, "now": NOW}, told))
     assert (checks["failed"]["value"], "since the application's start" in checks["rate"]["detail"]) == (5.0, True)
+    assert checks["rate"]["value"] == round(60 * 2000 / (NOW - counters["started"]), 2)
+
+
+@pytest.mark.parametrize(
+    ("share", "seconds"),
+    [
+        pytest.param(0.25, 0.05, id="within the first bound"),
+        pytest.param(0.75, 0.1 + 0.4 * 250 / 400, id="between two bounds"),
+        pytest.param(0.9, 0.5, id="at a bound"),
+        pytest.param(0.99, 0.5, id="above the last bound, of which no more is known"),
+    ],
+)
+def test_a_percentile_lies_between_the_bounds_of_the_histogram(share, seconds):
+    within = {"0.1": 500.0, "+Inf": 1000.0, "0.5": 900.0}
+    assert metrics_latency.quantile(within, share) == pytest.approx(seconds)
+
+
+def test_a_histogram_without_a_request_has_no_percentile():
+    assert metrics_latency.quantile({"0.1": 0.0, "+Inf": 0.0}, 0.95) is None
+    assert metrics_latency.quantile({}, 0.95) is None
 
 
 def test_metrics_of_another_program_are_no_requests(monkeypatch):
