@@ -112,9 +112,7 @@ def _factor(from_: str | None, to: str | None) -> float | None:
     if not from_ or not to or from_ == to:
         return 1.0
     one, other = UNITS.get(from_), UNITS.get(to)
-    if one is None or other is None:
-        return 1.0 if one is other else None
-    return one[1] / other[1] if one[0] == other[0] else None
+    return one[1] / other[1] if one and other and one[0] == other[0] else None
 
 
 def _budget(told: Mapping[str, Any], value: float) -> float | None:

@@ -71,6 +71,7 @@ CASES = [
         id="several units and a target without one",
     ),
     pytest.param({**P95, "unit": None}, looks(9, value=5, unit="ms"), "met", 5.0, 1.0, id="a target without a unit"),
+    pytest.param({**P95, "unit": "EUR"}, looks(9, value=1, unit="USD"), "unknown", None, None, id="another currency"),
     pytest.param(P95, looks(9), "unknown", None, None, id="a check without a number"),
     pytest.param(ERRORS, looks(9, value=0.05, unit="%"), "met", 0.05, 50.0, id="the mean, unless told otherwise"),
     pytest.param({**ERRORS, "check": None}, [], "unknown", None, None, id="no check is named"),
