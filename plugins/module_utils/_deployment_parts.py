@@ -20,12 +20,12 @@ from ansible_collections.runbook.ops.plugins.module_utils._deploy_paths import (
     read_json,
     write_json,
 )
-from ansible_collections.runbook.ops.plugins.module_utils._deployment import StrandedError, TroubleError
 from ansible_collections.runbook.ops.plugins.module_utils._deployment_adopt import adopted_release
 from ansible_collections.runbook.ops.plugins.module_utils._deployment_environment import environment_of
 from ansible_collections.runbook.ops.plugins.module_utils._deployment_outage import Outage
 from ansible_collections.runbook.ops.plugins.module_utils._deployment_plan import BASE, Live, came_back
 from ansible_collections.runbook.ops.plugins.module_utils._deployment_save import save
+from ansible_collections.runbook.ops.plugins.module_utils._deployment_terms import StrandedError, TroubleError
 from ansible_collections.runbook.ops.plugins.module_utils._pm2 import Pm2Error
 from ansible_collections.runbook.ops.plugins.module_utils._release import Release, ReleaseError, listed, load
 from ansible_collections.runbook.ops.plugins.module_utils._release import save as save_release

@@ -9,8 +9,8 @@ from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils._checks import make_change, make_check
 from ansible_collections.runbook.ops.plugins.module_utils._deploy_journal import Entry
-from ansible_collections.runbook.ops.plugins.module_utils._deployment import Done
 from ansible_collections.runbook.ops.plugins.module_utils._deployment_plan import NEW_SLOT, STEPS, Seen
+from ansible_collections.runbook.ops.plugins.module_utils._deployment_terms import Done
 
 SECTION = "Deployment"
 # What a change is called; a step that is missing here only looks.

@@ -18,8 +18,8 @@ from ansible_collections.runbook.ops.plugins.module_utils import _watch
 from ansible_collections.runbook.ops.plugins.module_utils._change_lock import held
 from ansible_collections.runbook.ops.plugins.module_utils._deploy_journal import Journal
 from ansible_collections.runbook.ops.plugins.module_utils._deploy_paths import StateError, read_json, write_json
-from ansible_collections.runbook.ops.plugins.module_utils._deployment import StrandedError, TroubleError
 from ansible_collections.runbook.ops.plugins.module_utils._deployment_plan import NEW_SLOT, Live, came_back
+from ansible_collections.runbook.ops.plugins.module_utils._deployment_terms import StrandedError, TroubleError
 from ansible_collections.runbook.ops.plugins.module_utils._failpoint import reached
 from ansible_collections.runbook.ops.plugins.module_utils._release_ledger import events, good, note
 from ansible_collections.runbook.ops.plugins.module_utils._vercel import (

@@ -165,12 +165,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._change_fence import F
 from ansible_collections.runbook.ops.plugins.module_utils._change_lock import PROVEN_SECONDS, LockError, keeping
 from ansible_collections.runbook.ops.plugins.module_utils._deploy_paths import DeployPaths, StateError
 from ansible_collections.runbook.ops.plugins.module_utils._deploy_work import end_left_behind, working
-from ansible_collections.runbook.ops.plugins.module_utils._deployment import (
-    Deployment,
-    DeploymentError,
-    TroubleError,
-    as_seconds,
-)
+from ansible_collections.runbook.ops.plugins.module_utils._deployment import Deployment
 from ansible_collections.runbook.ops.plugins.module_utils._deployment_parts import Task
 from ansible_collections.runbook.ops.plugins.module_utils._deployment_plan import (
     STATES,
@@ -190,6 +185,11 @@ from ansible_collections.runbook.ops.plugins.module_utils._deployment_report imp
     predicted,
     snapshot,
     words,
+)
+from ansible_collections.runbook.ops.plugins.module_utils._deployment_terms import (
+    DeploymentError,
+    TroubleError,
+    as_seconds,
 )
 from ansible_collections.runbook.ops.plugins.module_utils._deployment_ways import SECRETS, Parts, parts_of
 from ansible_collections.runbook.ops.plugins.module_utils._live_options import as_deployed

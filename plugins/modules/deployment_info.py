@@ -75,7 +75,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.runbook.ops.plugins.module_utils._change_lock import Fence
 from ansible_collections.runbook.ops.plugins.module_utils._checks import make_check
 from ansible_collections.runbook.ops.plugins.module_utils._deploy_paths import DeployPaths, StateError
-from ansible_collections.runbook.ops.plugins.module_utils._deployment import Deployment, TroubleError
+from ansible_collections.runbook.ops.plugins.module_utils._deployment import Deployment
 from ansible_collections.runbook.ops.plugins.module_utils._deployment_parts import Task
 from ansible_collections.runbook.ops.plugins.module_utils._deployment_plan import Wish
 from ansible_collections.runbook.ops.plugins.module_utils._deployment_report import (
@@ -84,6 +84,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._deployment_report imp
     snapshot,
     state_check,
 )
+from ansible_collections.runbook.ops.plugins.module_utils._deployment_terms import TroubleError
 from ansible_collections.runbook.ops.plugins.module_utils._deployment_ways import (
     SECRETS,
     deployed,

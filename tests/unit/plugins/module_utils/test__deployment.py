@@ -9,13 +9,13 @@ from datetime import datetime, timezone
 import pytest
 from ansible_collections.runbook.ops.plugins.module_utils._deploy_journal import Entry, Journal
 from ansible_collections.runbook.ops.plugins.module_utils._deploy_paths import DeployPaths
-from ansible_collections.runbook.ops.plugins.module_utils._deployment import (
-    Deployment,
+from ansible_collections.runbook.ops.plugins.module_utils._deployment import Deployment
+from ansible_collections.runbook.ops.plugins.module_utils._deployment_plan import Live, Wish, came_back
+from ansible_collections.runbook.ops.plugins.module_utils._deployment_terms import (
     DeploymentError,
     StrandedError,
     TroubleError,
 )
-from ansible_collections.runbook.ops.plugins.module_utils._deployment_plan import Live, Wish, came_back
 from ansible_collections.runbook.ops.plugins.module_utils._release_ledger import good, last_good
 
 BAD = {"exits": "start", "sick": "gate", "slow": "watch"}  # what a version is like, and which part finds it

@@ -13,14 +13,14 @@ from ansible_collections.runbook.ops.plugins.module_utils import _change_lock, _
 from ansible_collections.runbook.ops.plugins.module_utils._change_lease import left_seconds
 from ansible_collections.runbook.ops.plugins.module_utils._change_lock import Fence
 from ansible_collections.runbook.ops.plugins.module_utils._deploy_paths import DeployPaths, read_json
-from ansible_collections.runbook.ops.plugins.module_utils._deployment import (
-    Deployment,
+from ansible_collections.runbook.ops.plugins.module_utils._deployment import Deployment
+from ansible_collections.runbook.ops.plugins.module_utils._deployment_parts import HostParts, Task
+from ansible_collections.runbook.ops.plugins.module_utils._deployment_plan import Live, Wish
+from ansible_collections.runbook.ops.plugins.module_utils._deployment_terms import (
     DeploymentError,
     StrandedError,
     TroubleError,
 )
-from ansible_collections.runbook.ops.plugins.module_utils._deployment_parts import HostParts, Task
-from ansible_collections.runbook.ops.plugins.module_utils._deployment_plan import Live, Wish
 from ansible_collections.runbook.ops.plugins.module_utils._live_state import State, encode, make_live
 from ansible_collections.runbook.ops.plugins.module_utils._release import Release, listed, save
 from ansible_collections.runbook.ops.plugins.module_utils._release_ledger import events

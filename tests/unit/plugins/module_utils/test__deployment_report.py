@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.runbook.ops.plugins.module_utils._deploy_journal import Entry
-from ansible_collections.runbook.ops.plugins.module_utils._deployment import Done
 from ansible_collections.runbook.ops.plugins.module_utils._deployment_outage import longest
 from ansible_collections.runbook.ops.plugins.module_utils._deployment_plan import Live, Seen
 from ansible_collections.runbook.ops.plugins.module_utils._deployment_report import (
@@ -14,6 +13,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._deployment_report imp
     snapshot,
     state_check,
 )
+from ansible_collections.runbook.ops.plugins.module_utils._deployment_terms import Done
 
 CUT = Entry("run", "deploy", "r1", "green", "r0", "blue", "switching", 0.0)
 

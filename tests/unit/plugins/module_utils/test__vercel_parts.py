@@ -22,9 +22,10 @@ from ansible_collections.runbook.ops.plugins.module_utils import _vercel_parts a
 from ansible_collections.runbook.ops.plugins.module_utils import _watch
 from ansible_collections.runbook.ops.plugins.module_utils._change_lock import Fence
 from ansible_collections.runbook.ops.plugins.module_utils._deploy_paths import DeployPaths
-from ansible_collections.runbook.ops.plugins.module_utils._deployment import Deployment, DeploymentError, TroubleError
+from ansible_collections.runbook.ops.plugins.module_utils._deployment import Deployment
 from ansible_collections.runbook.ops.plugins.module_utils._deployment_parts import Task
 from ansible_collections.runbook.ops.plugins.module_utils._deployment_plan import Wish, plan
+from ansible_collections.runbook.ops.plugins.module_utils._deployment_terms import DeploymentError, TroubleError
 from ansible_collections.runbook.ops.plugins.module_utils._release_ledger import events, good
 from ansible_collections.runbook.ops.plugins.module_utils._vercel import VercelError
 from ansible_collections.runbook.ops.plugins.module_utils._vercel_api import Vercel
