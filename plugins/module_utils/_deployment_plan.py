@@ -110,7 +110,8 @@ def came_back(events: Iterable[Mapping[str, Any]], live: str, *, run: str, now: 
 
 def _is_recent(at: Any, now: float) -> bool:
     try:
-        return now - datetime.fromisoformat(str(at)).timestamp() <= MOMENT_SECONDS
+        seconds = now - datetime.fromisoformat(str(at)).timestamp()
+        return abs(seconds) <= MOMENT_SECONDS  # in the future: the clock was set back
     except ValueError:
         return False
 

@@ -298,12 +298,13 @@ def test_a_rollback_after_a_deploy_that_was_cut_off_leaves_the_release_before_it
     assert world.call("rolled_back", "r0") == ("rolled_back" if begun else "unchanged"), "named, it goes further"
 
 
-def test_a_rollback_long_after_a_deploy_went_back_by_itself_goes_to_the_one_before():
+@pytest.mark.parametrize("later", [3600, pytest.param(-3600, id="a clock that was set back")])
+def test_a_rollback_long_after_a_deploy_went_back_by_itself_goes_to_the_one_before(later):
     world = World()
     world.call("promoted", "r1")
     with pytest.raises(DeploymentError):
         world.call("promoted", "slow2")
-    world.run, world.now = "next", world.now + 3600
+    world.run, world.now = "next", world.now + later
     assert world.call("rolled_back") == "rolled_back"
     assert world.serves() == "r0"
 
