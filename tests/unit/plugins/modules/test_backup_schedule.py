@@ -9,15 +9,15 @@ import functools
 import json
 import os
 from datetime import date
-from pathlib import Path
 
 import pytest
 from ansible_collections.runbook.ops.plugins.module_utils import _backup_schedule_host, _engine_apply
 from ansible_collections.runbook.ops.plugins.module_utils._backup_schedule import SERVICE, ScheduleError, missing_night
 from ansible_collections.runbook.ops.plugins.module_utils._backup_schedule_host import Host
-from ansible_collections.runbook.ops.plugins.module_utils._command import CommandError
 from ansible_collections.runbook.ops.plugins.module_utils._engine_apply import EngineError
 from ansible_collections.runbook.ops.plugins.modules import backup_schedule
+
+from ._engines import Programs, tree
 
 SOURCES = functools.cache(_backup_schedule_host.needed_sources)
 CRON = "MAILTO=ops\n0 2 * * * root /srv/backup.sh\n0 3 * * * root /srv/other.sh\n"
@@ -46,21 +46,15 @@ def sources_read_once(monkeypatch):
     monkeypatch.setattr(_backup_schedule_host, "needed_sources", SOURCES)
 
 
-class FakeHost:
-    """Stands for systemctl, systemd-analyze and Python, and can be told to fail at a call."""
+class FakeHost(Programs):
+    """With units that it enables, starts and reads."""
 
     def __init__(self, root):
-        self.root, self.calls, self.enabled, self.active, self.fail = root, [], set(), set(), None
+        super().__init__(root)
+        self.enabled, self.active = set(), set()
         self.loaded = {}  # what systemd has read of the units that run
 
-    def __call__(self, program):
-        name = "python" if Path(program).name.startswith("python") else program
-        return lambda *arguments: self.run(name, *arguments)
-
-    def run(self, program, *arguments):
-        self.calls.append(" ".join((program, *arguments[:1])))
-        if self.fail == self.calls[-1]:
-            raise CommandError(f"{self.fail} failed (1): told to")
+    def answer(self, *arguments):
         verb, unit = arguments[0], arguments[-1]
         if verb == "show":
             return "\n".join(map(self.told, arguments[1:-1]))
@@ -77,7 +71,7 @@ class FakeHost:
         elif verb == "disable":
             self.enabled.discard(unit)
             self.active.discard(unit)
-        return ""
+        return None
 
     def read(self, unit):
         """Return the text of the unit's file, a template's for what is made of one."""
@@ -90,29 +84,17 @@ class FakeHost:
         stale = "yes" if self.loaded.get(unit, self.read(unit)) != self.read(unit) else "no"
         return "Id={}\nUnitFileState={}\nActiveState={}\nNeedDaemonReload={}\n".format(unit, *state, stale)
 
-    @property
-    def acted(self):
-        return [call for call in self.calls if call != "systemctl show"]
-
 
 @pytest.fixture
 def host(tmp_path):
-    (tmp_path / "etc/cron.d").mkdir(parents=True)
+    host = FakeHost(tmp_path)
     (tmp_path / "etc/cron.d/shop").write_text(CRON, encoding="utf-8")
-    return FakeHost(tmp_path)
+    return host
 
 
 def run(host, *, check_mode=False, **options):
     host.calls = []
     return backup_schedule.run({**OPTIONS, **options}, Host(host, root=str(host.root)), check_mode=check_mode)
-
-
-def tree(host):
-    return {
-        str(path.relative_to(host.root)): path.readlink() if path.is_symlink() else path.read_bytes()
-        for path in host.root.rglob("*")
-        if path.is_symlink() or path.is_file()
-    }
 
 
 def unit(host, name):

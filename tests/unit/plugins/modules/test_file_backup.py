@@ -3,47 +3,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import pytest
 from ansible_collections.runbook.ops.plugins.modules import file_backup
 
 
-class EndedError(Exception):
-    """The module has ended."""
-
-
-class FakeModule:
-    check_mode = False
-    params: ClassVar[dict] = {}
-
-    def __init__(self, **_options):
-        self.warnings = []
-
-    def warn(self, text):
-        self.warnings.append(text)
-
-    def exit_json(self, **result):
-        raise EndedError({**result, "warnings": self.warnings})
-
-    def fail_json(self, *, msg):
-        raise EndedError({"msg": msg})
-
-
 @pytest.fixture
-def run(monkeypatch, tmp_path):
-    monkeypatch.setattr(file_backup, "AnsibleModule", FakeModule)
-
-    def go(*, check_mode=False, **options):
-        known = {name: option.get("default") for name, option in file_backup.ARGUMENTS.items()}
-        params = {**known, "directory": str(tmp_path / "backups"), "set": "app", "min_free_percent": 0, **options}
-        monkeypatch.setattr(FakeModule, "params", params)
-        monkeypatch.setattr(FakeModule, "check_mode", check_mode)
-        with pytest.raises(EndedError) as ended:
-            file_backup.main()
-        return ended.value.args[0]
-
-    return go
+def run(end_of, tmp_path):
+    places = {"directory": str(tmp_path / "backups"), "set": "app", "min_free_percent": 0}
+    return lambda **options: end_of(file_backup, **{**places, **options})
 
 
 @pytest.fixture

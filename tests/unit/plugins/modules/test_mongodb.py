@@ -5,30 +5,11 @@
 from __future__ import annotations
 
 import socket
-from typing import Any, ClassVar
 
 import pytest
 from ansible_collections.runbook.ops.plugins.modules import mongodb_backup, mongodb_restore
 
 SECRET = "correct-horse"
-
-
-class EndedError(Exception):
-    """The module has ended."""
-
-
-class FakeModule:
-    check_mode = False
-    params: ClassVar[dict] = {}
-
-    def __init__(self, **_options):
-        pass
-
-    def exit_json(self, **result):
-        raise EndedError(result)
-
-    def fail_json(self, *, msg):
-        raise EndedError({"msg": msg})
 
 
 @pytest.fixture
@@ -40,18 +21,10 @@ def port():
 
 
 @pytest.fixture
-def run(monkeypatch, tmp_path, port):
-    def go(module: Any, **options: Any) -> dict[str, Any]:
-        monkeypatch.setattr(module, "AnsibleModule", FakeModule)
-        known = {name: option.get("default") for name, option in module.ARGUMENTS.items()}
-        places = {"directory": str(tmp_path / "backups"), "journal_directory": str(tmp_path / "journal")}
-        login = {"database": "shop", "port": port, "user": "admin", "password": SECRET}
-        monkeypatch.setattr(FakeModule, "params", {**known, **places, **login, "set": "shop", **options})
-        with pytest.raises(EndedError) as ended:
-            module.main()
-        return ended.value.args[0]
-
-    return go
+def run(end_of, tmp_path, port):
+    places = {"directory": str(tmp_path / "backups"), "journal_directory": str(tmp_path / "journal"), "set": "shop"}
+    login = {"database": "shop", "port": port, "user": "admin", "password": SECRET}
+    return lambda module, **options: end_of(module, **{**places, **login, **options})
 
 
 def test_a_server_that_does_not_answer_is_named_and_nothing_is_left(run, port, tmp_path):

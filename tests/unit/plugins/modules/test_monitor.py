@@ -7,14 +7,14 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
-from pathlib import Path
 
 import pytest
 from ansible_collections.runbook.ops.plugins.module_utils import _monitor_install
-from ansible_collections.runbook.ops.plugins.module_utils._command import CommandError
 from ansible_collections.runbook.ops.plugins.module_utils._engine_apply import EngineError
 from ansible_collections.runbook.ops.plugins.module_utils._monitor_host import Host, MonitorError
 from ansible_collections.runbook.ops.plugins.modules import monitor
+
+from ._engines import Programs, tree
 
 OPTIONS = {
     **{"state": "present", "system": "shop", "host": "shop-1", "probes": [{"probe": "memory"}], "secrets": {}},
@@ -33,21 +33,14 @@ def sources_read_once(monkeypatch):
     monkeypatch.setattr(_monitor_install, "needed_sources", SOURCES)
 
 
-class FakeHost:
-    """Stands for systemctl and Python, and can be told to fail at a call."""
+class FakeHost(Programs):
+    """With one timer, and an engine that notes that it ran."""
 
     def __init__(self, root):
-        self.root, self.calls, self.enabled, self.active, self.fail = root, [], "", "inactive", None
-        self.loaded = {}
+        super().__init__(root)
+        self.enabled, self.active, self.loaded = "", "inactive", {}
 
-    def __call__(self, program):
-        name = "python" if Path(program).name.startswith("python") else program
-        return lambda *arguments: self.run(name, *arguments)
-
-    def run(self, program, *arguments):
-        self.calls.append(" ".join((program, *arguments[:1])))
-        if self.fail == self.calls[-1]:
-            raise CommandError(f"{self.fail} failed (1): told to")
+    def answer(self, *arguments):
         if arguments[0] == "show":
             stale = "yes" if self.loaded != self.units() else "no"
             state = f"UnitFileState={self.enabled}\nActiveState={self.active}\nNeedDaemonReload={stale}\n"
@@ -63,34 +56,22 @@ class FakeHost:
             folder = self.root / "var/lib/runbook-ops/monitor"
             folder.mkdir(parents=True, exist_ok=True)
             (folder / "state.json").write_text(json.dumps({"saved": 1, "config": config["digest"]}), encoding="utf-8")
-        return ""
+        return None
 
     def units(self):
         return {path.name: path.read_bytes() for path in (self.root / "etc/systemd/system").glob("*.*")}
 
-    @property
-    def acted(self):
-        return [call for call in self.calls if call != "systemctl show"]
-
 
 @pytest.fixture
 def host(tmp_path):
-    (tmp_path / "etc/cron.d").mkdir(parents=True)
+    host = FakeHost(tmp_path)
     (tmp_path / "etc/cron.d/shop").write_text(CRON, encoding="utf-8")
-    return FakeHost(tmp_path)
+    return host
 
 
 def run(host, *, check_mode=False, **options):
     host.calls = []
     return monitor.run({**OPTIONS, **options}, Host(host, root=str(host.root)), check_mode=check_mode)
-
-
-def tree(host):
-    return {
-        str(path.relative_to(host.root)): path.readlink() if path.is_symlink() else path.read_bytes()
-        for path in host.root.rglob("*")
-        if path.is_symlink() or path.is_file()
-    }
 
 
 def test_check_mode_looks_but_does_not_touch_and_predicts_what_the_run_does(host):

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import pytest
 from ansible_collections.runbook.ops.plugins.module_utils import _redis_backup
 from ansible_collections.runbook.ops.plugins.module_utils._crc64 import crc64
@@ -16,44 +14,19 @@ DUMP = BODY + crc64(BODY).to_bytes(8, "little")
 INFO = "# Memory\r\nused_memory_dataset:100\r\nloading:0\r\naof_enabled:1\r\n"
 
 
-class EndedError(Exception):
-    """The module has ended."""
-
-
-class FakeModule:
-    check_mode = False
-    params: ClassVar[dict] = {}
-
-    def __init__(self, **_options):
-        pass
-
-    def exit_json(self, **result):
-        raise EndedError(result)
-
-    def fail_json(self, *, msg):
-        raise EndedError({"msg": msg})
-
-
 @pytest.fixture
-def run(monkeypatch, tmp_path):
-    def go(module, *, info=INFO, dump=DUMP, check_mode=False, **options):
+def run(end_of, monkeypatch, tmp_path):
+    def go(module, *, info=INFO, dump=DUMP, **options):
         def ask(_server, _commands, *, timeout_seconds):
             assert timeout_seconds
             if isinstance(info, Exception):
                 raise info
             return [info]
 
-        monkeypatch.setattr(module, "AnsibleModule", FakeModule)
         monkeypatch.setattr(_redis_backup, "ask", ask)
         monkeypatch.setattr(_redis_backup, "fetch_rdb", lambda *_server, **_limit: iter([dump[:9], dump[9:]]))
-        known = {name: option.get("default") for name, option in module.ARGUMENTS.items()}
         places = {"directory": str(tmp_path / "backups"), "journal_directory": str(tmp_path / "journal")}
-        params = {**known, **places, "name": "main", "set": "main-redis", "min_free_percent": 0, **options}
-        monkeypatch.setattr(FakeModule, "params", params)
-        monkeypatch.setattr(FakeModule, "check_mode", check_mode)
-        with pytest.raises(EndedError) as ended:
-            module.main()
-        return ended.value.args[0]
+        return end_of(module, **{**places, "name": "main", "set": "main-redis", "min_free_percent": 0, **options})
 
     return go
 

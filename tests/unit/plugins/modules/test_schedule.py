@@ -10,17 +10,17 @@ import os
 import subprocess
 import sys
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 
 import pytest
 from ansible_collections.runbook.ops.plugins.module_utils import _engine_apply, _schedule_host, _schedule_run
-from ansible_collections.runbook.ops.plugins.module_utils._command import CommandError
 from ansible_collections.runbook.ops.plugins.module_utils._engine_apply import EngineError
 from ansible_collections.runbook.ops.plugins.module_utils._schedule import STATE, ScheduleError
 from ansible_collections.runbook.ops.plugins.module_utils._schedule_host import Host
 from ansible_collections.runbook.ops.plugins.module_utils._schedule_state import due_now
 from ansible_collections.runbook.ops.plugins.module_utils.probes import schedule as probe
 from ansible_collections.runbook.ops.plugins.modules import schedule
+
+from ._engines import Programs, tree
 
 SOURCES = functools.cache(_schedule_host.needed_sources)
 NOW = datetime(2026, 6, 3, 12, tzinfo=timezone.utc)
@@ -65,27 +65,21 @@ def sources_read_once(monkeypatch):
     monkeypatch.setattr(_schedule_host, "needed_sources", SOURCES)
 
 
-class FakeMachine:
-    """Stands for systemctl, systemd-analyze and Python, and can be told to fail at a call."""
+class FakeMachine(Programs):
+    """With timers that are on or off, and services that may be busy."""
 
     def __init__(self, root):
-        self.root, self.calls, self.on, self.fail, self.busy = root, [], set(), None, {}
+        super().__init__(root)
+        self.on, self.busy = set(), {}
 
-    def __call__(self, program):
-        name = "python" if Path(program).name.startswith("python") else program
-        return lambda *arguments: self.run(name, *arguments)
-
-    def run(self, program, *arguments):
-        self.calls.append(" ".join((program, *arguments[:1])))
-        if self.fail == self.calls[-1]:
-            raise CommandError(f"{self.fail} failed (1): told to")
+    def answer(self, *arguments):
         if arguments[0] == "show":
             return "\n".join(f"Id={name}\n{self.told(name)}" for name in arguments[1:-1])
         if arguments[0] == "restart":
             self.on.add(arguments[-1])
         elif arguments[0] == "disable":
             self.on.discard(arguments[-1])
-        return ""
+        return None
 
     def told(self, name):
         states = ("enabled", "active") if name in self.on else ("", "inactive")
@@ -97,7 +91,6 @@ class FakeMachine:
 
 @pytest.fixture
 def machine(tmp_path):
-    (tmp_path / "etc/cron.d").mkdir(parents=True)
     (tmp_path / "project/inventories/demo").mkdir(parents=True)
     (tmp_path / "vault").touch()
     return FakeMachine(tmp_path)
@@ -108,14 +101,6 @@ def run(machine, *, check_mode=False, **options):
     asked = {**OPTIONS, "directory": str(machine.root / "project"), **options}
     asked["vault_password_file"] = asked["vault_password_file"] or str(machine.root / "vault")
     return schedule.run(asked, Host(machine, asked["system"], root=str(machine.root)), now=NOW, check_mode=check_mode)
-
-
-def tree(machine):
-    return {
-        str(path.relative_to(machine.root)): path.readlink() if path.is_symlink() else path.read_bytes()
-        for path in machine.root.rglob("*")
-        if path.is_symlink() or path.is_file()
-    }
 
 
 def config(machine):
