@@ -33,9 +33,15 @@ from ansible_collections.runbook.ops.plugins.module_utils._log_scan_source impor
     run,
 )
 from ansible_collections.runbook.ops.plugins.module_utils._log_scan_tally import Tally
+from ansible_collections.runbook.ops.plugins.module_utils._time_limit import time_limit
 from ansible_collections.runbook.ops.plugins.module_utils._units import human_duration
 
 Redact = Callable[[str], str]
+SLOW = "make its patterns simpler, each repetition within another one first, or give it more time"
+
+
+class TooLateError(BaseException):
+    """A log takes longer than it may. Who notes the errors of a source and reads on must not note this one."""
 
 
 class Told(NamedTuple):
@@ -50,15 +56,23 @@ class Reading:
     """One reading of some logs."""
 
     def __init__(
-        self, *, now: float, since_seconds: float, goes_on: bool = False, workers: int = 2, redact: Redact
+        self,
+        *,
+        now: float,
+        since_seconds: float,
+        goes_on: bool = False,
+        workers: int = 2,
+        timeout_seconds: float = 300,
+        redact: Redact,
     ) -> None:
         """Prepare.
 
         :param since_seconds: how far back
+        :param timeout_seconds: how long one log may take: some expressions never end on some lines
         :param goes_on: begin where the last reading of a log ended, where there was one
         """
         self._now, self._seconds, self._goes_on = now, since_seconds, goes_on
-        self._workers, self._redact = workers, redact
+        self._workers, self._timeout, self._redact = workers, timeout_seconds, redact
 
     def log(self, log: Mapping[str, Any], before: Mapping[str, Any]) -> Told:
         """Return checks and figures of one log, and what the next reading has to know.
@@ -70,8 +84,9 @@ class Reading:
         before = before if self._goes_on else {}
         since = before.get("read_at", self._now - self._seconds)
         try:
-            tally, marks = self._read(job, log, before, since)
-        except (SourceError, OSError) as exc:
+            with time_limit(self._timeout, TooLateError(f"not read within {self._timeout:g} s: {SLOW}")):
+                tally, marks = self._read(job, log, before, since)
+        except (SourceError, TooLateError, OSError) as exc:
             return Told(self._unread(job, log, str(exc)), None, {**before})
         if before.get("checks") and not tally.lines and not tally.notes:
             left = {**marks, "checks": before["checks"]} if "files" in marks else {**before}

@@ -126,12 +126,11 @@ def scan_parts(job: Job, parts: Sequence[Part], *, workers: int) -> Tally:
     child = _Child(job, second) if second else None
     try:
         tally = job.counting().parts(first)
-    except BaseException:
+        if child:
+            tally.merge(child.result())
+    finally:
         if child:
             child.end()
-        raise
-    if child:
-        tally.merge(child.result())
     return tally
 
 
@@ -141,30 +140,33 @@ class _Child:
     def __init__(self, job: Job, parts: Sequence[Part]) -> None:
         sys.stdout.flush()
         self._job, self._parts = job, parts
-        self._read, write = os.pipe()
+        read, write = os.pipe()
         self._pid = os.fork()
         if self._pid == 0:
             code = 1
             try:
-                os.close(self._read)
+                os.close(read)
                 with os.fdopen(write, "wb") as pipe:
                     pickle.dump(job.counting().parts(parts), pipe, pickle.HIGHEST_PROTOCOL)
                 code = 0
             finally:
                 os._exit(code)  # nothing of the module's end may run twice
         os.close(write)
+        self._pipe = os.fdopen(read, "rb")
 
     def result(self) -> Tally:
         """Return its tally; where it failed, count its half here."""
-        with os.fdopen(self._read, "rb") as pipe:
-            told = pipe.read()
+        told = self._pipe.read()
         _pid, status = os.waitpid(self._pid, 0)
+        self._pid = 0
         if status == 0 and told:
             tally: Tally = pickle.loads(told)  # noqa: S301  # our own process wrote it
             return tally
         return self._job.counting().parts(self._parts)
 
     def end(self) -> None:
-        os.close(self._read)
-        os.kill(self._pid, signal.SIGKILL)
-        os.waitpid(self._pid, 0)
+        """End it, where it has not ended."""
+        self._pipe.close()
+        if self._pid:
+            os.kill(self._pid, signal.SIGKILL)
+            os.waitpid(self._pid, 0)

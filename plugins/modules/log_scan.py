@@ -56,6 +56,12 @@ options:
     type: int
     choices: [1, 2]
     default: 2
+  timeout_seconds:
+    description:
+      - How long one log may take, in seconds. One that takes longer is V(unknown), and the others are read. A regular expression can need
+        for ever on a line that it was not made for.
+    type: float
+    default: 300
   fail_on:
     description: Fail when the worst status is this one or a worse one; everything is returned all the same.
     type: str
@@ -86,14 +92,15 @@ RETURN = r"""
 checks:
   description: >-
     One of each log (C(log_scan:LOG)), one of each of its patterns (C(log_scan:LOG:PATTERN)), and of requests their
-    C(log_scan:LOG:error_rate), C(log_scan:LOG:p95) and C(log_scan:LOG:p95:ENDPOINT).
+    C(log_scan:LOG:error_rate), C(log_scan:LOG:p95) and C(log_scan:LOG:p95:ENDPOINT). Of a log that tells of a cache
+    C(log_scan:LOG:cache_hits).
   returned: always
   type: list
   elements: dict
 logs:
   description: >-
     All figures of each log that was read: C(lines), C(broken_lines), C(first_at), C(last_at), C(patterns) with counts, top lists and
-    redacted examples, C(requests), C(statuses), C(endpoints), C(slowest), C(top).
+    redacted examples, C(requests), C(statuses), C(endpoints), C(slowest), C(top), C(cache).
   returned: always
   type: list
   elements: dict
@@ -132,6 +139,7 @@ ARGUMENTS = {
     "state_path": {"type": "path"},
     "secrets": {"type": "list", "elements": "str", "default": [], "no_log": True},
     "workers": {"type": "int", "choices": [1, 2], "default": 2},
+    "timeout_seconds": {"type": "float", "default": 300},
     "fail_on": {"type": "str", "choices": ["critical", "warning", "unknown", "never"], "default": "never"},
 }
 
@@ -150,6 +158,7 @@ def run(given: dict[str, Any], *, now: float, check_mode: bool) -> dict[str, Any
         since_seconds=given["since_seconds"],
         goes_on=path is not None,
         workers=given["workers"],
+        timeout_seconds=given["timeout_seconds"],
         redact=Redactor(given["secrets"]),
     )
     told = {log["name"]: reading.log(log, before.get(log["name"]) or {}) for log in map(check_log, given["logs"])}

@@ -8,6 +8,7 @@ import pytest
 from ansible_collections.runbook.ops.plugins.modules.log_scan import in_one_line, run
 
 NOW = 1_795_305_600.0
+LIMITS = {"workers": 2, "timeout_seconds": 60.0}
 
 
 @pytest.fixture
@@ -19,7 +20,7 @@ def given(tmp_path):
         "path": str(path),
         "patterns": [{"name": "errors", "expression": "ERROR", "per_day": {"warning": 0}}],
     }
-    return {"logs": [log], "since_seconds": 7 * 86400.0, "state_path": None, "secrets": [], "workers": 2}
+    return {"logs": [log], "since_seconds": 7 * 86400.0, "state_path": None, "secrets": [], **LIMITS}
 
 
 def test_without_a_state_it_only_reads(given, tmp_path):
