@@ -32,9 +32,10 @@ MEANINGS = {
     "http_user_agent": "agent",
     "request_time": "seconds",
     "request_time_ms": "ms",
+    "upstream_cache_status": "cache",
 }
 SHAPES = {"status": rb"[1-5]\d\d", "seconds": rb"\d{1,9}\.\d{1,9}|-", "ms": rb"\d{1,9}(?:\.\d{1,9})?|-"}
-KNOWN = ("address", "request", "method", "path", "status", "agent", "seconds", "ms")
+KNOWN = ("address", "request", "method", "path", "status", "agent", "seconds", "ms", "cache")
 FIELD = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 MOST_CACHED = 50_000
 STATUSES = frozenset(b" %d " % status for status in range(100, 600))
@@ -165,6 +166,7 @@ class AccessReader:
             request = b"%s %s" % (told.get("method") or b"GET", told.get("path") or b"")
         took = _milliseconds(told)
         self._counts[self._endpoints[request], b" %s " % told["status"], took] += 1
+        self._tally.cached(told.get("cache"))
         if "addresses" in self._tops and told.get("address") is not None:
             self._tally.top("addresses", [told["address"]])
         if "agents" in self._tops and told.get("agent") is not None:

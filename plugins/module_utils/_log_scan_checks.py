@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils._checks import judge_high, make_check
+from ansible_collections.runbook.ops.plugins.module_utils._log_scan_cache import cache_check
 from ansible_collections.runbook.ops.plugins.module_utils._log_scan_patterns import BUILT_IN, Pattern
 from ansible_collections.runbook.ops.plugins.module_utils._log_scan_report import LEAST_REQUESTS
 from ansible_collections.runbook.ops.plugins.module_utils._units import human_size
@@ -30,6 +31,8 @@ def checks_of(
         checks.append(_response(log, {"p95_ms": log.get("p95_ms")}, requests, figures, period))
         for asked, one in zip(log.get("endpoints") or [], figures["asked"]):
             checks.append(_response(log, asked, one, figures, period))
+    if log.get("cache") or figures["cache"]:
+        checks.append(cache_check(log, SECTION, figures, period))
     return [check for check in checks if check]
 
 

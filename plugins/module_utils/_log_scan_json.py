@@ -23,6 +23,7 @@ USUAL: Mapping[str, tuple[str, ...]] = {
     "address": ("remote_addr", "ip", "client_ip", "remoteAddress", "req.remoteAddress"),
     "agent": ("http_user_agent", "user_agent", "userAgent", "req.headers.user-agent"),
     "level": ("level", "severity", "levelname", "s"),
+    "cache": ("upstream_cache_status", "cache_status", "cache"),
 }
 PINO = {10: "trace", 20: "debug", 30: "info", 40: "warn", 50: "error", 60: "fatal"}
 SCALES = {"seconds": 1000.0, "ms": 1.0}
@@ -53,6 +54,7 @@ class JsonReader:
         if isinstance(level, (str, int)) and not isinstance(level, bool):
             name = PINO.get(level, str(level)) if isinstance(level, int) else level
             self._tally.top("levels", [name.lower().encode("utf-8", "replace")[:40]])
+        self._tally.cached(self._find(told, "cache"))
         status = self._find(told, "status")
         text = str(status)
         if isinstance(status, (bool, float)) or not (text.isascii() and text.isdigit() and 100 <= int(text[:9]) <= 599):

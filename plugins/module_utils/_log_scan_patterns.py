@@ -15,6 +15,7 @@ LONGEST_VALUE = 120
 HEAD = 400  # bytes of the first and the last line that are kept, for their times
 DURATIONS = {"ms": 1.0, "seconds": 1000.0}
 TIMES = "times"  # a line that says how often it was repeated
+CACHE = "cache"  # hit or miss
 ADDRESS = r"(?P<address>[0-9a-fA-F.:]{3,45})"
 REPEATED = r"(?:message repeated (?P<times>\d{1,6}) times: \[ ?)?"
 SSHD = rf"sshd(?:-session)?(?:\[\d+\])?: {REPEATED}"
@@ -108,7 +109,7 @@ class PatternReader:
 
     def __init__(self, patterns: Iterable[Pattern], tally: Tally, examples: int) -> None:
         self._patterns = [(pattern, tally.met.setdefault(pattern.name, Met())) for pattern in patterns]
-        self._examples = examples
+        self._tally, self._examples = tally, examples
 
     def add(self, block: bytes, _lines: int) -> None:
         for pattern, met in self._patterns:
@@ -151,6 +152,8 @@ class PatternReader:
         for name, value in told.items():
             if value is None or name == TIMES:
                 continue
+            if name == CACHE:
+                self._tally.cached(value, times)
             if name in DURATIONS:
                 met.durations[step_of(_number(value) * DURATIONS[name])] += times
             else:

@@ -10,7 +10,7 @@ from typing import Any
 COUNTED = ("format", "fields", "errors", "patterns", "top", "p95_ms", "endpoints")
 KEYS = (
     *("name", "path", "pm2", "also", "user", "unit", "project", "service", "format", "fields", "errors", "patterns"),
-    *("top", "top_number", "examples", "p95_ms", "failed_percent", "endpoints"),
+    *("top", "top_number", "examples", "p95_ms", "failed_percent", "endpoints", "cache"),
 )
 
 
@@ -21,6 +21,7 @@ def plan_log_scans(system: Mapping[str, Any]) -> list[dict[str, Any]]:
     """
     writers = {service["name"]: service for service in system.get("services") or []}
     failed = (system.get("thresholds") or {}).get("error_rate_percent")
+    caches = {cache["log"]: cache for cache in system.get("caches") or [] if cache.get("log")}
     planned = []
     for log in system.get("logs") or []:
         writer = writers.get(log.get("pm2") or log.get("container")) or {}
@@ -31,9 +32,14 @@ def plan_log_scans(system: Mapping[str, Any]) -> list[dict[str, Any]]:
                 **_where(log, writer),
                 **what,
                 **({"failed_percent": failed} if failed else {}),
+                **_cache(caches.get(log["name"])),
             }
         )
     return planned
+
+
+def _cache(cache: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {"cache": {"name": cache["name"], "hit_percent": cache.get("hit_percent") or {}}} if cache else {}
 
 
 def _where(log: Mapping[str, Any], writer: Mapping[str, Any]) -> dict[str, Any]:

@@ -69,6 +69,7 @@ def figures_of(
         ],
         "asked": [_requests(one["endpoint"], _of_path(tally, one["endpoint"])) for one in log.get("endpoints") or []],
         "folded_endpoints": tally.requests.folded,
+        "cache": dict(sorted(tally.cache.items())),
         "top": {name: _top(tops, number, redact) for name, tops in sorted(tally.tops.items())},
     }
 

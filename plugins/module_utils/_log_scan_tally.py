@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+from ansible_collections.runbook.ops.plugins.module_utils._log_scan_cache import word_of
+
 MOST_VALUES = 4000  # distinct ones that a top list keeps; twice as many before it is cut
 MOST_ENDPOINTS = 500
 MOST_STEPS = 200_000  # distinct pairs of endpoint and duration
@@ -177,6 +179,7 @@ class Tally:
         self.requests = Requests()
         self.tops: dict[str, Tops] = {}
         self.met: dict[str, Met] = {}
+        self.cache: Counter[str] = Counter()  # what lines say of a cache, by its few words
         self.notes: dict[str, None] = {}  # what people have to know, in order
 
     def merge(self, later: Tally) -> None:
@@ -191,6 +194,7 @@ class Tally:
         self.last_at = self.last_at if later.last_at is None else later.last_at
         self.requests.merge(later.requests)
         self.notes.update(later.notes)
+        self.cache.update(later.cache)
         for name, tops in later.tops.items():
             self.tops.setdefault(name, Tops()).merge(tops)
         for name, met in later.met.items():
@@ -198,6 +202,12 @@ class Tally:
 
     def note(self, text: str) -> None:
         self.notes[text] = None
+
+    def cached(self, value: Any, times: int = 1) -> None:
+        """Count what a line says of a cache, where it says anything."""
+        word = word_of(value)
+        if word:
+            self.cache[word] += times
 
     def top(self, name: str, values: Any) -> None:
         self.tops.setdefault(name, Tops()).update(values)

@@ -21,6 +21,7 @@ MENTIONS = (
     ("queues", "redis", ("redis",), f"{PREFIX}redis has none of this name"),
     ("queues", "service", ("services",), "no service has this name"),
     ("caches", "redis", ("redis",), f"{PREFIX}redis has none of this name"),
+    ("caches", "log", ("logs",), f"{PREFIX}logs has none of this name"),
     ("backups", "databases", ("databases",), NO_DATABASE),
     ("backups", "redis", ("redis",), f"{PREFIX}redis has none of this name"),
     ("backups", "buckets", ("buckets",), f"{PREFIX}buckets has none of this name"),
@@ -89,7 +90,14 @@ def missing(system: Mapping[str, Any]) -> list[str]:
         if not queue[key]:
             path = f"{PREFIX}queues[{index}].{key}"
             found.append(f"{path} is missing ({queue['name']}): the library {queue['library']} needs it")
+    told: dict[str, str] = {}
     for index, cache in items(system, "caches"):
+        if cache["log"] and cache["log"] in told:
+            path, other = f"{PREFIX}caches[{index}].log", told[cache["log"]]
+            found.append(
+                f"{path} is {cache['log']!r}: it tells of {other!r} already, and their hits cannot be told apart"
+            )
+        told.setdefault(cache["log"] or "", cache["name"])
         if cache["redis"] and not cache["prefixes"]:
             path = f"{PREFIX}caches[{index}].prefixes"
             found.append(f"{path} is missing ({cache['name']}): they say which keys in Redis are the cache's")

@@ -22,7 +22,7 @@ Probes = list[dict[str, Any]]
 PLAYBOOK = "performance_review"
 DATABASE_SECONDS = 30
 REQUESTS_SECONDS = 20
-DURATIONS = ("(?P<ms>", "(?P<seconds>")
+TOLD = ("(?P<ms>", "(?P<seconds>", "(?P<cache>")  # durations, and whether a cache had it
 TIMED = ("combined", "postgresql", "json")  # formats that may tell durations; so does any log_format of nginx
 # MongoDB writes what took longer than slowms (100 ms unless configured), whatever the profiler's level is.
 MONGODB_SLOW = {
@@ -49,15 +49,15 @@ def plan_performance(system: System, *, since_seconds: float) -> Probes:
 
 
 def plan_performance_logs(system: System) -> list[dict[str, Any]]:
-    """Return the logs that tell how long something took, with the patterns that do."""
+    """Return the logs that tell how long something took or what a cache had, with the patterns that do."""
     planned = []
     for log in plan_log_scans(system):
-        patterns = [one for one in log.get("patterns") or [] if any(group in one["expression"] for group in DURATIONS)]
+        patterns = [one for one in log.get("patterns") or [] if any(group in one["expression"] for group in TOLD)]
         if "mongod" in (log.get("path") or "").rpartition("/")[2]:
             patterns.append(dict(MONGODB_SLOW))
         kind = log.get("format") or "lines"
         timed = kind in TIMED or "$" in kind
-        if patterns or timed or log.get("p95_ms") or log.get("endpoints"):
+        if patterns or timed or log.get("p95_ms") or log.get("endpoints") or log.get("cache"):
             kept = {key: value for key, value in log.items() if key not in ("errors", "patterns")}
             planned.append({**kept, **({"patterns": patterns} if patterns else {})})
     return planned

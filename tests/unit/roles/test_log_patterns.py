@@ -62,7 +62,9 @@ def counted(system: str, log: str, path: Path) -> dict[str, Any]:
     (scan,) = [one for one in plan_log_scans(describe(system).system) if one["name"] == log]
     moved = {key: value for key, value in scan.items() if key not in ("pm2", "also", "user", "project", "service")}
     options = {"logs": [{**moved, "path": str(path)}], "since_seconds": 86400.0, "state_path": None}
-    result = run({**options, "secrets": [], "workers": 1}, now=NOW.timestamp(), check_mode=False)
+    result = run(
+        {**options, "secrets": [], "workers": 1, "timeout_seconds": 60.0}, now=NOW.timestamp(), check_mode=False
+    )
     return {check["id"].rpartition(":")[2]: check["value"] for check in result["checks"]}
 
 
@@ -92,3 +94,14 @@ def test_a_pattern_that_met_nothing_says_so(tmp_path: Path) -> None:
     plant(tmp_path / "app.log", list(QUIET))
     found = counted("newsletter", "application", tmp_path / "app.log")
     assert [found[name] for name in NEWSLETTER] == [0, 0, 0, 0]
+
+
+def test_the_hit_rate_of_the_newsletters_cache_comes_from_what_its_application_says(tmp_path: Path) -> None:
+    lines = [
+        *QUIET,
+        *["DEBUG cache hit cache:page:1"] * 30,
+        *["DEBUG cache miss cache:page:2"] * 10,
+        "Cache hits are good",
+    ]
+    plant(tmp_path / "app.log", lines)
+    assert counted("newsletter", "application", tmp_path / "app.log")["cache_hits"] == 75.0

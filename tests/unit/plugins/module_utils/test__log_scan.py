@@ -31,8 +31,8 @@ REQUEST = re.compile(
 STAMP = re.compile(rb"\[(\d\d)/Nov/2026:(\d\d):(\d\d):(\d\d) \+0000\]")
 
 
-def reading(since_seconds=7 * DAY, *, now=NOW, goes_on=False, workers=1):
-    return Reading(now=now, since_seconds=since_seconds, goes_on=goes_on, workers=workers, redact=Redactor())
+def reading(since_seconds=7 * DAY, *, now=NOW, **options):
+    return Reading(now=now, since_seconds=since_seconds, redact=Redactor(), **{"workers": 1, **options})
 
 
 def request_line(chance, seconds):
@@ -466,3 +466,88 @@ def test_a_rotated_file_that_a_glob_means_too_counts_once(tmp_path):
         os.utime(tmp_path / name, (NOW - 60,) * 2)
     log = {"name": "app", "path": f"{tmp_path}/app-*.log", "errors": ["error"]}
     assert reading().log(log, {}).checks[0]["value"] == 20
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_expression_that_never_ends_costs_its_log_and_no_other(tmp_path, monkeypatch, workers):
+    monkeypatch.setattr(_log_scan_run, "WORTH_TWO", 1)
+    log = tmp_path / "app.log"
+    log.write_text("2026-11-21T00:00:00Z a line\n" * 2000 + f"2026-11-21T10:00:00Z {'a' * 40}!\n")
+    told = reading(workers=workers, timeout_seconds=0.3).log(
+        {"name": "app", "path": str(log), "patterns": [{"name": "trap", "expression": "(a+)+$"}]}, {}
+    )
+    assert [(check["id"], check["status"]) for check in told.checks] == [
+        ("log_scan:app", "unknown"),
+        ("log_scan:app:trap", "unknown"),
+    ]
+    assert "not read within 0.3 s: make its patterns simpler" in told.checks[0]["detail"]
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)  # no process is left behind
+    after = reading(workers=workers).log({"name": "app", "path": str(log), "errors": ["line"]}, {})
+    assert after.figures["patterns"][0]["count"] == 2000
+
+
+CACHED = [("HIT", 70), ("STALE", 5), ("MISS", 20), ("EXPIRED", 5), ("BYPASS", 9), ("-", 11)]
+
+
+@pytest.mark.parametrize(
+    ("told", "line"),
+    [
+        pytest.param(
+            {"format": '$remote_addr [$time_local] "$request" $status $upstream_cache_status'},
+            '::1 [21/Nov/2026:10:00:00 +0000] "GET / HTTP/1.1" 200 %s',
+            id="a log_format of nginx",
+        ),
+        pytest.param(
+            {"format": "json"},
+            '{"time": "2026-11-21T10:00:00Z", "status": 200, "request": "GET / HTTP/1.1", "upstream_cache_status": "%s"}',
+            id="nginx in JSON",
+        ),
+        pytest.param(
+            {"format": "json", "fields": {"cache": "redis.cache"}},
+            '{"time": "2026-11-21T10:00:00Z", "msg": "no request", "redis": {"cache": "%s"}}',
+            id="an application in JSON",
+        ),
+        pytest.param(
+            {"patterns": [{"name": "cache", "expression": r"cache (?P<cache>\w+|-) cache:"}]},
+            "2026-11-21T10:00:00Z cache %s cache:page:7",
+            id="lines of an application",
+        ),
+    ],
+)
+def test_the_hit_rate_of_a_cache_is_a_share_of_those_that_asked_it(tmp_path, told, line):
+    log = tmp_path / "app.log"
+    log.write_text("".join(f"{line % word}\n" * count for word, count in CACHED))
+    cache = {"name": "pages", "hit_percent": {"warning": 80}}
+    described = {"name": "app", "path": str(log), "cache": cache, **told}
+    check = next(one for one in reading().log(described, {}).checks if one["id"] == "log_scan:app:cache_hits")
+    assert (check["name"], check["status"], check["value"], check["limit"]) == ("pages: hit rate", "warning", 75.0, 80)
+    assert "75 of 100 look-ups came from the cache in " in check["detail"]
+    assert "(BYPASS 9, EXPIRED 5, HIT 70, MISS 20, STALE 5); 9 did not ask it" in check["detail"]
+
+
+def test_a_log_that_does_not_tell_of_its_cache_says_what_it_lacks(tmp_path):
+    log = tmp_path / "access.log"
+    log.write_bytes(request_line(random.Random(1), 6 * DAY) + b"\n")
+    described = {"name": "access", "path": str(log), "format": "combined", "cache": {"name": "proxy"}}
+    check = reading().log(described, {}).checks[-1]
+    assert (check["id"], check["status"], check["value"]) == ("log_scan:access:cache_hits", "unknown", None)
+    assert check["detail"].startswith("none of 1 lines tells what came from the cache in ")
+    assert "$upstream_cache_status" in check["remedy"]
+    described.pop("cache")
+    assert [one["id"] for one in reading().log(described, {}).checks if "cache" in one["id"]] == []
+
+
+def test_a_few_look_ups_are_not_judged(tmp_path):
+    log = tmp_path / "app.log"
+    log.write_text("2026-11-21T10:00:00Z cache miss\n" * 19)
+    described = {
+        "name": "app",
+        "path": str(log),
+        "patterns": [{"name": "cache", "expression": "cache (?P<cache>hit|miss)"}],
+        "cache": {"name": "pages", "hit_percent": {"critical": 50}},
+    }
+    check = reading().log(described, {}).checks[-1]
+    assert (check["status"], check["value"]) == ("ok", 0.0)
+    log.write_text("2026-11-21T10:00:00Z cache miss\n" * 20)
+    assert reading().log(described, {}).checks[-1]["status"] == "critical"

@@ -37,3 +37,13 @@ def test_the_threshold_of_failed_requests_is_that_of_the_system():
         {"logs": [{"name": "a", "path": "/a"}], "thresholds": {"error_rate_percent": {"warning": 1}}}
     )
     assert planned[0]["failed_percent"] == {"warning": 1}
+
+
+def test_a_cache_is_told_of_by_the_log_that_it_names():
+    system = {
+        "logs": [{"name": "a", "path": "/a"}, {"name": "b", "path": "/b"}],
+        "caches": [{"name": "pages", "log": "b", "hit_percent": {"warning": 80}}, {"name": "other", "log": None}],
+    }
+    first, second = plan_log_scans(system)
+    assert "cache" not in first
+    assert check_log(second)["cache"] == {"name": "pages", "hit_percent": {"warning": 80}}

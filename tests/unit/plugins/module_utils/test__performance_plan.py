@@ -138,3 +138,11 @@ def test_only_logs_that_tell_durations_are_read_and_only_for_those():
     assert [one["name"] for one in found["application"]["patterns"]] == ["response time"]
     assert [one["name"] for one in found["MongoDB"]["patterns"]] == ["slow operations"]
     assert not any("errors" in log for log in found.values())
+
+
+def test_a_log_that_tells_of_a_cache_is_read_too():
+    logs = [{"name": name, "path": f"/{name}.log", "errors": ["x"]} for name in ("app", "other")]
+    told = {"name": "cache", "expression": "cache (?P<cache>hit|miss)"}
+    logs[0]["patterns"] = [{"name": "slowness", "expression": "slow"}, told]
+    found = plan_performance_logs({"logs": logs, "caches": [{"name": "pages", "log": "app"}]})
+    assert [(log["name"], log["patterns"], log["cache"]["name"]) for log in found] == [("app", [told], "pages")]

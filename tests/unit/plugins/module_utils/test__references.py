@@ -44,7 +44,16 @@ FRONT = {**BOX, "name": "balancer", "compose_service": "lb", "port": 1, "standby
 QUERY = {"name": "q", "database": "d", "statement": "SELECT :since"}
 ROWS = {"database": "d", "table": "events", "column": "at", "older_than": "90d"}
 SHOP: dict[str, Any] = {"databases": [{"name": "d", "engine": "postgresql", "owner": "d"}]}
+TOLD = {"directory": "/c", "log": "l"}
 PROBLEMS: list[tuple[dict[str, Any], str]] = [
+    (
+        {"logs": [{"name": "logs", "path": "/l"}], "caches": [{"name": "c", **TOLD}]},
+        "ops_caches[0].log is 'l': ops_logs has none of this name; known are logs",
+    ),
+    (
+        {"logs": [{"name": "l", "path": "/l"}], "caches": [{"name": "c", **TOLD}, {"name": "d", **TOLD}]},
+        "ops_caches[1].log is 'l': it tells of 'c' already, and their hits cannot be told apart",
+    ),
     (
         {**SHOP, "queries": [{**QUERY, "parameters": {"since": "2020-01-01"}}]},
         "ops_queries[0].parameters.since is the period's: :since stands for it; give the parameter another name",
