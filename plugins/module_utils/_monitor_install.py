@@ -9,6 +9,7 @@ from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils import _engine_file
 from ansible_collections.runbook.ops.plugins.module_utils._engine_file import HOME
+from ansible_collections.runbook.ops.plugins.module_utils._receivers import receivers
 
 START = f"{HOME}._monitor_run"
 SERVICE, TIMER = "runbook-ops-monitor.service", "runbook-ops-monitor.timer"
@@ -116,20 +117,8 @@ def make_config(options: Mapping[str, Any], *, hostname: str) -> tuple[dict[str,
 
     :param options: those of the module
     """
-    channels: dict[str, Any] = {}
-    secrets: dict[str, Any] = {"probes": dict(options["secrets"] or {})}
-    if options["email"]:
-        smtp = options["smtp"] or None
-        channels["email"] = {
-            "to": options["email"],
-            "from": options["email_from"] or f"root@{hostname}",
-            "smtp": {key: smtp[key] for key in ("host", "port", "tls", "user", "ca_path")} if smtp else None,
-        }
-        if smtp and smtp["password"]:
-            secrets["smtp_password"] = smtp["password"]
-    if options["webhook_url"]:
-        channels["webhook"] = {"format": options["webhook_format"], "ca_path": options["webhook_ca_path"]}
-        secrets["webhook_url"] = options["webhook_url"]
+    channels, told = receivers(options, hostname=hostname)
+    secrets: dict[str, Any] = {"probes": dict(options["secrets"] or {}), **told}
     if options["alive_url"]:
         secrets["alive_url"] = options["alive_url"]
     policy = {key: options[key] for key in ("after", "clear", "remind_seconds")}

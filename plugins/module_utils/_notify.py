@@ -87,6 +87,10 @@ def _email(message: dict[str, Any], settings: Mapping[str, Any], secrets: Mappin
         raise NotifyError(f"the mail server does not let us in: {exc.smtp_code}") from None
     except smtplib.SMTPException as exc:
         raise NotifyError(f"the mail server does not take it: {exc}") from None
+    except UnicodeError:  # whose message would show what it is, which may be the password
+        raise NotifyError(
+            "the mail server's name is no name, or its user or password has letters that a login cannot hold"
+        ) from None
     except OSError as exc:
         raise NotifyError(f"the mail server does not answer: {exc.strerror or exc or type(exc).__name__}") from None
 

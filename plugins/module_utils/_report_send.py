@@ -16,6 +16,7 @@ from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils import _notify
 from ansible_collections.runbook.ops.plugins.module_utils._notify import NotifyError
+from ansible_collections.runbook.ops.plugins.module_utils._receivers import receivers
 from ansible_collections.runbook.ops.plugins.module_utils._small_file import replace_file
 
 NOTE = ".sent.json"
@@ -31,23 +32,14 @@ def channels_of(
     :param options: those of the module
     :raises ValueError: one is wanted and not described.
     """
-    found: dict[str, tuple[dict[str, Any], dict[str, str]]] = {}
+    channels, secrets = receivers(options, hostname=hostname)
     for channel in wanted:
-        if not options.get({"webhook": "webhook_url"}.get(channel, channel)):
+        if channel not in channels:
             raise ValueError(
                 f"the report is to be sent by {channel}, and ops_alerts.{channel} does not say where: "
                 "add it, or take it out of ops_reports.send_to"
             )
-        if channel == "webhook":
-            settings = {"format": options["webhook_format"], "ca_path": options["webhook_ca_path"]}
-            found[channel] = (settings, {"webhook_url": options["webhook_url"]})
-            continue
-        smtp = options["smtp"] or None
-        server = {key: smtp[key] for key in ("host", "port", "tls", "user", "ca_path")} if smtp else None
-        secret = {"smtp_password": smtp["password"]} if smtp and smtp["password"] else {}
-        place = {"to": options["email"], "from": options["email_from"] or f"root@{hostname}", "smtp": server}
-        found[channel] = (place, secret)
-    return found
+    return {channel: (channels[channel], secrets) for channel in wanted}
 
 
 def pending(directory: Path, stem: str, wanted: Sequence[str]) -> list[str]:

@@ -20,6 +20,7 @@ description:
   - Takes no package, no account and no port. What it knows stands in C(/var/lib/runbook-ops/monitor).
 extends_documentation_fragment:
   - runbook.ops.attributes
+  - runbook.ops.receivers
 attributes:
   check_mode:
     support: full
@@ -74,49 +75,6 @@ options:
     description: Seconds between reminders while it lasts. V(0) means none.
     type: int
     default: 14400
-  email:
-    description: Address that gets a mail. No mail without it.
-    type: str
-  email_from:
-    description: Address that mails come from. C(root) at the host's name without it.
-    type: str
-  smtp:
-    description: Server that takes the mail. The host's own sendmail without it.
-    type: dict
-    suboptions:
-      host:
-        description: Name or address.
-        type: str
-        required: true
-      port:
-        description: TCP port.
-        type: int
-        default: 25
-      tls:
-        description: How the connection is encrypted.
-        type: str
-        choices: [none, starttls, tls]
-        default: none
-      user:
-        description: Name to log in with. No login without it.
-        type: str
-      password:
-        description: Its password.
-        type: str
-      ca_path:
-        description: File of certificates to trust instead of the system's store.
-        type: path
-  webhook_url:
-    description: URL that gets a message. None without it.
-    type: str
-  webhook_format:
-    description: What the webhook is sent; V(slack) is what Slack and Mattermost take.
-    type: str
-    choices: [json, slack]
-    default: json
-  webhook_ca_path:
-    description: File of certificates to trust instead of the system's store.
-    type: path
   alive_url:
     description: URL that is asked after each whole look. What waits for it alerts when the host is dead.
     type: str
@@ -199,15 +157,8 @@ from ansible_collections.runbook.ops.plugins.module_utils._monitor_apply import 
 from ansible_collections.runbook.ops.plugins.module_utils._monitor_host import Host
 from ansible_collections.runbook.ops.plugins.module_utils._monitor_install import MARK
 from ansible_collections.runbook.ops.plugins.module_utils._monitor_plan import SECTION, plan
+from ansible_collections.runbook.ops.plugins.module_utils._receivers import ARGUMENTS as RECEIVERS
 
-SMTP: dict[str, Any] = {
-    "host": {"type": "str", "required": True},
-    "port": {"type": "int", "default": 25},
-    "tls": {"type": "str", "choices": ["none", "starttls", "tls"], "default": "none"},
-    "user": {"type": "str"},
-    "password": {"type": "str", "no_log": True},
-    "ca_path": {"type": "path"},
-}
 ARGUMENTS: dict[str, Any] = {
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "system": {"type": "str", "required": True},
@@ -219,12 +170,7 @@ ARGUMENTS: dict[str, Any] = {
     "after": {"type": "int", "default": 2},
     "clear": {"type": "int", "default": 3},
     "remind_seconds": {"type": "int", "default": 14400},
-    "email": {"type": "str"},
-    "email_from": {"type": "str"},
-    "smtp": {"type": "dict", "options": SMTP},
-    "webhook_url": {"type": "str", "no_log": True},
-    "webhook_format": {"type": "str", "choices": ["json", "slack"], "default": "json"},
-    "webhook_ca_path": {"type": "path"},
+    **RECEIVERS,
     "alive_url": {"type": "str", "no_log": True},
     "textfile_directory": {"type": "path"},
     "replaces": {"type": "list", "elements": "str", "default": []},

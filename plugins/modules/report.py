@@ -32,6 +32,7 @@ attributes:
     support: full
 extends_documentation_fragment:
   - runbook.ops.attributes
+  - runbook.ops.receivers
   - runbook.ops.report
 options:
   directory:
@@ -51,49 +52,6 @@ options:
     elements: str
     choices: [email, webhook]
     default: []
-  email:
-    description: Address that gets a mail. No mail without it.
-    type: str
-  email_from:
-    description: Address that mails come from. C(root) at the host's name without it.
-    type: str
-  smtp:
-    description: Server that takes the mail. The host's own sendmail without it.
-    type: dict
-    suboptions:
-      host:
-        description: Name or address.
-        type: str
-        required: true
-      port:
-        description: TCP port.
-        type: int
-        default: 25
-      tls:
-        description: How the connection is encrypted.
-        type: str
-        choices: [none, starttls, tls]
-        default: none
-      user:
-        description: Name to log in with. No login without it.
-        type: str
-      password:
-        description: Its password.
-        type: str
-      ca_path:
-        description: File of certificates to trust instead of the system's store.
-        type: path
-  webhook_url:
-    description: URL that gets a message. None without it.
-    type: str
-  webhook_format:
-    description: What the webhook is sent; V(slack) is what Slack and Mattermost take.
-    type: str
-    choices: [json, slack]
-    default: json
-  webhook_ca_path:
-    description: File of certificates to trust instead of the system's store.
-    type: path
   checklist:
     description:
       - What people have to do again and again, as the filter P(runbook.ops.checklist_items#filter) lists it. The report says who confirmed
@@ -188,30 +146,18 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.runbook.ops.plugins.module_utils import _report_files as files
 from ansible_collections.runbook.ops.plugins.module_utils import _report_send as sending
+from ansible_collections.runbook.ops.plugins.module_utils._receivers import ARGUMENTS as RECEIVERS
 from ansible_collections.runbook.ops.plugins.module_utils._report_checks import checks_of, message_check
 from ansible_collections.runbook.ops.plugins.module_utils._report_html import page
 from ansible_collections.runbook.ops.plugins.module_utils._report_markdown import markdown, summary
 from ansible_collections.runbook.ops.plugins.module_utils._report_options import ARGUMENTS, ReportError, build
 
-SMTP: dict[str, Any] = {
-    "host": {"type": "str", "required": True},
-    "port": {"type": "int", "default": 25},
-    "tls": {"type": "str", "choices": ["none", "starttls", "tls"], "default": "none"},
-    "user": {"type": "str"},
-    "password": {"type": "str", "no_log": True},
-    "ca_path": {"type": "path"},
-}
 OWN: dict[str, Any] = {
     "directory": {"type": "path", "default": "/var/lib/runbook-ops/reports"},
     "keep": {"type": "int", "default": 60},
     "group": {"type": "str"},
     "send_to": {"type": "list", "elements": "str", "choices": ["email", "webhook"], "default": []},
-    "email": {"type": "str"},
-    "email_from": {"type": "str"},
-    "smtp": {"type": "dict", "options": SMTP},
-    "webhook_url": {"type": "str", "no_log": True},
-    "webhook_format": {"type": "str", "choices": ["json", "slack"], "default": "json"},
-    "webhook_ca_path": {"type": "path"},
+    **RECEIVERS,
     "checklist": {"type": "list", "elements": "dict", "default": []},
 }
 

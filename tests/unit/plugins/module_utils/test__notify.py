@@ -125,6 +125,19 @@ def test_what_a_mail_server_says_against_it_is_told(mailbox, answers, words, ref
     assert "s3cret" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("server", "password"),
+    [
+        pytest.param({"user": "monitor"}, "s3crét", id="a password that no login can hold"),
+        pytest.param({"host": f"{'x' * 64}.example"}, "", id="a name that is none"),
+    ],
+)
+def test_what_cannot_be_sent_at_all_is_told_without_what_it_is(mailbox, server, password):
+    with pytest.raises(NotifyError, match="its user or password has letters") as caught:
+        send("email", MESSAGE, mail(mailbox, **server), {"smtp_password": password})
+    assert "crét" not in str(caught.value)
+
+
 def test_a_mail_that_was_taken_is_taken_whatever_the_server_says_afterwards(mailbox):
     mailbox.answers = {"QUIT": "421 I stumble"}
     send("email", MESSAGE, mail(mailbox), {})

@@ -39,8 +39,8 @@ def test_receivers_are_taken_from_the_description() -> None:
     options = {"email": "ops@example.org", "email_from": None, "smtp": smtp, **hook}
     found = channels_of(options, ["email", "webhook"], hostname="one")
     assert found["email"][0]["from"] == "root@one" and "password" not in found["email"][0]["smtp"]
-    assert found["email"][1] == {"smtp_password": "hidden"}
-    assert found["webhook"] == ({"format": "slack", "ca_path": None}, {"webhook_url": "https://hooks.example/x"})
+    assert found["webhook"][0] == {"format": "slack", "ca_path": None}
+    assert found["email"][1] == {"smtp_password": "hidden", "webhook_url": "https://hooks.example/x"}
 
 
 @pytest.mark.parametrize(
