@@ -21,9 +21,9 @@ from ansible_collections.runbook.ops.plugins.module_utils._pg import (
     Session,
 )
 from ansible_collections.runbook.ops.plugins.module_utils._pg_disk import free_here
+from ansible_collections.runbook.ops.plugins.module_utils._pg_due import Thresholds
 from ansible_collections.runbook.ops.plugins.module_utils._pg_plan import (
     Action,
-    Thresholds,
     candidates,
     index_repairs,
     lack_of_room,

@@ -190,17 +190,12 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.runbook.ops.plugins.module_utils._checks import make_change
 from ansible_collections.runbook.ops.plugins.module_utils._command import CommandError
+from ansible_collections.runbook.ops.plugins.module_utils._daily_window import in_window, parse_window, seconds_to_end
 from ansible_collections.runbook.ops.plugins.module_utils._pg import ARGUMENTS, PgError
 from ansible_collections.runbook.ops.plugins.module_utils._pg_disk import free_of
+from ansible_collections.runbook.ops.plugins.module_utils._pg_due import Thresholds
 from ansible_collections.runbook.ops.plugins.module_utils._pg_maintenance import Budget, Maintenance, gave_up
-from ansible_collections.runbook.ops.plugins.module_utils._pg_plan import (
-    Action,
-    Thresholds,
-    checks,
-    in_window,
-    parse_window,
-    seconds_to_end,
-)
+from ansible_collections.runbook.ops.plugins.module_utils._pg_plan import Action, checks
 from ansible_collections.runbook.ops.plugins.module_utils._pg_psql import open_psql
 from ansible_collections.runbook.ops.plugins.module_utils._pg_target import ARGUMENTS as SERVER
 from ansible_collections.runbook.ops.plugins.module_utils._pg_target import RULES

@@ -148,10 +148,10 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.runbook.ops.plugins.module_utils._checks import make_change
+from ansible_collections.runbook.ops.plugins.module_utils._daily_window import in_window, parse_window, seconds_to_end
 from ansible_collections.runbook.ops.plugins.module_utils._pg import ARGUMENTS as CONNECTION
 from ansible_collections.runbook.ops.plugins.module_utils._pg import PgError
 from ansible_collections.runbook.ops.plugins.module_utils._pg_disk import free_of
-from ansible_collections.runbook.ops.plugins.module_utils._pg_plan import in_window, parse_window, seconds_to_end
 from ansible_collections.runbook.ops.plugins.module_utils._pg_repack import APPLICATION, Pace, Repacker, gave_up
 from ansible_collections.runbook.ops.plugins.module_utils._pg_repack_plan import Limits, Step, checks
 from ansible_collections.runbook.ops.plugins.module_utils._pg_target import ARGUMENTS as SERVER

@@ -7,13 +7,14 @@ from __future__ import annotations
 import pytest
 from ansible_collections.runbook.ops.plugins.module_utils._pg import CANCELED, DISK_FULL, LOCK_NOT_AVAILABLE, PgError
 from ansible_collections.runbook.ops.plugins.module_utils._pg_disk import free_here
+from ansible_collections.runbook.ops.plugins.module_utils._pg_due import Thresholds
 from ansible_collections.runbook.ops.plugins.module_utils._pg_maintenance import (
     EXCLUSIVE_LOCK_SECONDS,
     Budget,
     Maintenance,
     gave_up,
 )
-from ansible_collections.runbook.ops.plugins.module_utils._pg_plan import Action, Thresholds
+from ansible_collections.runbook.ops.plugins.module_utils._pg_plan import Action
 
 BIG = 20_000_000
 NO_LOCK = PgError("no lock", code=LOCK_NOT_AVAILABLE)

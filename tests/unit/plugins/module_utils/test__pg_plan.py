@@ -6,21 +6,11 @@ from __future__ import annotations
 
 import copy
 import random
-import time
 from dataclasses import replace
 
 import pytest
-from ansible_collections.runbook.ops.plugins.module_utils._pg_plan import (
-    Action,
-    Thresholds,
-    candidates,
-    checks,
-    in_window,
-    lack_of_room,
-    parse_window,
-    plan,
-    seconds_to_end,
-)
+from ansible_collections.runbook.ops.plugins.module_utils._pg_due import Thresholds
+from ansible_collections.runbook.ops.plugins.module_utils._pg_plan import Action, candidates, checks, lack_of_room, plan
 
 LIMITS = Thresholds()
 BIG = 20_000_000
@@ -283,34 +273,6 @@ def test_an_invalid_index_that_nobody_builds_is_a_warning_with_its_name(pg):
     database = pg.database([table], [pg.index(table, "a", valid=False), pg.index(table, "b", valid=False, builder=7)])
     check = checks("shop", database, [], LIMITS)[1]
     assert (check["status"], check["value"], check["detail"]) == ("warning", 1, "public.a")
-
-
-@pytest.mark.parametrize(
-    ("window", "inside", "outside"),
-    [
-        pytest.param("02:00-05:00", ["02:00", "04:59"], ["01:59", "05:00", "14:00"], id="one night"),
-        pytest.param(
-            "22:30-04:00", ["22:30", "23:59", "00:00", "03:59"], ["22:29", "04:00", "12:00"], id="across midnight"
-        ),
-    ],
-)
-def test_a_window_holds_its_first_minute_and_not_its_last(window, inside, outside):
-    for clock in inside + outside:
-        assert in_window(window, time.strptime(clock, "%H:%M")) is (clock in inside)
-
-
-@pytest.mark.parametrize(
-    ("window", "now", "seconds"),
-    [("02:00-05:00", "04:59:30", 30), ("02:00-05:00", "02:00:00", 10_800), ("22:30-04:00", "23:00:00", 18_000)],
-)
-def test_a_window_ends_in_so_many_seconds(window, now, seconds):
-    assert seconds_to_end(window, time.strptime(now, "%H:%M:%S")) == seconds
-
-
-@pytest.mark.parametrize("text", ["", "2-5", "24:00-05:00", "02:00", "02:60-03:00", "02:00-05:00x"])
-def test_what_is_no_window_is_refused(text):
-    with pytest.raises(ValueError, match=r"write it as HH:MM-HH:MM"):
-        parse_window(text)
 
 
 def random_database(chance, pg):

@@ -8,8 +8,8 @@ import pytest
 import yaml
 from ansible_collections.runbook.ops.plugins.doc_fragments.postgresql import ModuleDocFragment
 from ansible_collections.runbook.ops.plugins.module_utils._pg import PgError
+from ansible_collections.runbook.ops.plugins.module_utils._pg_due import Thresholds
 from ansible_collections.runbook.ops.plugins.module_utils._pg_maintenance import Budget, Maintenance
-from ansible_collections.runbook.ops.plugins.module_utils._pg_plan import Thresholds
 from ansible_collections.runbook.ops.plugins.modules import pg_maintenance
 
 BUDGET = Budget(total=3600, lock_timeout=5, lock_attempts=1, wait_for_others=0, held_limit=60, jobs=1)
