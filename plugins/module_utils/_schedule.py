@@ -103,6 +103,8 @@ def make_config(options: Mapping[str, Any]) -> dict[str, Any]:
     for key, least in LEAST.items():
         if options[key] < least:
             raise ScheduleError(f"{key} must be at least {least}, not {options[key]}; nothing was changed")
+    if not options["command"]:
+        raise ScheduleError("command is empty: name the program that runs a playbook; nothing was changed")
     entries: dict[str, Any] = {}
     for entry in options["entries"]:
         slug = slug_of(entry["name"])
@@ -122,8 +124,17 @@ def make_config(options: Mapping[str, Any]) -> dict[str, Any]:
             known["argv"] = command(entry, options)
             known["timeout_seconds"] = limit
         entries[slug] = known
-    named = ("system", "time_zone", "directory", "user", "environment", "delay_seconds", "grace_seconds")
-    return {**{key: options[key] for key in named}, "with": options["schedule_with"], "entries": entries}
+    named = ("system", "time_zone", "directory", "user", "delay_seconds", "grace_seconds")
+    told = {**{key: options[key] for key in named}, "environment": _texts(options["environment"])}
+    return {**told, "with": options["schedule_with"], "entries": entries}
+
+
+def _texts(environment: Mapping[str, Any]) -> dict[str, str]:
+    """Return the variables as a program gets them; what YAML reads as a truth value could mean two things."""
+    for name, value in environment.items():
+        if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+            raise ScheduleError(f"environment.{name} is no text: write it in quotes; nothing was changed")
+    return {str(name): str(value) for name, value in environment.items()}
 
 
 def command(entry: Mapping[str, Any], options: Mapping[str, Any]) -> list[str]:

@@ -271,6 +271,11 @@ def test_what_fails_is_put_back(machine):
         pytest.param(
             {"environment": {"PATH": "/nowhere"}}, "true is not installed", id="a program that is not on the PATH"
         ),
+        pytest.param(
+            {"environment": {"ANSIBLE_NOCOLOR": True}}, "environment.ANSIBLE_NOCOLOR is no text", id="a truth value"
+        ),
+        pytest.param({"environment": {"X": None}}, "environment.X is no text", id="nothing for a variable"),
+        pytest.param({"command": []}, "command is empty", id="no command"),
         pytest.param({"inventory": ["inventories/dmo"]}, "inventories/dmo is not there", id="no inventory"),
         pytest.param({"vault_password_file": "/nowhere/vault"}, "/nowhere/vault is not there", id="no password"),
         pytest.param({"directory": "/nowhere/at/all"}, "bring the project here", id="no project"),
@@ -294,7 +299,7 @@ def installed(machine):
     entries = [
         {**DAILY, "name": name, "playbook": name, "timeout": "1s"} for name in ("good", "bad", "slow", "missing")
     ]
-    run(machine, entries=entries, command=[str(play)])
+    run(machine, entries=entries, command=[str(play)], environment={"ANSIBLE_FORKS": 5})
     path = machine.root / "etc/runbook-ops/schedule-demo.json"
     told = json.loads(path.read_text())
     told["entries"]["missing"]["argv"] = ["/nowhere/ansible-playbook"]
