@@ -14,6 +14,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._checks import judge_h
 TARGET = "AWSInsightsIndexService.GetCostAndUsage"
 METRIC = "UnblendedCost"
 MOST_SERVICES = 15
+EARLY_DAYS = 5  # what is due once a month is paid on its first days, and a pace of those is none
 SMALL = 0.005  # less than half a cent is nothing
 REFUSALS = {
     "UnrecognizedClientException": ("the access key is not known there", "correct access_key"),
@@ -157,6 +158,8 @@ def _running(
     share = 100 * likely / budget if budget else 0.0
     status, _percent = judge_high(share, near["warning"], near["critical"])
     held = f", {share:.0f} % of the budget" if budget else ""
+    if days < EARLY_DAYS:
+        status, held = "ok", f"{held}; {days} of {length} days say little of the others"
     detail = f"{likely:.2f} {unit} at this pace{held}"
     goes_on = {"thing": "projected", "label": "this month as it goes on", "value": likely, "detail": detail}
     return [told, {**goes_on, "status": status, "limit": budget}]

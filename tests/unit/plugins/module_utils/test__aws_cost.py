@@ -101,6 +101,12 @@ def test_on_the_first_day_nothing_of_the_month_is_known_and_nothing_is_divided()
     assert "projected" not in checks
 
 
+@pytest.mark.parametrize(("today", "status"), [("2026-11-02", "ok"), ("2026-11-05", "ok"), ("2026-11-06", "warning")])
+def test_a_month_is_not_judged_by_the_pace_of_its_first_days(today, status):
+    check = judged(budget=200, today=today)["projected"]
+    assert (check["status"], "say little" in check["detail"]) == (status, status == "ok")
+
+
 def test_several_pages_are_one_answer():
     more = {"2026-10-01": {"Lambda": 40}}
     checks = judged(told=[answer(months=MONTHS), answer(months=more)])
