@@ -178,7 +178,7 @@ def ended(measured: dict[str, Any], options: dict[str, Any]) -> tuple[int, int, 
     told = measured["now"] - events["begin"] if events["begin"] is not None else 0.0
     # One job a second ago is no rate of 60 a minute.
     shortest = 1.0 if events["completed"] + events["failed"] >= FEWEST else 60.0
-    if events["completed"] > measured["completed"] or (told and events["completed"] and not measured["completed"]):
+    if events["completed"] > measured["completed"]:
         return (
             events["completed"],
             events["failed"],

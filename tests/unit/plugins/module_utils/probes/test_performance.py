@@ -321,9 +321,16 @@ def queue_checks(monkeypatch, jobs=(), *, failed=0, events=(), older=(), oldest=
         ],
         [failed, *jobs],
     ]
-    monkeypatch.setattr(queue_rate, "ask_server", lambda *_any: rounds.pop(0))
+    asked = []
+
+    def answer(_server, commands, _seconds):
+        asked.append(commands)
+        return rounds[len(asked) - 1]
+
+    monkeypatch.setattr(queue_rate, "ask_server", answer)
     told = options(queue_rate, name="mails", queue="mails", **given)
-    return {check["id"]: check for check in queue_rate.judge(queue_rate.measure(told), told)}
+    checks = {check["id"]: check for check in queue_rate.judge(queue_rate.measure(told), told)}
+    return {**checks, "asked": asked}
 
 
 def test_throughput_is_of_the_jobs_that_are_kept(monkeypatch):
@@ -335,6 +342,12 @@ def test_throughput_is_of_the_jobs_that_are_kept(monkeypatch):
         == "60 done in the last 1h: older ones are not kept; 40 were added in the last 1h, 0.667 a minute"
     )
     assert (checks["queue:mails:failing"]["value"], checks["queue:mails:failing"]["status"]) == (25.0, "warning")
+    assert checks["asked"][2][0] == ("ZCOUNT", "bull:mails:failed", NOW_MS - 3_600_000, "+inf")  # of the same hour
+
+
+def test_failed_jobs_of_a_few_that_are_kept_are_those_of_the_period(monkeypatch):
+    checks = queue_checks(monkeypatch, [job(10)] * 3, oldest=3600, since_seconds=86400)
+    assert checks["asked"][2][0] == ("ZCOUNT", "bull:mails:failed", NOW_MS - 86_400_000, "+inf")
 
 
 def test_a_queue_that_keeps_no_job_tells_by_its_events(monkeypatch):
@@ -371,6 +384,7 @@ def test_the_time_of_a_job_counts_from_when_it_is_due(monkeypatch):
     within = checks["queue_within:mails"]
     assert (within["value"], within["status"], within["unit"]) == (80.0, "warning", "%")
     assert checks["queue:mails:p95"]["value"] == 600.0
+    assert checks["queue:mails:p95"]["detail"].endswith("the work itself 95 % within 2s")
 
 
 def test_a_few_jobs_are_not_judged_and_a_queue_that_does_not_exist_is_unknown(monkeypatch):
