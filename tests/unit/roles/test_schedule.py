@@ -286,3 +286,13 @@ def test_the_check_turns_red_where_a_job_failed_or_did_not_run(result, since, st
     assert (check["id"], check["status"]) == ("schedule:demo:daily", status)
     assert says in check["detail"] and "every day at 09:00 UTC" in check["detail"]
     assert check["detail"].endswith("next 2026-06-04 09:00 UTC")
+
+
+@pytest.mark.parametrize(
+    ("minute", "status"), [pytest.param(44, "ok", id="within both"), pytest.param(46, "critical", id="after both")]
+)
+def test_a_job_is_missed_only_after_the_delay_of_its_timer_and_the_grace(minute, status):
+    config = {**config_of([DAILY], "UTC"), "delay_seconds": 1800, "grace_seconds": 900}
+    now = datetime(2026, 6, 3, 9, minute, tzinfo=timezone.utc)
+    ran = {"status": "ok", "started_at": "2026-06-02T09:00:01Z", "seconds": 3}
+    assert judge_entry("daily", config["entries"]["daily"], config, ran, since=BEGIN, now=now)["status"] == status
