@@ -88,7 +88,10 @@ def _capacity(things: Sequence[Mapping[str, Any]], groups: Mapping[str, Sequence
     told = {(one["host"], one["id"]) for group in ("new", "unchanged") for one in groups[group]}
     items = []
     for one in things:
-        if one["verdict"] not in ("full", "days") or one["days"] >= SOON_DAYS or (one["host"], one["id"]) in told:
+        planned = f"capacity:{one['host']}:{one['id']}"  # found by a run of its own, on the host of the records
+        if one["verdict"] not in ("full", "days") or one["days"] >= SOON_DAYS:
+            continue
+        if (one["host"], one["id"]) in told or any(identity == planned for _host, identity in told):
             continue
         end = "is full" if one["unit"] == "%" else "is at its limit"
         when = end if one["verdict"] == "full" else f"{end} in {one['days']:.0f} days"

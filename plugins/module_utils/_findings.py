@@ -13,6 +13,11 @@ from ansible_collections.runbook.ops.plugins.module_utils._checks import STATUSE
 Key = tuple[str, str]  # host, id of the check
 GROUPS = ("new", "unchanged", "fixed", "passing", "unseen")
 EVENTS = ("record:",)  # one of a kind each: an interrupted run is told among the runs
+TOLD = (
+    "kpi:",
+    "calendar:",
+    "records:",
+)  # the report says these itself, of the whole period; a look in the middle of it is outdated
 KEPT = ("name", "section", "status", "value", "unit", "limit", "detail", "remedy", "because")
 
 
@@ -58,7 +63,7 @@ class Seen:
         for check in record["checks"]:
             if whole and (check["host"], check["section"]) not in blind:
                 self.looked[check["host"], playbook, check["section"]] = at
-            if check["id"].startswith(EVENTS):
+            if check["id"].startswith((*EVENTS, *TOLD)):
                 continue
             key = (check["host"], check["id"])
             state = self.states.get(key) or self.states.setdefault(key, State(check, playbook, at))

@@ -72,7 +72,7 @@ def _kpi(one: Mapping[str, Any]) -> dict[str, Any]:
         unit=one["unit"],
         limit=one["target"],
         detail=f"{words.figure(one['value'], one['unit'])}, the target is {words.target(one)}{budget}; {one['reason']}",
-        remedy="see what it is made of: the report lists each look"
+        remedy="see when it was: the report draws its check"
         if one["verdict"] == "missed"
         else "name its check in ops_objectives.kpis, or look at it more often",
     )

@@ -381,6 +381,20 @@ def test_a_group_may_pass_the_directory_above_and_not_see_what_else_is_there(rec
     assert (above.stat().st_gid, len(other["notes"])) == (has.st_gid, 1), "another group's directory stays so"
 
 
+def test_what_capacity_planning_found_full_is_told_once(tmp_path: Path) -> None:
+    for day in range(1, 32):
+        checks = [year.check("disk:/", 60 + day, name="Disk /", unit="%", limit=95.0)]
+        if day == 31:
+            found = {"name": "Disk / full in", "status": "critical", "unit": "days", "remedy": "make room"}
+            checks += [year.check(f"capacity:{year.HOST}:disk:/", 9, **found)]
+        year.write(tmp_path, year.record(datetime(2026, 12, day, 7, tzinfo=timezone.utc), "health_check", checks))
+    given = options(tmp_path, tmp_path / "reports", schedule=[], kpis=[])
+    path = Path(report.run(given, check_mode=False)["path"]).with_suffix(".json")
+    told = json.loads(path.read_text())
+    assert [one["days"] < 30 for one in told["capacity"]] == [True]
+    assert [one["title"] for one in told["attention"]] == ["Disk / full in"]
+
+
 def test_capacity_and_targets_become_checks(records: Path, tmp_path: Path) -> None:
     told = report_info.run(options(records, tmp_path))
     found = {one["id"]: one for one in told["checks"]}

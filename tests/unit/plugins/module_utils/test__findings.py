@@ -143,3 +143,8 @@ def test_of_what_is_over_it_tells_what_was_wrong() -> None:
         "fixed is critical",
         "passing is warning",
     ]
+
+
+def test_what_the_report_tells_itself_of_the_whole_period_is_no_finding() -> None:
+    told = dict.fromkeys(("kpi:uptime", "calendar:nightly", "records:damaged", "checklist:access"), "unknown")
+    assert found([], [look(31, told, playbook="kpis")]) == {"new": ["checklist:access"]}
