@@ -131,7 +131,10 @@ def judge_image(
         stays = f"it is seen without a container for less than {wanted:g} days"
     own = int(said.get("Size") or 0) - max(0, int(said.get("SharedSize") or 0))
     name = tags[0] if tags else (digests[0].rpartition("@")[0] if digests else identity[7:19])
-    return Thing(kind, name, identity, max(0, own), round(days, 1), stays, tags)
+    # With its last tag in a repository, its digest there goes too; one that was pulled by digest from another would hold it.
+    tagged = {tag.rpartition(":")[0] for tag in tags}
+    other = tuple(one for one in digests if one.rpartition("@")[0] not in tagged)
+    return Thing(kind, name, identity, max(0, own), round(days, 1), stays, (*tags, *other))
 
 
 def judge_cache(parts: Iterable[Mapping[str, Any]], *, days: float, now: float) -> Thing | None:

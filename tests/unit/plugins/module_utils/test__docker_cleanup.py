@@ -196,6 +196,25 @@ def test_numbers_of_images_are_found_anywhere_in_a_file_of_the_deploys():
     }
 
 
+@pytest.mark.parametrize(
+    ("said", "names"),
+    [
+        pytest.param(
+            image("r.io/a:1", "r.io/a:2", digests=["r.io/a@sha256:1"]), ["r.io/a:1", "r.io/a:2"], id="two tags"
+        ),
+        pytest.param(
+            image("a:1", digests=["b@sha256:1"]), ["a:1", "b@sha256:1"], id="pulled by digest from another too"
+        ),
+        pytest.param(
+            image(digests=["a@sha256:1", "b@sha256:1"]), ["a@sha256:1", "b@sha256:1"], id="by digest from two"
+        ),
+        pytest.param(image(digests=["<none>@<none>"]), [NUMBER], id="without a name"),
+    ],
+)
+def test_an_image_loses_all_of_its_names(said, names):
+    assert [each[-1] for each in commands(judged(said), 14)] == names
+
+
 def test_nothing_is_forced_and_no_volume_is_named():
     things = [
         Thing("containers", "job", "c1", 0, 8, None),
