@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 CAP_SYS_RESOURCE = 24
 PREFIX = "runbook-ops"
@@ -172,15 +173,25 @@ class Engine:
             argv += ["--cgroupns=private", "--tmpfs=/run", "--tmpfs=/run/lock", "--tmpfs=/tmp"]
         self(*argv, image, timeout=120)
 
+    def has_image(self, tag: str) -> bool:
+        """Return whether an image is there: to list them all takes several times as long."""
+        return self("image", "inspect", "--format", "{{.Id}}", tag, check=False).returncode == 0
+
     def inspect(self, name: str) -> dict[str, object] | None:
-        """Return state, label and SSH port of a host, None where there is none of that name.
+        """Return what ``inspect_all`` says of a host, None where there is none of that name."""
+        return self.inspect_all([name]).get(name)
+
+    def inspect_all(self, names: Sequence[str]) -> dict[str, dict[str, object]]:
+        """Return state, label and SSH port of those of the hosts ``names`` that there are.
 
         The SSH port is the only one that a host publishes.
         """
-        done = self("container", "inspect", name, check=False)
-        if done.returncode:
-            return None
-        facts = json.loads(done.stdout)[0]
+        done = self(
+            "container", "inspect", *names, check=False
+        )  # it fails where one is missing, and tells of the others
+        return {facts["Name"].removeprefix("/"): self._state(facts) for facts in json.loads(done.stdout or "[]")}
+
+    def _state(self, facts: dict[str, Any]) -> dict[str, object]:
         # podman has no daemon: after a power cut it takes hosts for running whose processes are gone.
         gone = self.is_podman and sys.platform == "linux" and not Path(f"/proc/{facts['State']['Pid']}").exists()
         published: dict[str, list[dict[str, str]] | None] = facts["NetworkSettings"]["Ports"]

@@ -18,6 +18,16 @@ BOOT_SECONDS = 240  # where many boot at once on two processors
 # Written as the last act of the creation: a host without it was left half-made and is made anew.
 COMPLETE = "/etc/host-is-complete"
 PEERS = "/etc/host-peers.json"
+SSH_KEY = "/etc/ssh/ssh_host_ed25519_key.pub"
+# Gives the key on standard input to the accounts that it names, in one call: each call of the engine has its price.
+LET_IN = """set -eu
+key="$(cat)"
+for account; do
+  place="$(getent passwd "$account" | cut -d: -f6)/.ssh"
+  install -d -m 0700 -o "$account" -g "$account" "$place"
+  printf '%s\\n' "$key" | install -m 0600 -o "$account" -g "$account" /dev/stdin "$place/authorized_keys"
+done
+"""
 
 
 @dataclass(frozen=True)
@@ -110,20 +120,14 @@ class Host:
         """Return what the host gets to know of its peers: where they are, and what the vault that they share would hold."""
         variables: dict[str, object] = {}
         for peer in self.peers:
-            variables.update(own_variables(HOSTS[peer], engine))
+            variables.update(told_by(HOSTS[peer], engine)[1])
         return json.dumps({"addresses": self._known_addresses(engine), "variables": variables})
 
     def _let_in(self, engine: Engine, workplace: Workplace) -> None:
         """Authorize the key of this cache, and no other."""
         public_key = workplace.key.with_suffix(".pub").read_text(encoding="ascii")
-        for account, home in {
-            "root": "/root",
-            self.user: f"/home/{self.user}" if self.user != "root" else "/root",
-        }.items():
-            owner = ("-o", account, "-g", account)
-            self._exec(engine, "install", "-d", "-m", "0700", *owner, f"{home}/.ssh")
-            install = ("install", "-m", "0600", *owner, "/dev/stdin", f"{home}/.ssh/authorized_keys")
-            engine("exec", "--interactive", self.container, *install, stdin=public_key)
+        accounts = dict.fromkeys(["root", self.user])
+        engine("exec", "--interactive", self.container, "sh", "-c", LET_IN, "sh", *accounts, stdin=public_key)
 
     def _exec(self, engine: Engine, *argv: str, timeout: float = 60, check: bool = True) -> int:
         return engine("exec", self.container, *argv, timeout=timeout, check=check).returncode
@@ -136,19 +140,27 @@ class Host:
         deadline = time.monotonic() + BOOT_SECONDS
         state = "unknown"
         while time.monotonic() < deadline:
-            asked = engine("exec", self.container, "systemctl", "is-system-running", check=False)
+            # It waits on the host: to ask the engine again and again takes more of a processor than to boot does.
+            asked = engine(
+                "exec", self.container, *["timeout", "20", "systemctl", "is-system-running", "--wait"], check=False
+            )
             state = asked.stdout.strip() or "unknown"
-            found = engine.inspect(self.container)
-            if state in ("running", "degraded") and found and ssh_answers(int(str(found["port"]))):
-                return
+            if state in ("running", "degraded"):
+                found = engine.inspect(self.container)
+                if found and ssh_answers(int(str(found["port"]))):
+                    return
             time.sleep(0.1)
         raise HostsError(f"{self.name} did not boot within {BOOT_SECONDS} s (systemd says {state}): try 'up --fresh'")
 
 
-def own_variables(host: Host, engine: Engine) -> dict[str, object]:
-    """Return what the host says that its vault would hold: passwords are made when a host is created."""
-    said = engine("exec", host.container, "cat", "/etc/host-variables.json", check=False).stdout
-    return dict(json.loads(said)) if said else {}
+def told_by(host: Host, engine: Engine) -> tuple[str, dict[str, object]]:
+    """Return the host's SSH key, and what it says that its vault would hold: passwords are made when a host is created.
+
+    Nothing, where it only seems to run, since the machine was switched off under it.
+    """
+    said = engine("exec", host.container, "cat", SSH_KEY, "/etc/host-variables.json", check=False).stdout
+    key, _end, variables = said.partition("\n")
+    return " ".join(key.split()[:2]), dict(json.loads(variables)) if variables else {}
 
 
 def ssh_answers(port: int) -> bool:

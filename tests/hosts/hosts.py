@@ -19,7 +19,7 @@ import images
 from engine import Engine, HostsError
 from host import HOSTS, Host
 from images import Image
-from inventory import overlay, ssh_arguments, write_inventories
+from inventory import are_written, overlay, ssh_arguments, write_inventories
 from workplace import Workplace, say
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -36,22 +36,24 @@ def build(names: Sequence[str], engine: Engine, workplace: Workplace) -> None:
 def up(names: Sequence[str], engine: Engine, workplace: Workplace, *, fresh: bool) -> None:
     """Bring the hosts ``names`` up, side by side; the ones that run already are left as they are."""
     allow_more_watches()
-    remove_lost(engine, workplace)
+    lost = remove_lost(engine, workplace)
 
-    def one(name: str) -> None:
+    def one(name: str) -> str:
         started = time.monotonic()
         done = Host.named(name).up(engine, workplace, fresh=fresh)
         say(f"{name}: {done} after {time.monotonic() - started:.1f} s")
+        return done
 
     with ThreadPoolExecutor(max_workers=2) as pool:
         # A host learns what its peers are like when it is created.
-        for wave in ([name for name in names if not HOSTS[name].peers], [name for name in names if HOSTS[name].peers]):
-            list(pool.map(one, wave))
-    write_inventories(engine, workplace)
+        waves = ([name for name in names if not HOSTS[name].peers], [name for name in names if HOSTS[name].peers])
+        done = {one_done for wave in waves for one_done in pool.map(one, wave)}
+    if lost or done != {"up already"} or not are_written(names, engine, workplace):
+        write_inventories(engine, workplace)
 
 
-def remove_lost(engine: Engine, workplace: Workplace) -> None:
-    """Throw away the hosts that the machine was switched off under.
+def remove_lost(engine: Engine, workplace: Workplace) -> bool:
+    """Throw away the hosts that the machine was switched off under, and return whether there were any.
 
     Nothing starts them again, and the engine's rules go on sending to them what is meant for whoever listens on their ports now.
     """
@@ -61,6 +63,7 @@ def remove_lost(engine: Engine, workplace: Workplace) -> None:
             if host.container in engine.lost():
                 engine.remove(host.container)
                 say(f"{host.name}: its processes are gone, and so is it")
+    return bool(lost)
 
 
 def down(names: Sequence[str], engine: Engine, workplace: Workplace) -> None:

@@ -116,7 +116,7 @@ class Image:
 def ensure(image: Image, engine: Engine, workplace: Workplace) -> str:
     """Return the tag of ``image``, built first (with what is below it) where it does not exist yet."""
     with workplace.lock(f"image-{image.kind}-{image.suite}"):
-        if image.tag in engine.images():
+        if engine.has_image(image.tag):
             return image.tag
         below = ensure(image.below, engine, workplace) if image.below else ""
         log = workplace.logs / f"build-{image.kind}-{image.suite}.log"

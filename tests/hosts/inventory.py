@@ -5,10 +5,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from engine import Engine, HostsError
-from host import HOSTS, Host, own_variables
+from host import HOSTS, told_by
 from workplace import Workplace
 
 
@@ -20,24 +21,36 @@ def write_inventories(engine: Engine, workplace: Workplace) -> None:
     """
     with workplace.lock("inventory"):
         known, settings = [], ["# Written by tests/hosts/hosts.py: ssh -F this-file HOST\n"]
+        there = engine.inspect_all([host.container for host in HOSTS.values()])
         for host in HOSTS.values():
-            found = engine.inspect(host.container)
+            found = there.get(host.container)
             connect = workplace.inventory / "connect" / f"{host.name}.yml"
             overlay = workplace.inventory / f"{host.name}.yml"
-            key = _host_key(host, engine) if found and found["running"] else ""
+            key, told = told_by(host, engine) if found and found["running"] else ("", {})
             if not found or not key:
                 connect.unlink(missing_ok=True)
                 overlay.unlink(missing_ok=True)
                 continue
             port = int(str(found["port"]))
             known.append(f"[127.0.0.1]:{port} {key}\n")
-            variables = {**connection(port, host.user, workplace), **own_variables(host, engine)}
+            variables = {**connection(port, host.user, workplace), **told}
             settings.append(_ssh_settings(host.name, port, host.user, workplace))
             _write(connect, {"all": {"hosts": {host.name: variables}}})
             if host.system:
                 _write(overlay, {"all": {"hosts": {host.system: variables}}})
         _replace(workplace.ssh / "known_hosts", "".join(known))
         _replace(workplace.ssh / "config", "".join(settings))
+
+
+def are_written(names: Sequence[str], engine: Engine, workplace: Workplace) -> bool:
+    """Return whether the inventories of the hosts ``names`` say where these are now."""
+    there = engine.inspect_all([HOSTS[name].container for name in names])
+    for name in names:
+        path = workplace.inventory / "connect" / f"{name}.yml"
+        port = there.get(HOSTS[name].container, {}).get("port")
+        if not path.exists() or f'"ansible_port": {port},' not in path.read_text(encoding="utf-8"):
+            return False
+    return True
 
 
 def connection(port: int, user: str, workplace: Workplace) -> dict[str, object]:
@@ -86,12 +99,6 @@ def ssh_arguments(name: str, workplace: Workplace) -> list[str]:
     if not path.exists():
         raise HostsError(f"{name} is not up: run 'python3 tests/hosts/hosts.py up {name}'")
     return ["ssh", "-F", str(workplace.ssh / "config"), name]
-
-
-def _host_key(host: Host, engine: Engine) -> str:
-    """Return the host's key; nothing where it only seems to run, since the machine was switched off under it."""
-    told = engine("exec", host.container, "cat", "/etc/ssh/ssh_host_ed25519_key.pub", check=False).stdout
-    return " ".join(told.split()[:2])
 
 
 def _write(path: Path, inventory: dict[str, object]) -> None:
