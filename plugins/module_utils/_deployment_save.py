@@ -13,12 +13,10 @@ SAVE_SECONDS = 60
 
 
 def save(service: Mapping[str, Any], module: Any) -> None:
-    """Save PM2's list, for its owner alone: it holds the variables of all applications. Compose needs nothing of the kind.
+    """Save PM2's list; Compose needs nothing of the kind.
 
     :raises Pm2Error: PM2 cannot be asked.
     :raises CommandError: it cannot be saved.
     """
     if service["manager"] == "pm2":
-        host = Pm2Host(module, service["user"], None)
-        host.command(limit_seconds=SAVE_SECONDS)("save", "--force")
-        host.close_dump()
+        Pm2Host(module, service["user"], None).save(limit_seconds=SAVE_SECONDS)

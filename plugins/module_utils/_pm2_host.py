@@ -100,9 +100,36 @@ class Pm2Host:
         """Return whether other accounts can read the saved list, which holds the applications' secrets."""
         return any(self._each_dump(lambda descriptor: bool(os.fstat(descriptor).st_mode & 0o077)))
 
+    def save(self, *, limit_seconds: float | None = None) -> None:
+        """Have PM2 bring back after a boot what runs now, with a list for its owner alone: it holds the variables of all applications.
+
+        PM2 empties its list, and the copy of the one before, before it writes them: where the disk is full, both stay empty. So what
+        was saved is kept aside meanwhile.
+
+        :raises CommandError: it cannot be saved; what was saved before is.
+        """
+        dump, aside = str(Path(self.pm2_home, "dump.pm2")), str(Path(self.pm2_home, ".dump.pm2.runbook-ops"))
+        kept = False
+        try:
+            if self.dump():
+                self._as_owner("install", "--mode=600", "--", dump, aside)
+                kept = True
+            self.command(limit_seconds=limit_seconds)("save", "--force")
+        except CommandError:
+            if kept:
+                self._as_owner("mv", "--", aside, dump)
+            raise
+        finally:
+            self._as_owner("rm", "--force", "--", aside)
+        self.close_dump()
+
     def close_dump(self) -> None:
         """Leave the saved list, and PM2's copy of the one before, to its owner alone."""
         self._each_dump(lambda descriptor: os.fchmod(descriptor, 0o600))
+
+    def _as_owner(self, program: str, *arguments: str) -> None:
+        # The directory belongs to the application's account: only that account may be led astray in it.
+        Command(self._module, program, user=self._other)(*arguments)
 
     def _each_dump(self, act: Callable[[int], Any]) -> list[Any]:
         found = []

@@ -269,8 +269,7 @@ def run(
         elif steps:
             after = group(host.processes() or []).get(wish.name, App(wish.name))
         if save:
-            host.command()("save", "--force")
-            host.close_dump()
+            host.save()
     return {**result, "app": as_result(after, clock())}
 
 

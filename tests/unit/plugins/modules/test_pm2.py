@@ -26,7 +26,8 @@ class FakeHost:
     def dump_is_open(self):
         return self.is_open
 
-    def close_dump(self):
+    def save(self):
+        self.calls.append(("save", "--force"))
         self.is_open = False
 
     def other_daemons(self):
