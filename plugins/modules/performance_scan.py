@@ -43,13 +43,14 @@ options:
     type: dict
     default: {}
   since_seconds:
-    description: How long the period is. The counters of the look nearest to its begin are used.
+    description: How long the period is, above 0. The counters of the look nearest to its begin are used.
     type: float
     default: 604800
   state_path:
     description:
       - File on the host that keeps what counters stood at, for a hundred days. Neither a statement's text nor a value is in it.
       - One that is damaged, or of a newer version, is kept beside it with C(.damaged) after its name, and a check says so.
+      - Counters are told apart by the names of the probes, so each system of a host has a file of its own.
       - Without it figures are those since the counters began. In check mode it is read and not written.
     type: path
   timeout_seconds:
@@ -71,7 +72,7 @@ EXAMPLES = r"""
   runbook.ops.performance_scan:
     probes: "{{ system_description | runbook.ops.performance_probes }}"
     secrets: "{{ system_description | runbook.ops.health_secrets }}"
-    state_path: /var/lib/runbook-ops/performance.json
+    state_path: /var/lib/runbook-ops/performance-shop.json
   register: __performance
 
 - name: See the slow statements of one database
@@ -146,6 +147,8 @@ def run(given: dict[str, Any], *, now: float, check_mode: bool) -> dict[str, Any
     :raises ValueError: a probe or an option is not known or not of its type; nothing was measured.
     :raises OSError: the state cannot be read or written.
     """
+    if given["since_seconds"] <= 0:
+        raise ValueError(f"since_seconds is {given['since_seconds']:g}: say how long the period is, such as 604800")
     path = Path(given["state_path"]) if given["state_path"] else None
     looks, trouble = read_looks(path) if path else ([], None)
     specs = compared(given["probes"], looks, now=now, since_seconds=given["since_seconds"])

@@ -167,3 +167,8 @@ def test_a_look_that_refuses_fails_the_run_in_every_playbook_that_records() -> N
     told = {task["name"]: task.get("tags") for task in load(ROOT / "roles/record/tasks/failed.yml")}
     assert told["failed | Sum up what was seen and done"] == ["preflight"]
     assert told["failed | Report the failure that was recorded"] == ["preflight"]
+
+
+def test_two_systems_of_a_host_keep_counters_of_their_own() -> None:
+    kept = load(ROOT / "roles" / "performance_review" / "defaults" / "main.yml")["performance_review_state_path"]
+    assert "system_description['system']['name']" in kept  # probes of both may have one name

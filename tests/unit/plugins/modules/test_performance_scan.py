@@ -66,6 +66,13 @@ def test_a_weeks_figure_is_that_since_the_look_a_week_ago(look):
     assert value(look(14, since=14 * DAY)) == 30
 
 
+@pytest.mark.parametrize("since", [0.0, -DAY])
+def test_a_period_of_no_length_is_refused_before_anything_is_measured(look, since):
+    with pytest.raises(ValueError, match="say how long the period is"):
+        look(0, since=since)
+    assert not look.path.exists()
+
+
 def test_a_second_look_of_a_day_changes_nothing(look):
     assert look(0)["changed"]
     before = look.path.read_bytes()
