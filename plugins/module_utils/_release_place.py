@@ -42,14 +42,15 @@ def make(account: Account, releases: str) -> None:
         try:
             parent.mkdir(parents=True, exist_ok=True)
             path.mkdir(mode=0o755)
-            os.chown(path, account.uid, account.gid)
+            # The account may own the directory above, and put a link here meanwhile.
+            os.chown(path, account.uid, account.gid, follow_symlinks=False)
         except OSError as exc:
             raise ReleaseError(f"cannot make {path} ({exc.strerror}): make it by hand for {account.name}") from exc
     found = path.lstat()
     if not path.is_dir() or path.is_symlink() or found.st_uid not in (account.uid, 0):
         raise ReleaseError(f"{path} is no directory of {account.name}: give it to the account, or set deploy.releases")
     if found.st_uid != account.uid:
-        os.chown(path, account.uid, account.gid)
+        os.chown(path, account.uid, account.gid, follow_symlinks=False)
 
 
 def look_at_room(releases: str) -> Room:

@@ -113,6 +113,26 @@ def test_the_directory_of_the_releases_must_be_the_accounts(tmp_path):
         place.make(account, str(tmp_path / "link"))
 
 
+def test_a_link_that_the_account_puts_in_place_of_the_directory_just_made_gives_it_nothing(tmp_path, monkeypatch):
+    (tmp_path / "precious").mkdir()
+    given, make = [], Path.mkdir
+
+    def swapped(path, *arguments, **options):
+        make(path, *arguments, **options)
+        if path.name == "releases":
+            path.rmdir()
+            path.symlink_to(tmp_path / "precious")
+
+    def chown(path, _uid, _gid, *, follow_symlinks=True):
+        given.append(Path(path).resolve().name if follow_symlinks else Path(path).name)
+
+    monkeypatch.setattr(Path, "mkdir", swapped)
+    monkeypatch.setattr(place.os, "chown", chown)
+    with pytest.raises(ReleaseError, match="is no directory"):
+        place.make(account_of(None), str(tmp_path / "releases"))
+    assert given == ["releases"]
+
+
 def test_what_was_written_is_counted_once_for_all_names_of_a_file(tmp_path):
     (tmp_path / "a").write_bytes(b"x" * 8192)
     os.link(tmp_path / "a", tmp_path / "b")
