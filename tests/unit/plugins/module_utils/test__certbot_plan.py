@@ -62,6 +62,11 @@ def test_what_is_due_is_renewed_and_nothing_else(lineage: Known | None, does: st
     assert (found.does, found.reason[: len(reason)]) == (does, reason)
 
 
+@pytest.mark.parametrize(("left", "late"), [(31, 0.0), (29.5, 0.5), (27, 3.0), (-2, 32.0)])
+def test_a_step_says_for_how_many_days_it_has_been_due(left: float, late: float) -> None:
+    assert step(known(left)).late_days == late
+
+
 def test_a_certificate_that_cannot_be_read_is_refused() -> None:
     broken = known(50)
     broken.found.update(expires_at=None, problems=["cert.pem cannot be read"])
