@@ -37,6 +37,14 @@ class UnknownError(VercelError):
     """Vercel does not know what was asked for: it never was there, or is not any more."""
 
 
+class BusyError(VercelError):
+    """Vercel takes no more requests for a while; nothing of what was asked for is done."""
+
+    def __init__(self, message: str, *, again_at: float | None) -> None:
+        super().__init__(message)
+        self.again_at = again_at  # seconds since 1970
+
+
 @dataclass(frozen=True)
 class Deployment:
     """One deployment."""
@@ -166,16 +174,24 @@ def check_api(api: str) -> str:
     return api.rstrip("/")
 
 
+def _error_in(body: str) -> dict[str, Any]:
+    """Return what an answer says of its error; something before Vercel may say it in other words, or in none."""
+    try:
+        error = json.loads(body).get("error")
+    except (ValueError, AttributeError):
+        return {}
+    if isinstance(error, dict):
+        return error
+    return {"message": " ".join(str(error).split())[:200]} if error else {}
+
+
 def explain(status: int, body: str, *, what: str, project: str, said: str = "") -> VercelError:
     """Return the error for an answer that is none, with what to do.
 
     :param status: HTTP status, below 1 where there was no answer
     :param said: why there was no answer
     """
-    try:
-        error = json.loads(body).get("error") or {}
-    except (ValueError, AttributeError):
-        error = {}
+    error = _error_in(body)
     words = " ".join(str(error.get(key)) for key in ("code", "message") if error.get(key)) or said
     if status in (401, 403):
         return VercelError(
@@ -186,10 +202,13 @@ def explain(status: int, body: str, *, what: str, project: str, said: str = "") 
             f"Vercel does not know {project!r} ({words}): correct project or team in ops_services[].vercel"
         )
     if status == 429:
-        reset = (error.get("limit") or {}).get("reset")
-        until = f", again at {_clock(reset * 1000)}" if isinstance(reset, (int, float)) else ""
-        return VercelError(
-            f"Vercel takes no more requests of this account for now ({words}){until}: run this again then"
+        limit = error.get("limit")
+        reset = limit.get("reset") if isinstance(limit, Mapping) else None
+        again_at = float(reset) if isinstance(reset, (int, float)) else None
+        until = f", again at {_clock(again_at * 1000)}" if again_at is not None else ""
+        return BusyError(
+            f"Vercel takes no more requests of this account for now ({words}){until}: run this again then",
+            again_at=again_at,
         )
     if status < 1 or status == 408 or status >= 500:
         numbered = f"{status} {words}".strip() if status > 0 else words

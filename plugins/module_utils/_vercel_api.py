@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from ansible_collections.runbook.ops.plugins.module_utils._vercel import (
     VERSION,
+    BusyError,
     Deployment,
     VercelError,
     check_api,
@@ -21,6 +23,8 @@ from ansible_collections.runbook.ops.plugins.module_utils._vercel import (
 
 POLL_SECONDS = 2.0
 TIMEOUT_SECONDS = 15
+BUSY_SECONDS = 60  # how long a limit of requests is waited for, in one call
+PAGES = 50
 # Takes method, URL, headers and body; returns status, body, and why there is none.
 Fetch = Callable[[str, str, Mapping[str, str], "str | None"], "tuple[int, str, str]"]
 
@@ -58,11 +62,22 @@ def by_module(module: Any, timeout_seconds: float = TIMEOUT_SECONDS) -> Fetch:
 class Vercel:
     """One project."""
 
-    def __init__(self, fetch: Fetch, *, project: str, team: str | None, token: str, api: str) -> None:
+    def __init__(
+        self,
+        fetch: Fetch,
+        *,
+        project: str,
+        team: str | None,
+        token: str,
+        api: str,
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         """Prepare to ask.
 
         :raises VercelError: the token would travel in clear text.
         """
+        self._clock, self._sleep = clock, sleep
         self.project, self._fetch, self._api = project, fetch, check_api(api)
         self._headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
         self._team = {"teamId" if team.startswith("team_") else "slug": team} if team else {}
@@ -111,8 +126,16 @@ class Vercel:
 
     def variables(self) -> list[dict[str, Any]]:
         """Return the environment variables of the project, without the values."""
-        found = self._ask("GET", f"{self._place('v10')}/env", "list variables")
-        return list(found.get("envs") or [])
+        found: list[dict[str, Any]] = []
+        until: dict[str, str] = {}
+        for _page in range(PAGES):
+            told = self._ask("GET", f"{self._place('v10')}/env", "list variables", until)
+            found += [{**one, "target": _listed(one.get("target"))} for one in told.get("envs") or []]
+            following = (told.get("pagination") or {}).get("next")
+            if not following:
+                return found
+            until = {"until": str(following)}
+        raise VercelError(f"{self.project} has more than {PAGES} pages of variables: not all of them were seen")
 
     def set_variable(self, variable: Mapping[str, Any]) -> None:
         self._ask("POST", f"{self._place('v10')}/env", "set a variable", {"upsert": "true"}, dict(variable))
@@ -125,6 +148,19 @@ class Vercel:
         value = self._ask("GET", f"{self._place('v1')}/env/{quote(identity, safe='')}", "tell a variable").get("value")
         return None if value is None else str(value)
 
+    def _taken(self, what: str, fetch: Callable[[], tuple[int, str, str]]) -> str:
+        """Return the answer; one that says when requests are taken again is waited for, for it has done nothing."""
+        last = self._clock() + BUSY_SECONDS
+        while True:
+            status, text, said = fetch()
+            if 200 <= status < 300:
+                return text
+            error = explain(status, text, what=what, project=self.project, said=said)
+            again_at = error.again_at if isinstance(error, BusyError) else None
+            if again_at is None or again_at > last or self._clock() >= last:
+                raise error
+            self._sleep(max(POLL_SECONDS, again_at - self._clock()))
+
     def _place(self, version: str) -> str:
         return f"/{version}/projects/{quote(self.project, safe='')}"
 
@@ -134,9 +170,7 @@ class Vercel:
         parameters = urlencode({**(query or {}), **self._team})
         url = f"{self._api}{path}" + (f"?{parameters}" if parameters else "")
         headers = {**self._headers, **({"Content-Type": "application/json"} if body else {})}
-        status, text, said = self._fetch(method, url, headers, json.dumps(body) if body else None)
-        if not 200 <= status < 300:
-            raise explain(status, text, what=what, project=self.project, said=said)
+        text = self._taken(what, lambda: self._fetch(method, url, headers, json.dumps(body) if body else None))
         try:
             found = json.loads(text) if text.strip() else {}  # an order that was taken has no more to say
         except ValueError:
@@ -144,3 +178,8 @@ class Vercel:
         if not isinstance(found, dict):
             raise VercelError(f"what answered at {self._api} is not Vercel's API: correct api in ops_services[].vercel")
         return found
+
+
+def _listed(target: Any) -> list[str]:
+    """Return the environments of a variable: of a single one Vercel may tell without a list."""
+    return [target] if isinstance(target, str) else list(target or [])
