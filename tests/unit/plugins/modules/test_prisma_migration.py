@@ -11,7 +11,14 @@ from ansible_collections.runbook.ops.plugins.module_utils._prisma import PrismaE
 from ansible_collections.runbook.ops.plugins.modules import prisma_migration
 
 AT = "2026-02-01T12:00:00Z"
-PARAMS = {"name": "2_tags", "database": "shop", "schema": "public", "command": ["npx", "prisma"]}
+PARAMS = {
+    "name": "2_tags",
+    "database": "shop",
+    "schema": "public",
+    "command": ["npx", "prisma"],
+    "schema_file": "prisma/schema.prisma",
+}
+MARK = ("migrate", "resolve", "--rolled-back", "2_tags")
 
 
 class FakeDatabase:
@@ -28,8 +35,9 @@ class FakeDatabase:
 
     def __call__(self, *arguments: str) -> str:
         self.calls.append(arguments)
-        self.rolled_back = None if self.elsewhere else AT
-        return ""
+        if arguments == MARK and not self.elsewhere:
+            self.rolled_back = AT
+        return {"version": "prisma : 6.1.0", "migrate": 'ALTER TABLE "t" DROP COLUMN "note";'}[arguments[0]]
 
 
 def run(fake: FakeDatabase, *, check_mode: bool = False) -> dict[str, Any]:
@@ -39,13 +47,16 @@ def run(fake: FakeDatabase, *, check_mode: bool = False) -> dict[str, Any]:
 def test_the_prediction_is_what_is_done_and_the_second_run_does_nothing() -> None:
     fake = FakeDatabase()
     predicted = run(fake, check_mode=True)
-    assert fake.calls == []
+    assert MARK not in fake.calls
     done = run(fake)
-    assert fake.calls == [("prisma", "migrate", "resolve", "--rolled-back", "2_tags")]
+    assert fake.calls.count(MARK) == 1
     assert {**done, "migration": None} == {**predicted, "migration": None}
-    assert done["checks"][0]["status"] == "warning"
+    assert [one["status"] for one in done["checks"]] == ["warning", "warning"]
+    assert done["checks"][1]["detail"] == 'it is other than the release expects: ALTER TABLE "t" DROP COLUMN "note"'
+    assert done["actions"] == ["npx prisma migrate resolve --rolled-back 2_tags"]
+    before = len(fake.calls)
     assert not run(fake)["changed"]
-    assert len(fake.calls) == 1
+    assert len(fake.calls) == before
 
 
 def test_a_prisma_that_works_on_another_database_is_found_out() -> None:
