@@ -12,12 +12,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils._health_things import (
-    container_of,
     elsewhere,
     given,
     is_contained,
+    place_of,
     thing,
 )
+from ansible_collections.runbook.ops.plugins.module_utils._reach import reach_of_database, reach_of_mongodb
 
 System = Mapping[str, Any]
 Task = dict[str, Any]
@@ -109,29 +110,10 @@ def _databases(system: System, item: Mapping[str, Any]) -> Iterable[Task]:
         yield _task(item, "pg_backup", name, options, given(login_password=secret))
 
 
-def reach_of_mongodb(system: System, database: Mapping[str, Any]) -> dict[str, Any]:
-    """Return how a MongoDB database is reached, in the options that its modules share."""
-    login = given(**{key: database.get(key) for key in ("port", "user", "auth_database")})
-    return {
-        **login,
-        **(_place(system, database) if is_contained(system, database) else given(host=database.get("host"))),
-    }
-
-
-def reach_of_database(system: System, database: Mapping[str, Any]) -> dict[str, Any]:
-    """Return how a PostgreSQL database is reached, in the options that all modules share."""
-    login = given(run_as=database.get("superuser"), login_user=database.get("user"))
-    if is_contained(system, database):
-        return {**login, **_place(system, database)}
-    if database.get("host"):
-        login = {**given(login_user=database.get("owner")), **login}
-    return {**login, **given(login_host=database.get("host"), login_port=database.get("port"))}
-
-
 def _redis(system: System, item: Mapping[str, Any]) -> Iterable[Task]:
     for name in item.get("redis") or []:
         server = _find(system, "redis", name, item)
-        place = _place(system, server) if is_contained(system, server) else given(host=server.get("host"))
+        place = place_of(system, server) if is_contained(system, server) else given(host=server.get("host"))
         options = {"name": name, **place, **given(port=server.get("port"), user=server.get("user"))}
         yield _task(
             item, "redis_backup", name, options, {"password": thing("redis", server)} if server.get("password") else {}
@@ -275,11 +257,6 @@ def _task(item: Mapping[str, Any], module: str, name: str, options: Mapping[str,
 def _set_of(item: Mapping[str, Any], name: str, *, alone: bool) -> str:
     text = item["name"] if alone else f"{item['name']}-{name}"
     return STRANGE.sub("-", text).strip("-._") or "backup"
-
-
-def _place(system: System, store: Mapping[str, Any]) -> dict[str, Any]:
-    service = container_of(system, store) or {}
-    return {"project": service["project"], "service": service["compose_service"]}
 
 
 def _find(

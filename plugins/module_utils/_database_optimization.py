@@ -7,8 +7,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.runbook.ops.plugins.module_utils._backup_tasks import reach_of_database
 from ansible_collections.runbook.ops.plugins.module_utils._health_things import thing
+from ansible_collections.runbook.ops.plugins.module_utils._reach import reach_of_database
 
 
 def plan_databases(system: Mapping[str, Any]) -> list[dict[str, Any]]:

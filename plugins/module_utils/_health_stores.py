@@ -9,11 +9,11 @@ from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils._health_things import (
     STORES,
-    container_of,
     elsewhere,
     given,
     is_contained,
     limits_of,
+    place_of,
     thing,
 )
 
@@ -50,7 +50,7 @@ def reached(system: System, part: str) -> Probes:
 
 def _postgresql(system: System, database: Mapping[str, Any]) -> dict[str, Any]:
     inside, remote = is_contained(system, database), database.get("host")
-    place = _place(system, database) if inside else given(host=remote, port=database.get("port"))
+    place = place_of(system, database) if inside else given(host=remote, port=database.get("port"))
     login = database.get("user") or (database["owner"] if remote and not inside else None)
     return {
         "probe": "postgresql",
@@ -75,7 +75,7 @@ def _mongodb(system: System, database: Mapping[str, Any]) -> dict[str, Any]:
         "probe": "mongodb",
         "name": database["name"],
         "port": database["port"],
-        **(_place(system, database) if is_contained(system, database) else given(host=database.get("host"))),
+        **(place_of(system, database) if is_contained(system, database) else given(host=database.get("host"))),
         **given(**{key: database.get(key) for key in keys}),
         **_password(database, "database"),
         **limits_of(
@@ -169,19 +169,13 @@ def secrets(system: System) -> dict[str, str]:
 def _server(system: System, server: Mapping[str, Any]) -> dict[str, Any]:
     """Return where a Redis server is, and who asks."""
     inside = is_contained(system, server)
-    place = _place(system, server) if inside else {"host": server["host"]}
+    place = place_of(system, server) if inside else {"host": server["host"]}
     return {
         **place,
         "port": server["port"],
         **given(user=server.get("user"), database=server.get("database") or None),
         **_password(server, "redis"),
     }
-
-
-def _place(system: System, store: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the service of Compose that ``store`` runs in."""
-    service = container_of(system, store) or {}
-    return {"project": service["project"], "service": service["compose_service"]}
 
 
 def _password(item: Mapping[str, Any], kind: str) -> dict[str, str]:

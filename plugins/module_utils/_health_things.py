@@ -163,6 +163,12 @@ def container_of(system: System, store: Mapping[str, Any]) -> Mapping[str, Any] 
     return next((one for one in _listed(system, "services") if one["name"] == store.get("service")), None)
 
 
+def place_of(system: System, store: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the service of Compose that ``store`` runs in."""
+    service = container_of(system, store) or {}
+    return {"project": service["project"], "service": service["compose_service"]}
+
+
 def limits_of(system: System, **options: str) -> dict[str, Any]:
     """Return options of a probe with the thresholds that they are named after, without those that nobody described."""
     known = system.get("thresholds") or {}

@@ -23,7 +23,8 @@ from ansible_collections.runbook.ops.plugins.module_utils._failpoint import reac
 from ansible_collections.runbook.ops.plugins.module_utils._given import with_defaults
 from ansible_collections.runbook.ops.plugins.module_utils._pg import PgError
 from ansible_collections.runbook.ops.plugins.module_utils._pg_export import explained
-from ansible_collections.runbook.ops.plugins.module_utils._pg_target import PgSession, PgTarget
+from ansible_collections.runbook.ops.plugins.module_utils._pg_session import PgSession
+from ansible_collections.runbook.ops.plugins.module_utils._pg_target import PgTarget
 from ansible_collections.runbook.ops.plugins.module_utils._rows_arguments import IMPORT as ARGUMENTS
 from ansible_collections.runbook.ops.plugins.module_utils._rows_backup import choose
 from ansible_collections.runbook.ops.plugins.module_utils._rows_catalog import TABLES, RowsError, parse

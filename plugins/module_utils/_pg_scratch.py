@@ -17,7 +17,8 @@ from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils._failpoint import reached
 from ansible_collections.runbook.ops.plugins.module_utils._pg import PgError, quote_identifier, quote_literal
-from ansible_collections.runbook.ops.plugins.module_utils._pg_target import PgSession, PgTarget
+from ansible_collections.runbook.ops.plugins.module_utils._pg_session import PgSession
+from ansible_collections.runbook.ops.plugins.module_utils._pg_target import PgTarget
 
 ADMIN = "postgres"
 MARK = "runbook.ops: test restore of"

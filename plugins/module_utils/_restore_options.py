@@ -7,8 +7,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.runbook.ops.plugins.module_utils._backup_tasks import plan_tasks, reach_of_database
+from ansible_collections.runbook.ops.plugins.module_utils._backup_tasks import plan_tasks
 from ansible_collections.runbook.ops.plugins.module_utils._health_things import thing
+from ansible_collections.runbook.ops.plugins.module_utils._reach import reach_of_database
 
 UNSTOPPABLE = "vercel"  # what it serves cannot be stopped from here
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.runbook.ops.plugins.module_utils._backup_tasks import FILES, plan_tasks, reach_of_mongodb
+from ansible_collections.runbook.ops.plugins.module_utils._backup_tasks import FILES, plan_tasks
 from ansible_collections.runbook.ops.plugins.module_utils._file_tree import clean_roots, is_below
 from ansible_collections.runbook.ops.plugins.module_utils._health_things import container_of, elsewhere, given, thing
+from ansible_collections.runbook.ops.plugins.module_utils._reach import reach_of_mongodb
 
 System = Mapping[str, Any]
 UNSTOPPABLE = "vercel"  # what it serves cannot be stopped from here

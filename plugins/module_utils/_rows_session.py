@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils._pg import PgError, quote_literal
-from ansible_collections.runbook.ops.plugins.module_utils._pg_target import PgSession
+from ansible_collections.runbook.ops.plugins.module_utils._pg_session import PgSession
 from ansible_collections.runbook.ops.plugins.module_utils._pipeline import Sink
 from ansible_collections.runbook.ops.plugins.module_utils._rows_catalog import RowsError
 from ansible_collections.runbook.ops.plugins.module_utils._rows_copy import EXACT, Part

@@ -135,11 +135,11 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.runbook.ops.plugins.module_utils._checks import make_change, make_check
 from ansible_collections.runbook.ops.plugins.module_utils._pg import PgError
+from ansible_collections.runbook.ops.plugins.module_utils._pg_session import PgSession
 from ansible_collections.runbook.ops.plugins.module_utils._pg_target import ARGUMENTS as SERVER
-from ansible_collections.runbook.ops.plugins.module_utils._pg_target import RULES, PgSession, PgTarget
+from ansible_collections.runbook.ops.plugins.module_utils._pg_target import RULES, PgTarget
+from ansible_collections.runbook.ops.plugins.module_utils._row_remover import Pace, Remover
 from ansible_collections.runbook.ops.plugins.module_utils._row_retention import (
-    Pace,
-    Remover,
     RetentionError,
     Rule,
     Table,

@@ -13,7 +13,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmark"))
 from ansible_collections.runbook.ops.plugins.module_utils._pg import PgError
 from ansible_collections.runbook.ops.plugins.module_utils._pg_target import PgTarget
-from ansible_collections.runbook.ops.plugins.module_utils._row_retention import Pace, Remover, RetentionError, Rule
+from ansible_collections.runbook.ops.plugins.module_utils._row_remover import Pace, Remover
+from ansible_collections.runbook.ops.plugins.module_utils._row_retention import RetentionError, Rule
 from ansible_collections.runbook.ops.plugins.modules.pg_row_retention import PartlyError, Steps, look, run
 from pg_cluster import Cluster
 

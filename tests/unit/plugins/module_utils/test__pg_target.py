@@ -7,8 +7,9 @@ from __future__ import annotations
 import pytest
 from ansible_collections.runbook.ops.plugins.module_utils import _pg_target
 from ansible_collections.runbook.ops.plugins.module_utils._pg import PgError
+from ansible_collections.runbook.ops.plugins.module_utils._pg_session import PgSession
 from ansible_collections.runbook.ops.plugins.module_utils._pg_target import PgTarget, tool_error
-from ansible_collections.runbook.ops.plugins.module_utils._pipeline import PipelineError
+from ansible_collections.runbook.ops.plugins.module_utils._pipeline import PipelineError, Stage, spawn
 
 FOUND = {13: "/usr/lib/postgresql/13/bin/pg_dump", 15: "/x/15/pg_dump", 17: "/x/17/pg_dump"}
 
@@ -143,7 +144,7 @@ def test_what_pg_dump_says_becomes_one_line(stderr, line):
 def hanging(monkeypatch):
     """A psql that reads what it is told and never answers."""
     made = target()
-    stage = _pg_target.Stage(["sh", "-c", "sleep 30"], name="psql")
+    stage = Stage(["sh", "-c", "sleep 30"], name="psql")
     monkeypatch.setattr(made, "stage", lambda *_arguments, **_options: stage)
     return made
 
@@ -157,8 +158,8 @@ def test_a_server_that_hangs_does_not_hang_us(hanging):
 
 
 def test_an_open_session_has_the_limit_that_it_is_given(hanging):
-    session = _pg_target.PgSession(hanging, "shop")
-    session._process = _pg_target.spawn(hanging.stage(), stdin=-1, stdout=-1, stderr=-2)
+    session = PgSession(hanging, "shop")
+    session._process = spawn(hanging.stage(), stdin=-1, stdout=-1, stderr=-2)
     session.answer_seconds = 0.2
     with pytest.raises(PgError, match=r"^psql did not answer within 0\.2 s"):
         session("SELECT 1;")
@@ -166,8 +167,8 @@ def test_an_open_session_has_the_limit_that_it_is_given(hanging):
 
 
 def test_an_open_session_that_hangs_is_ended(hanging):
-    session = _pg_target.PgSession(hanging, "shop")
-    session._process = _pg_target.spawn(hanging.stage(), stdin=-1, stdout=-1, stderr=-2)
+    session = PgSession(hanging, "shop")
+    session._process = spawn(hanging.stage(), stdin=-1, stdout=-1, stderr=-2)
     with pytest.raises(PgError, match=r"^psql did not answer within 0\.2 s: the server or the way to it hangs"):
         session("SELECT 1;", limit_seconds=0.2)
     session.__exit__(None, None, None)
