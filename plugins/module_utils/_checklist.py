@@ -59,6 +59,8 @@ def read_confirmation(record: Mapping[str, Any], item: Item) -> Done | None:
                 on = date.fromisoformat(met["on"])
             except ValueError:
                 continue
+            if abs((on - date.fromtimestamp(record["began"])).days) > LONGEST_AGO_DAYS + 1:
+                continue  # confirm would have refused it
             return Done(on, f"done by {met['by']} on {met['on']}{note}", figure, by=met["by"], at=record["began"])
     return None
 

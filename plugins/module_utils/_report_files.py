@@ -14,9 +14,11 @@ from typing import Any
 from ansible_collections.runbook.ops.plugins.module_utils._report_gather import Gathered
 from ansible_collections.runbook.ops.plugins.module_utils._report_records import (
     RecordError,
+    check_name,
     choose_names,
     first_runs,
     parse_record,
+    to_come,
 )
 from ansible_collections.runbook.ops.plugins.module_utils._small_file import NEW, sync_directory
 
@@ -24,9 +26,10 @@ MOST_BYTES = 64 * 1024 * 1024
 NAMES = {"week": r"\d{4}-W\d\d", "month": r"\d{4}-\d\d", "quarter": r"\d{4}-Q\d", "year": r"\d{4}"}
 
 
-def read_records(directory: Path, gathered: Gathered) -> None:
+def read_records(directory: Path, gathered: Gathered, *, now: float) -> None:
     """Take in all records that a report needs; what is damaged is named and left out.
 
+    :param now: of what time no record can be yet
     :raises OSError: the directory cannot be read.
     """
     try:
@@ -37,6 +40,8 @@ def read_records(directory: Path, gathered: Gathered) -> None:
     chosen, strange = choose_names(names, since=gathered.since, until=gathered.latest)
     for name in strange:
         gathered.skip(name, "not named like a record")
+    for name in to_come(names, now):
+        gathered.skip(name, "of a time that is still to come: the clock of its controller was wrong")
     for name in chosen:
         try:
             gathered.add(read_record(directory / name))
@@ -54,7 +59,9 @@ def read_record(path: Path) -> dict[str, Any]:
     :raises RecordError: it cannot be used.
     :raises OSError: it cannot be read.
     """
-    return parse_record(_content(path))
+    record = parse_record(_content(path))
+    check_name(path.name, record)
+    return record
 
 
 def _content(path: Path) -> bytes:

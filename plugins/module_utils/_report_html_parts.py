@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils import _report_words as words
-from ansible_collections.runbook.ops.plugins.module_utils._report_svg import chart, gauge, spark, strip, text
+from ansible_collections.runbook.ops.plugins.module_utils._report_svg import chart, gauge, shown, spark, strip, text
 from ansible_collections.runbook.ops.plugins.module_utils._series import thin
 
 TABLE_POINTS = 24
@@ -37,7 +37,7 @@ def kpis(report: Report) -> str:
             budget = gauge(used, f"error budget of {one['name']}: {said}") + f'<span class="w">{said}</span>'
         rows.append(
             f"<tr><td>{_mark(status, word)}</td><th scope=row>{text(one['name'])}<small>{text(one['reason'])}</small></th>"
-            f'<td class=r data-l="reached">{words.figure(one["value"], one["unit"])}</td>'
+            f'<td class=r data-l="reached">{shown(one["value"], one["unit"])}</td>'
             f'<td class=r data-l="target">{text(words.target(one))}</td><td data-l="budget">{budget}</td></tr>'
         )
     return _table(("", "Figure", ">Reached", ">Target", "Error budget"), "".join(rows)) if rows else ""
@@ -73,12 +73,12 @@ def _outcome(one: Mapping[str, Any]) -> str:
     if not one["due"]:
         return '<span class="dim">not due in this period</span>'
     ran = one["due"] - one["missed"] - one["pending"]
-    said = f"{words.figure(ran, None)} of {words.figure(one['due'], None)} ran"
-    said += "".join(f", {words.figure(one[name], None)} {name}" for name in ("late", "failed", "pending") if one[name])
+    said = f"{shown(ran, None)} of {shown(one['due'], None)} ran"
+    said += "".join(f", {shown(one[name], None)} {name}" for name in ("late", "failed", "pending") if one[name])
     if not one["missed"]:
         return _mark("ok", said) if not one["failed"] else _mark("warning", said)
     last = f"<small>the last time {words.minute(one['missed_at'][-1])} UTC</small>"
-    return _mark("warning", f"{words.figure(one['missed'], None)} missed") + f", {said}{last}"
+    return _mark("warning", f"{shown(one['missed'], None)} missed") + f", {said}{last}"
 
 
 def checklist(report: Report) -> str:
@@ -99,8 +99,8 @@ def capacity(report: Report) -> str:
     """Return when what can be full will be."""
     rows = "".join(
         f"<tr><td>{_mark(*_urgency(one))}</td><th scope=row>{text(one['name'])}<small>{text(one['host'])}</small></th>"
-        f'<td class=r data-l="now">{words.figure(one["value"], one["unit"])}</td>'
-        f'<td class=r data-l="full at">{words.figure(one["full_at"], one["unit"])}</td>'
+        f'<td class=r data-l="now">{shown(one["value"], one["unit"])}</td>'
+        f'<td class=r data-l="full at">{shown(one["full_at"], one["unit"])}</td>'
         f'<td class=r data-l="a month">{text(words.growth(one))}</td><td data-l="full">{text(words.until_full(one))}</td></tr>'
         for one in report["capacity"]
     )
@@ -141,11 +141,11 @@ def _figure(one: Mapping[str, Any], number: int, span: tuple[float, float], fore
     picture = chart(one, number, since=span[0], until=span[1], growth=forecast)
     ahead = f"<p>full in {text(words.until_full(forecast))}</p>" if forecast and forecast["verdict"] == "days" else ""
     rows = "".join(
-        f"<tr><td>{words.minute(at)}<td class=r>{words.figure(value, one['unit'])}"
+        f"<tr><td>{words.minute(at)}<td class=r>{shown(value, one['unit'])}"
         for at, value in thin(one["points"], TABLE_POINTS)
     )
     return (
-        f"<figure><figcaption><span><small>{text(above)}</small>{text(one['name'])}</span><b>{words.figure(one['value'], one['unit'])}</b></figcaption>"
+        f"<figure><figcaption><span><small>{text(above)}</small>{text(one['name'])}</span><b>{shown(one['value'], one['unit'])}</b></figcaption>"
         f'{picture}{ahead}<details><summary>Values</summary><div class="scroll"><table>{rows}</table></div></details></figure>'
     )
 
@@ -153,9 +153,9 @@ def _figure(one: Mapping[str, Any], number: int, span: tuple[float, float], fore
 def _others(figures: Sequence[Mapping[str, Any]]) -> str:
     rows = "".join(
         f"<tr><th scope=row>{text(one['name'])}<small>{text(one['host'])}</small></th><td>{_spark(one)}</td>"
-        f'<td class=r data-l="last">{words.figure(one["value"], one["unit"])}</td>'
-        f'<td class=r data-l="lowest">{words.figure(one["lowest"], one["unit"])}</td>'
-        f'<td class=r data-l="highest">{words.figure(one["highest"], one["unit"])}</td></tr>'
+        f'<td class=r data-l="last">{shown(one["value"], one["unit"])}</td>'
+        f'<td class=r data-l="lowest">{shown(one["lowest"], one["unit"])}</td>'
+        f'<td class=r data-l="highest">{shown(one["highest"], one["unit"])}</td></tr>'
         for one in figures[:MOST_SMALL]
     )
     if not rows:
@@ -172,9 +172,9 @@ def _spark(one: Mapping[str, Any]) -> str:
 def playbooks(report: Report) -> str:
     """Return which playbooks ran, how often and how well."""
     rows = "".join(
-        f'<tr><th scope=row>{text(one["playbook"])}</th><td class=r data-l="runs">{words.figure(one["runs"], None)}</td>'
+        f'<tr><th scope=row>{text(one["playbook"])}</th><td class=r data-l="runs">{shown(one["runs"], None)}</td>'
         f'<td class=r data-l="failed">{one["failed"]}</td><td class=r data-l="interrupted">{one["interrupted"]}</td>'
-        f'<td class=r data-l="changes">{words.figure(one["changes"], None)}</td>'
+        f'<td class=r data-l="changes">{shown(one["changes"], None)}</td>'
         f'<td class=r data-l="usually takes">{words.duration(one["median_seconds"])}</td>'
         f"<td>{_mark(*_last(one))}<small class=w>{words.minute(one['last_at'])}</small></td></tr>"
         for one in report["playbooks"]

@@ -55,7 +55,7 @@ def build(options: Mapping[str, Any]) -> dict[str, Any]:
             current=options["current"],
         )
         gathered = Gathered(options["system"], period, before(period), options["kpis"])
-        read_records(Path(options["records_directory"]), gathered)
+        read_records(Path(options["records_directory"]), gathered, now=max(now, at))
         title = options["title"] or options["system"]
         items = checklist_of(options, period.until)
         report = make_report(

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
 from typing import Any
 
@@ -17,6 +17,10 @@ SCHEMA = 1
 NAME = re.compile(r"(\d{8}T\d{6}Z)-(.+)-(?:awx-\d+|[0-9a-f]{12})\.json")
 RUN_STATUSES = ("running", "ok", "failed", "interrupted")
 TEXTS = ("host", "id", "name", "section", "detail")
+TEXTS_OR_NOTHING = ("unit", "remedy", "because")
+MOST_DIGITS = 18
+AHEAD_SECONDS = 86400.0  # clocks differ, by hours where a time zone was taken for UTC
+NAME_SECONDS = 60.0  # the two are written by one run, from one time
 
 
 class RecordError(Exception):
@@ -49,6 +53,23 @@ def choose_names(names: Iterable[str], *, since: float, until: float) -> tuple[l
     return chosen, strange
 
 
+def to_come(names: Iterable[str], now: float) -> list[str]:
+    """Return the names of records of a time that is still to come: some controller's clock was wrong."""
+    times = ((name, NAME.fullmatch(name)) for name in sorted(names))
+    return [name for name, met in times if met and (_time_of(met[1]) or 0.0) > now + AHEAD_SECONDS]
+
+
+def check_name(name: str, record: Mapping[str, Any]) -> None:
+    """Look whether a record is the one that its name tells of.
+
+    :raises RecordError: it began at another time.
+    """
+    met = NAME.fullmatch(name)
+    at = _time_of(met[1]) if met else None
+    if at is not None and abs(at - record["began"]) > NAME_SECONDS:
+        raise RecordError("its name tells another time than it does")
+
+
 def first_runs(names: Iterable[str]) -> dict[str, float]:
     """Return when each playbook ran first, by the names of the records alone: they reach further back than what is read."""
     found: dict[str, float] = {}
@@ -74,7 +95,9 @@ def parse_record(content: bytes) -> dict[str, Any]:
     :raises RecordError: it was cut or changed, or is of a version that is not known.
     """
     try:
-        record = json.loads(content.decode("utf-8"))
+        record = json.loads(
+            content.decode("utf-8"), parse_constant=lambda _word: None, parse_float=_number, parse_int=_number
+        )
     except (UnicodeDecodeError, ValueError, RecursionError):
         raise RecordError("empty" if not content.strip() else "not whole, or not JSON") from None
     if not isinstance(record, dict):
@@ -98,10 +121,14 @@ def number_of(check: dict[str, Any]) -> float | None:
     value = check.get("value")
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    try:
-        number = float(value)
-    except OverflowError:
-        return None
+    return float(value)
+
+
+def _number(text: str) -> float | None:
+    """Return the number that ``text`` is, None where nothing can be made of it: not finite, or one that fits nowhere."""
+    if len(text) <= MOST_DIGITS and text.lstrip("-").isdigit():
+        return int(text)
+    number = float(text)
     return number if math.isfinite(number) else None
 
 
@@ -110,6 +137,7 @@ def _is_check(item: Any) -> bool:
         isinstance(item, dict)
         and item.get("status") in STATUSES
         and all(isinstance(item.get(name), str) for name in TEXTS)
+        and all(isinstance(item.get(name), (str, type(None))) for name in TEXTS_OR_NOTHING)
     )
 
 

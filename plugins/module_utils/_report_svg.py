@@ -33,6 +33,11 @@ def text(value: Any) -> str:
     return escape(clean(value), quote=True)
 
 
+def shown(value: Any, unit: str | None) -> str:
+    """Return a value with its unit for a page: hosts say what the unit is, too."""
+    return text(figure(value, unit))
+
+
 def definitions() -> str:
     """Return the shapes that rows of days refer to. They stand in the page once."""
     symbols = "".join(f'<symbol id="m-{name}" viewBox="0 0 10 10">{shape}</symbol>' for name, shape in MARKS.items())

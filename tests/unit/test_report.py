@@ -202,6 +202,61 @@ def test_damaged_records_are_named_and_nothing_else_is_lost(records: Path, tmp_p
     assert (told["checks"][0]["status"], told["checks"][0]["value"]) == ("warning", len(told["damaged"]))
 
 
+HOSTILE: list[Any] = [
+    *(NASTY, "\ud800\u202e\x00", "", None, True, [], {"a": 1}, [{"b": 2}], -1, 10**400, float("nan"), float("inf")),
+    *("9999-12-31T23:59:59Z", "by Ada on 9999-12-31"),
+]
+CHANGE = {
+    "host": "a",
+    "thing": "checklist:access",
+    "action": "confirm",
+    "section": "x",
+    "reason": "by Ada on 2026-12-15",
+}
+ACCESS = {"name": "access", "every_seconds": 864000, "playbook": "quarterly_review", "check": "disk:*"}
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Yield the path of each field within ``value``."""
+    for key, inner in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        yield (*path, key)
+        yield from places(inner, (*path, key))
+
+
+def test_whatever_stands_in_a_field_the_record_is_used_or_named_and_nothing_is_markup(tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    runs.mkdir()
+    checks = [year.check("disk:/", 41.5, limit=80, remedy="make room", unit="%")]
+    more = {"changes": [{**CHANGE, "after": 1}], "failure": {"host": "a", "task": "b", "message": "c"}, "left_out": []}
+    count = 0
+    for place in places(year.record(END, "confirm", checks, **more)):
+        for value in HOSTILE if place != ("system",) else []:
+            at = datetime.fromtimestamp(END.timestamp() - 86400 - count * 60, timezone.utc)
+            told = json.loads(json.dumps(year.record(at, "confirm+health_check", checks, **more)))
+            name, inner = year.name_of(told), told
+            for key in place[:-1]:
+                inner = inner[key]
+            inner[place[-1]] = value
+            (runs / name).write_text(json.dumps(told))
+            count += 1
+    given = options(runs, tmp_path / "reports", checklist=[ACCESS])
+    told = report.run(given, check_mode=False)
+    path = Path(told["path"])
+    data = json.loads(path.with_suffix(".json").read_text(), parse_constant=pytest.fail)
+    assert count > 700 and data["records"]["read"] + len(data["records"]["damaged"]) == count
+    assert data["records"]["read"] > count / 2
+    assert "<script" not in path.read_text() and "<script" not in path.with_suffix(".md").read_text().replace("\\<", "")
+
+
+def test_a_record_of_a_time_that_is_still_to_come_is_named(tmp_path: Path) -> None:
+    for day in (datetime(2026, 12, 5, tzinfo=timezone.utc), datetime(2093, 1, 1, tzinfo=timezone.utc)):
+        path = year.write(tmp_path, year.record(day, "backup", []))
+    told = report_info.run(options(tmp_path, tmp_path / "reports"))
+    assert [(one["name"], one["reason"][:30]) for one in told["damaged"]] == [
+        (path.name, "of a time that is still to com")
+    ]
+
+
 def test_without_records_there_is_a_report_that_says_so(tmp_path: Path) -> None:
     messages: list[Mapping[str, Any]] = []
     given = options(tmp_path / "none", tmp_path / "reports", period="week", send_to=["email"], email="a@example.org")
