@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import calendar
+import json
+import re
 import time
 
 import pytest
@@ -97,6 +99,59 @@ def test_a_period_is_over(asked, before, since, until):
 def test_no_parameter_takes_the_place_of_the_period(name):
     with pytest.raises(ProbeError, match=f":{name} is the period's"):
         query.bound(query_options(statement="SELECT :since", parameters={name: "2020-01-01"}), 0.0, 86400.0)
+
+
+@pytest.fixture
+def measure(monkeypatch):
+    """Return a function that asks a database which answers as told, and says for how long each question may run."""
+
+    def asked(*answers, **given):
+        questions, left = [], list(answers)
+
+        def ask(_options, script, *, timeout_seconds, **_more):
+            questions.append((script, timeout_seconds))
+            return json.dumps(left.pop(0))
+
+        monkeypatch.setattr(query, "ask", ask)
+        told = query.measure(query_options(**{"statement": "SELECT :since", "compare": True, **given}))
+        limits = [float(re.search(r"statement_timeout = (\d+)", script)[1]) / 1000 for script, _left in questions]
+        return told, limits, [left for _script, left in questions]
+
+    return asked
+
+
+NOW_ROWS, THEN_ROWS = {"rows": [{"n": 2}], "cut": False}, {"rows": [{"n": 1}], "cut": False}
+
+
+@pytest.mark.parametrize(
+    ("then", "before"), [(THEN_ROWS, [{"n": 1}]), ({**THEN_ROWS, "cut": True}, None)], ids=["whole", "cut"]
+)
+def test_rows_are_compared_with_those_of_the_period_before_where_all_of_them_came(measure, then, before):
+    told, _limits, _left = measure(NOW_ROWS, then)
+    assert (told["rows"], told["before"], told["until"] - told["since"]) == ([{"n": 2}], before, 86400.0)
+
+
+def test_a_statement_without_a_period_is_asked_once_and_is_of_now(measure):
+    told, limits, _left = measure(NOW_ROWS, statement="SELECT 1 AS n")
+    assert (told["before"], told["since"], len(limits)) == (None, None, 1)
+
+
+@pytest.mark.parametrize(
+    ("given", "limit"),
+    [
+        pytest.param({"timeout_seconds": 50.0}, 40.0, id="a part of all the time"),
+        pytest.param({"timeout_seconds": 50.0, "statement_seconds": 20.0}, 20.0, id="its own"),
+    ],
+)
+def test_a_statement_ends_before_who_asks_stops_waiting(measure, given, limit):
+    _told, limits, left = measure(NOW_ROWS, THEN_ROWS, **given)
+    assert limits == [limit, limit]
+    assert all(20 < one <= 50 for one in left)
+
+
+def test_a_statement_may_not_run_longer_than_is_left(measure):
+    _told, limits, left = measure(NOW_ROWS, THEN_ROWS, timeout_seconds=5.0, statement_seconds=20.0)
+    assert all(0.5 <= limit <= one <= 5 for limit, one in zip(limits, left))
 
 
 def test_at_the_end_of_a_long_month_the_last_one_is_the_one_before():
