@@ -248,6 +248,25 @@ def test_whatever_stands_in_a_field_the_record_is_used_or_named_and_nothing_is_m
     assert "<script" not in path.read_text() and "<script" not in path.with_suffix(".md").read_text().replace("\\<", "")
 
 
+def test_a_system_that_says_nothing_but_markup_is_shown_and_not_obeyed(tmp_path: Path) -> None:
+    for day in range(1, 32):
+        check = {
+            **dict.fromkeys(("name", "section", "detail", "remedy", "unit", "because", "limit"), NASTY),
+            "value": day,
+        }
+        checks = [
+            {**check, "host": NASTY, "id": one, "status": "critical"} for one in ("disk:/", f"query:{NASTY}", "else")
+        ]
+        at = datetime(2026, 12, day, 7, tzinfo=timezone.utc)
+        told = year.record(at, "health_check", checks, status="failed", failure={"host": NASTY, "message": NASTY})
+        year.write(tmp_path, told)
+    (tmp_path / "<script>.json").write_text("{}")
+    kpis = [{"name": NASTY, "target": 1, "unit": NASTY, "check": "disk:*", "figure": "mean"}]
+    path = Path(report.run(options(tmp_path, tmp_path / "reports", kpis=kpis), check_mode=False)["path"])
+    assert "<script" not in path.read_text() and "&lt;script" in path.read_text()
+    assert "<script" not in path.with_suffix(".md").read_text().replace("\\<", "")
+
+
 def test_a_record_of_a_time_that_is_still_to_come_is_named(tmp_path: Path) -> None:
     for day in (datetime(2026, 12, 5, tzinfo=timezone.utc), datetime(2093, 1, 1, tzinfo=timezone.utc)):
         path = year.write(tmp_path, year.record(day, "backup", []))
