@@ -17,7 +17,7 @@ from ._matrix import ROOT
 
 MARK = "RUNBOOK_OPS_STOP_AT"
 WAIT_SECONDS = (
-    240  # for a run to come to a point, on a machine that does other things too; a host's answer is waited for longer
+    1200  # for a run to come to a point, on a machine that does other things too; a host's answer is waited for longer
 )
 # Kills what stands stopped at the point, in one of three ways, and prints how many there were.
 CUT = f"""

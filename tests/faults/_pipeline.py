@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ._matrix import ROOT
+from .conftest import LIMIT_SECONDS
 
 ENTRY = [sys.executable, "-m", "ansible_collections.runbook.ops.plugins.plugin_utils.ci"]
 SURROUNDINGS = {"PYTHONPATH": str(ROOT / "collections"), "NO_COLOR": "1"}
@@ -75,9 +76,19 @@ class Pipeline:
         self._result.unlink(missing_ok=True)
         command = [*self._command(playbook), *options, "--result", str(self._result)]
         done = subprocess.run(
-            command, cwd=ROOT, env=os.environ | SURROUNDINGS, stdout=subprocess.DEVNULL, timeout=300, check=False
+            command,
+            cwd=ROOT,
+            env=os.environ | SURROUNDINGS,
+            stdout=subprocess.DEVNULL,
+            timeout=LIMIT_SECONDS,
+            check=False,
         )
         return self._said(done.returncode)
+
+    def does(self, playbook: str, *options: str) -> None:
+        """Have the pipeline run by hand what must go well."""
+        said = self.run(playbook, *options)
+        assert said["code"] == 0, said
 
     @contextmanager
     def served(self, address: str) -> Iterator[str]:
@@ -112,7 +123,7 @@ class Pipeline:
             input=input,
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=LIMIT_SECONDS,
             check=False,
             env=os.environ | SURROUNDINGS,
         )

@@ -18,6 +18,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 HOSTS = ROOT / "tests" / "hosts" / "hosts.py"
+LIMIT_SECONDS = 1800  # of a call that hangs; on a machine that does other things too, a run takes minutes
 
 # All that a refused run must leave alone, read in one go on the host.
 FINGERPRINT = r"""
@@ -58,7 +59,7 @@ class Host:
     def __call__(self, script: str, *, check: bool = True) -> str:
         """Run a shell script on the host as root and return its output."""
         command = [sys.executable, str(HOSTS), "ssh", self.name, "sudo", "bash", "-s"]
-        done = subprocess.run(command, input=script, capture_output=True, text=True, timeout=300, check=False)
+        done = subprocess.run(command, input=script, capture_output=True, text=True, timeout=LIMIT_SECONDS, check=False)
         if check and done.returncode:
             raise AssertionError(f"on {self.name}: {done.stderr}")
         return done.stdout
@@ -86,7 +87,7 @@ class Host:
             env=os.environ | {"NO_COLOR": "1"},
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=LIMIT_SECONDS,
             check=False,
         )
         return Outcome(done.returncode, done.stdout + done.stderr)

@@ -14,19 +14,24 @@ from collections.abc import Iterator
 
 import pytest
 
-from ._deploys import ANSWER, AS_BEFORE, REPOSITORY, USER, VERSION
+from ._deploys import ANSWER, REPOSITORY, STATE, USER, VERSION, kept
 from ._kill import cut, stopping_at
 from ._matrix import ROOT
-from .conftest import Host
+from .conftest import LIMIT_SECONDS, Host
 
 sys.path.insert(0, str(ROOT / "tests" / "versions"))
-from versions import numbered, stream
+from versions import KINDS, stream
 
 # Ten runs of a playbook: a minute on a machine that has nothing else to do.
 pytestmark = pytest.mark.skipif(
     "RUNBOOK_DEPLOY_KILLS" not in os.environ, reason="takes a minute: set RUNBOOK_DEPLOY_KILLS"
 )
-QUICK = {"ops_deployment": {"watch": "3s", "rollback_slowdown_percent": 2000}}
+# The first release brings the only migration, which is applied already.
+QUICK = {
+    "ops_deployment": {"watch": "3s", "rollback_slowdown_percent": 2000},
+    "database_migration_baseline": "all",
+}
+GOOD = KINDS["good"]._replace(files={"deployment/migrations/001_begin.sql": "CREATE TABLE users (id integer);\n"})
 LEFT = """
 cd /var/lib/runbook-ops
 [ ! -e deploy/owlivion-sync-server/journal.json ] || echo journal
@@ -37,9 +42,9 @@ grep -q '"next": null' deploy/owlivion-sync-server/live.json || echo switch
 
 @pytest.fixture(scope="module")
 def four(host: Host) -> Iterator[Host]:
-    host(REPOSITORY.replace("STREAM", stream(numbered(["good"] * 4), "owlivion-sync-server")))
-    yield host
-    host(AS_BEFORE, check=False)
+    made = stream([(f"1.{number}.0", GOOD) for number in range(4)], "owlivion-sync-server")
+    with kept(host, REPOSITORY.replace("STREAM", made)):
+        yield host
 
 
 def begin(host: Host, version: str, *, stop_at: str = "nowhere") -> subprocess.Popen[str]:
@@ -65,7 +70,7 @@ def owner(host: Host) -> str:
 
 
 def ended(run: subprocess.Popen[str]) -> tuple[int, str]:
-    said, _none = run.communicate(timeout=300)
+    said, _none = run.communicate(timeout=LIMIT_SECONDS)
     return run.returncode, said
 
 
@@ -108,9 +113,7 @@ def test_users_notice_nothing_of_runs_that_are_cut_off_and_the_next_one_needs_no
     assert serves(host) == "1.3.0", said
     assert host(LEFT) == ""
 
-    first = host(
-        "basename $(ls /var/lib/runbook-ops/deploy/owlivion-sync-server/releases/adopted-*.json) .json"
-    ).strip()
+    first = host(f"basename $(ls {STATE}/releases/adopted-*.json) .json").strip()
     assert host.play("rollback", "-e", f"rollback_version={first}", variables=QUICK).code == 0
     asked, wrong, _ = host(f"rm /root/user.asks; {ANSWER}").split(maxsplit=2)
     assert int(asked) > 100

@@ -14,33 +14,18 @@ from typing import Any
 import pytest
 import yaml
 
-from ._deploys import ANSWER, USER, VERSION
-from ._kill import kill_at
+from ._deploys import ANSWER, STATE, USER, VERSION, kept
+from ._kill import kill_stopped
 from ._pipeline import Pipeline
-from .conftest import ROOT, Host, Outcome
+from .conftest import ROOT, Host
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "versions"))
 from versions import KINDS, stream
 
-SERVICE, STATE = "owlivion-sync-server", "/var/lib/runbook-ops/deploy/owlivion-sync-server"
 # The repository of the pipeline takes the place of the one on the Internet, and a directory that of the monitor.
 REPOSITORY = """
-set -eu
 runuser -u owlivion -- git config --global url.{url}.insteadOf https://github.com/babafpv/owlivion-mail
-cp -a /etc/nginx /root/nginx.before
 mkdir -p -m 0700 /var/lib/runbook-ops/monitor
-"""
-AS_BEFORE = """
-rm -f /root/user.asks
-rm -rf /etc/nginx && mv /root/nginx.before /etc/nginx && systemctl reload nginx
-runuser -u owlivion -- bash -c 'cd; pm2 delete -s owlivion-sync-server-new; pm2 save -s --force
-  rm -rf owlivion-mail/owlivion-sync-server.releases; rm -f .gitconfig
-  cd .pm2/logs; rm -f owlivion-sync-server-new-*.log owlivion-sync-server-*-[0-9].log'
-systemctl stop 'runbook-ops-live-*' 2>/dev/null
-rm -rf /var/lib/runbook-ops/deploy /run/runbook-ops/deploy /etc/tmpfiles.d/runbook-ops-live* /etc/systemd/system/runbook-ops-live*
-rm -rf /etc/systemd/system/*.wants/runbook-ops-live* /var/lib/runbook-ops/monitor
-systemctl daemon-reload
-runuser -u postgres -- psql -Xq -d owlivion_sync -c 'DROP TABLE IF EXISTS deploy_notes, runbook_ops_migrations'
 """
 
 # The first is applied already: it would fail.
@@ -64,35 +49,22 @@ def versions() -> str:
     for number, kind, more in VERSIONS:
         files = {f"deployment/migrations/{name}": sql for name, sql in {**MIGRATIONS, **more}.items()}
         made.append((number, KINDS[kind]._replace(files=files)))
-    return stream(made, SERVICE)
+    return stream(made, "owlivion-sync-server")
 
 
-def described() -> dict[str, Any]:
-    """Return what is other than in the inventory: migrations, watches that are short, and silence."""
-    group = ROOT / "inventories" / "owlivion" / "group_vars" / "owlivion" / "main.yml"
-    services = yaml.safe_load(group.read_text(encoding="utf-8"))["ops_services"]
-    for service in services:
-        if service["name"] == SERVICE:
-            service["deploy"]["migration"] = {"kind": "sql", "database": "owlivion_sync"}
-    deployment = {"watch": "4s", "hotfix_watch": "3s", "rollback_slowdown_percent": 2000, "silence": "10m"}
-    return {"ops_services": services, "ops_deployment": deployment}
-
-
+# What is other than in the inventory: watches that are short, and silence.
+QUICK = {"watch": "4s", "hotfix_watch": "3s", "rollback_slowdown_percent": 2000, "silence": "10m"}
 NO_BACKUP = {"database_migration_accept_no_backup": "a test", "database_migration_baseline": "001_begin.sql"}
 
 
 @pytest.fixture(scope="module")
 def pipeline(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
     inventories = [str(ROOT / "inventories/owlivion"), str(host.inventory)]
-    made = Pipeline(tmp_path_factory.mktemp("pipeline"), inventories, {**described(), **NO_BACKUP})
+    made = Pipeline(tmp_path_factory.mktemp("pipeline"), inventories, {"ops_deployment": QUICK, **NO_BACKUP})
     made.write(versions())
     gateway = host("ip route show default").split()[2]
-    with made.served(gateway) as url:
-        host(REPOSITORY.format(url=url))
-        try:
-            yield made
-        finally:
-            host(AS_BEFORE, check=False)
+    with made.served(gateway) as url, kept(host, REPOSITORY.format(url=url)):
+        yield made
 
 
 @pytest.fixture(autouse=True)
@@ -106,12 +78,6 @@ def _users(host: Host, pipeline: Pipeline) -> Iterator[None]:
     assert int(wrong) == 0, host("cat /root/user.says")
 
 
-def play(host: Host, playbook: str, *options: str) -> Outcome:
-    done = host.play(playbook, *options, variables={**described(), **NO_BACKUP})
-    assert done.code == 0, done.text
-    return done
-
-
 def serves(host: Host) -> str:
     """Return the commit that users get."""
     return str(json.loads(host(VERSION))["commit"])
@@ -121,7 +87,16 @@ def table(host: Host, name: str) -> str:
     return host.sql(f"SELECT to_regclass('{name}')")
 
 
-def test_a_push_is_deployed_and_what_must_not_stay_ends_with_a_code_of_its_own(host: Host, pipeline: Pipeline) -> None:
+def no_backups() -> list[dict[str, Any]]:
+    """Return the described backups, in a directory that holds none."""
+    group = ROOT / "inventories" / "owlivion" / "group_vars" / "owlivion" / "main.yml"
+    described = yaml.safe_load(group.read_text(encoding="utf-8"))["ops_backups"]
+    return [{**one, "directory": "/srv/small/none"} for one in described]
+
+
+def test_a_push_is_deployed_and_what_must_not_stay_ends_with_a_code_of_its_own(
+    host: Host, pipeline: Pipeline, tmp_path: Path
+) -> None:
     at_first = host(VERSION)
     refused = pipeline.run("deploy", "-e", "deploy_version=main")
     assert (refused["code"], refused["outcome"]) == (10, "refused"), refused  # nothing was pushed yet
@@ -154,7 +129,9 @@ def test_a_push_is_deployed_and_what_must_not_stay_ends_with_a_code_of_its_own(h
     assert table(host, "deploy_notes") == "deploy_notes"
 
     pipeline.offer("1.4.0")
-    unproven = pipeline.run("deploy", "-e", "deploy_version=1.4.0", "-e", "database_migration_accept_no_backup=")
+    no_backup = tmp_path / "no_backup.json"  # whatever backups the tests before this one have left
+    no_backup.write_text(json.dumps({"ops_backups": no_backups(), "database_migration_accept_no_backup": ""}))
+    unproven = pipeline.run("deploy", "-e", "deploy_version=1.4.0", "-e", f"@{no_backup}")
     assert unproven["code"] == 10, unproven
     assert "backup" in unproven["message"]
 
@@ -167,25 +144,24 @@ def test_nobody_notices_a_killed_controller_a_release_that_is_looked_at_first_an
     host: Host, pipeline: Pipeline
 ) -> None:
     pipeline.offer("1.4.0", "1.5.0")
-    options = ["-e", json.dumps({**described(), **NO_BACKUP}), "-e", "deploy_version=1.4.0"]
-    kill_at([*host.command("deploy"), *options], "switch | Send the requests", after_seconds=4)
+    given = ["-e", json.dumps({"ops_deployment": QUICK, **NO_BACKUP}), "-e", "deploy_version=1.4.0"]
+    kill_stopped([*host.command("deploy"), *given], host, "live:linked")
 
-    # This ends what was cut off, and leaves another release beside.
-    play(host, "deploy", "-e", "deploy_version=1.5.0", "-e", "deploy_until=staged")
-    live = serves(host)
-    assert live in (pipeline.commit("1.0.0"), pipeline.commit("1.4.0"))
+    # The requests go to it, so this finishes what was cut off, and leaves another release beside.
+    pipeline.does("deploy", "-e", "deploy_version=1.5.0", "-e", "deploy_until=staged")
+    assert serves(host) == pipeline.commit("1.4.0")
     beside = [host(f"curl -s http://localhost:{port}/api/v1/version") for port in (3000, 3001)]
-    assert {json.loads(one)["commit"] for one in beside} == {live, pipeline.commit("1.5.0")}
-    play(host, "promote")
+    assert {json.loads(one)["commit"] for one in beside} == {pipeline.commit("1.4.0"), pipeline.commit("1.5.0")}
+    pipeline.does("promote")
     assert serves(host) == pipeline.commit("1.5.0")
 
-    play(host, "rollback")
-    assert serves(host) == live
+    pipeline.does("rollback")
+    assert serves(host) == pipeline.commit("1.4.0")
     first = re.findall(r"adopted-[0-9a-f]+", host(f"ls {STATE}/releases"))[0]
-    play(host, "rollback", "-e", f"rollback_version={first}")
+    pipeline.does("rollback", "-e", f"rollback_version={first}")
 
     assert "unix:/run/runbook-ops/deploy" in host("nginx -T 2>/dev/null")
-    play(host, "end_deploys")
+    pipeline.does("end_deploys")
     configuration = host("nginx -T 2>/dev/null")
     assert "runbook-ops/deploy" not in configuration
     assert "127.0.0.1:3000" in configuration

@@ -37,6 +37,7 @@ def facts() -> list[Any]:
         ("blue-green", (app["standby_name"], app["standby_port"]), ("owlivion-sync-server-new", 3001)),
         ("repository", app["source"]["repository"], "https://github.com/babafpv/owlivion-mail"),
         ("branch", (app["source"]["branch"], app["source"]["migrations"]), ("main", "deployment/migrations")),
+        ("migrations", app["deploy"]["migration"]["database"], "owlivion_sync"),
         (
             "services",
             {one["name"] for one in SYSTEM["services"]},
