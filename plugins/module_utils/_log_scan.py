@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -112,6 +113,9 @@ class Reading:
         self, job: Job, log: Mapping[str, Any], before: Mapping[str, Any], since: float
     ) -> tuple[Tally, dict[str, Any]]:
         paths = paths_of(log)
+        for path in paths:
+            if os.path.lexists(path) and not os.path.isfile(path):  # noqa: PTH113  # one import less
+                raise SourceError(f"{path} is no file that could be read, nor a link to one")
         known = before.get("files") or {}
         members = {path: open_members(path, since=None if path in known else since) for path in paths}
         try:

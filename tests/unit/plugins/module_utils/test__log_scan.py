@@ -551,3 +551,23 @@ def test_a_few_look_ups_are_not_judged(tmp_path):
     assert (check["status"], check["value"]) == ("ok", 0.0)
     log.write_text("2026-11-21T10:00:00Z cache miss\n" * 20)
     assert reading().log(described, {}).checks[-1]["status"] == "critical"
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        pytest.param(os.mkfifo, id="a pipe that nobody writes to"),
+        pytest.param(os.mkdir, id="a directory, as Docker makes of a file that is not there"),
+        pytest.param(lambda path: os.symlink(path, path), id="a link to itself"),
+        pytest.param(lambda path: os.symlink(f"{path}.gone", path), id="a link to nowhere"),
+    ],
+)
+@pytest.mark.parametrize("rotated", [False, True], ids=["alone", "beside what it was"])
+def test_what_is_no_file_in_the_place_of_a_log_is_no_quiet_log(tmp_path, made, rotated):
+    log = tmp_path / "app.log"
+    made(log)
+    if rotated:
+        (tmp_path / "app.log.1").write_text("2026-11-21T00:00:00Z a line\n")
+    (check,) = reading().log({"name": "app", "path": str(log)}, {}).checks
+    assert (check["status"], check["value"]) == ("unknown", None)
+    assert check["detail"] == f"{log} is no file that could be read, nor a link to one"
