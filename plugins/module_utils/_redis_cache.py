@@ -17,6 +17,12 @@ from ansible_collections.runbook.ops.plugins.module_utils._redis import RedisDow
 # What looks like a queue of Bull or BullMQ, and is described nowhere, is named in place of being freed.
 SCRIPT = """
 if redis.replicate_commands then redis.replicate_commands() end
+if ARGV[1] == "0" then
+  local told = redis.pcall("INFO", "cluster")
+  if type(told) == "string" and string.find(told, "cluster_enabled:1", 1, true) then
+    return redis.error_reply("ERR it is one node of a cluster, and has a part of the keys: let the application empty its cache")
+  end
+end
 local prefix, free, expiring = ARGV[2], ARGV[4] == "1", ARGV[5] == "1"
 local answer = redis.call("SCAN", ARGV[1], "MATCH", ARGV[6], "COUNT", ARGV[3])
 local found, lasting, queue = {}, 0, ""

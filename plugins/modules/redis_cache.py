@@ -57,6 +57,7 @@ options:
     type: float
     default: 60
 notes:
+  - A node of a cluster is refused - it has a part of the keys only.
   - The account needs C(+eval), C(+scan), C(+type), C(+pttl), C(+hexists) and C(+unlink), and Redis 4 or later.
 seealso:
   - name: Redis, SCAN
