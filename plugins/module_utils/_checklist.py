@@ -68,11 +68,13 @@ def read_confirmation(record: Mapping[str, Any], item: Item) -> Done | None:
 def read_proof(record: Mapping[str, Any], item: Item, on: date) -> Done | None:
     """Return what ``record`` proves of ``item``: a run that ended well, or a check that was good. A bad check proves the contrary.
 
-    A run that left hosts of the system out proves nothing good of the system.
+    A run that left hosts of the system out, or could not see all that it looked for, proves nothing good of the system.
     """
     whole = not record.get("left_out")
     found = set(record["playbook"].split("+")) & set(item.get("proven_by") or [])
-    if found and whole and record["status"] == "ok" and record.get("check_status") != "critical":
+    judged = {record.get("check_status"), *(check["status"] for check in record["checks"])}
+    good = record["status"] == "ok" and not judged & {"critical", "unknown"}
+    if found and whole and good:
         return Done(on, f"{min(found)} ran well on {on.isoformat()}", at=record["began"])
     pattern = item.get("check")
     looks = [one for one in record["checks"] if pattern and fnmatchcase(one["id"], pattern)]

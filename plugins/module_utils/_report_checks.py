@@ -43,7 +43,8 @@ def message_check(channel: str, problems: Sequence[str]) -> dict[str, Any]:
 
 
 def _capacity(one: Mapping[str, Any], warning_days: float, critical_days: float) -> dict[str, Any]:
-    status, limit = "ok", warning_days
+    # Where the values go up and down more than they grow, they do tell something: that it does not fill.
+    status, limit = "unknown" if one["verdict"] == "unknown" and one["per_month"] is None else "ok", warning_days
     if one["days"] is not None:
         status, judged = judge_low(one["days"], warning_days, critical_days)
         limit = judged if judged is not None else limit

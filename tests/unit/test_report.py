@@ -455,6 +455,19 @@ def test_a_group_may_pass_the_directory_above_and_not_see_what_else_is_there(rec
     assert (above.stat().st_gid, len(other["notes"])) == (has.st_gid, 1), "another group's directory stays so"
 
 
+def test_what_too_few_values_tell_of_is_unknown_and_no_finding(tmp_path: Path) -> None:
+    checks = [year.check("disk:/", 60, name="Disk /", unit="%")]
+    year.write(tmp_path, year.record(datetime(2026, 12, 1, 7, tzinfo=timezone.utc), "health_check", checks))
+    given = options(tmp_path, tmp_path / "reports", schedule=[], kpis=[])
+    (found, _damaged) = report_info.run({**given, "topics": ["capacity", "records"]})["checks"]
+    assert (found["status"], found["detail"][:20]) == ("unknown", "cannot tell: 1 value")
+    planned = year.record(
+        datetime(2026, 12, 2, 7, tzinfo=timezone.utc), "capacity_planning", [{**found, "host": year.HOST}]
+    )
+    year.write(tmp_path, planned)
+    assert report_info.run(given)["counts"]["attention"] == 0
+
+
 def test_what_capacity_planning_found_full_is_told_once(tmp_path: Path) -> None:
     for day in range(1, 32):
         checks = [year.check("disk:/", 60 + day, name="Disk /", unit="%", limit=95.0)]

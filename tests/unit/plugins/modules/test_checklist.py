@@ -188,6 +188,13 @@ def test_the_last_look_at_a_check_proves_it_or_the_contrary(records):
     assert "certificate:b of shop-1 was warning on 2026-11-01" in check["detail"]
 
 
+@pytest.mark.parametrize(("seen", "status"), [("warning", "ok"), ("unknown", "warning"), ("critical", "warning")])
+def test_a_run_that_could_not_see_all_that_it_looked_for_proves_nothing(records, seen, status):
+    checks = [{"id": "backup:a", "status": seen}, {"id": "backup:b", "status": "warning"}]
+    records.add("2026-11-20T03:00:00Z", "test_restore", checks=checks)
+    assert records.look()["restore tried"]["status"] == status
+
+
 def test_a_run_that_left_hosts_out_proves_nothing_good_of_the_system(records):
     good = {"id": "certificate:a", "status": "ok"}
     records.add("2026-11-20T03:00:00Z", "test_restore", left_out=["shop-2"])
