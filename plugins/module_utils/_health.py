@@ -8,6 +8,7 @@ Ansible is not needed: ``python3 -m ansible_collections.runbook.ops.plugins.modu
 
 from __future__ import annotations
 
+import faulthandler
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +21,9 @@ from ansible_collections.runbook.ops.plugins.module_utils._probe_index import PR
 from ansible_collections.runbook.ops.plugins.module_utils._probe_options import ProbeError, nearest, read_options
 
 GRACE_SECONDS = 0.25  # a probe's own word on what it waited for is better than ours, and comes a moment after its limit
+
+# Beyond the limit of all: an expression that never ends holds the interpreter, and with it every thread that could say so.
+LAST_RESORT_SECONDS = 15.0
 
 
 def check_health(
@@ -37,12 +41,23 @@ def check_health(
     :raises ValueError: a probe or an option is not known or not of its type; nothing was looked at.
     """
     began = time.monotonic()
-    known = PROBES if probes is None else probes
-    jobs = [_prepare(spec, index, secrets or {}, known) for index, spec in enumerate(specs)]
+    # Its own thread needs no interpreter, and says on the error output in which probe the process ended.
+    faulthandler.dump_traceback_later(timeout_seconds + LAST_RESORT_SECONDS, exit=True, file=2)
+    try:
+        return _check(specs, secrets or {}, began + timeout_seconds, PROBES if probes is None else probes)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+
+
+def _check(
+    specs: Sequence[Mapping[str, Any]], secrets: Mapping[str, str], end: float, known: Mapping[str, Callable[[], Any]]
+) -> dict[str, Any]:
+    began = time.monotonic()
+    jobs = [_prepare(spec, index, secrets, known) for index, spec in enumerate(specs)]
     order = list(known)
     for job in sorted(jobs, key=lambda job: order.index(job.options["probe"])):
         job.start()
-    found = [(check, job) for job in jobs for check in job.collect(began + timeout_seconds)]
+    found = [(check, job) for job in jobs for check in job.collect(end)]
     checks = _unique([check for check, _job in found])
     explain([(check, thing_of(check, job.options["about"])) for check, job in found], _needs(jobs))
     summary = {status: sum(check["status"] == status for check in checks) for status in STATUSES}

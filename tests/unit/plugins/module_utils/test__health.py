@@ -169,6 +169,27 @@ def test_the_engine_refuses_what_it_does_not_understand_in_one_line():
     assert done.stderr.count("\n") == 1
 
 
+def test_an_expression_that_never_ends_ends_the_process_and_the_probe_is_named(tmp_path):
+    """No thread gets on meanwhile, neither that which collects: the morning check had hung for ever, at full load."""
+    log = tmp_path / "app.log"
+    log.write_text(f"{'a' * 60}!\n")
+    trap = {"probe": "log_errors", "path": str(log), "patterns": ["(a+)+$"], "since_seconds": 60}
+    program = (
+        "import sys; from ansible_collections.runbook.ops.plugins.module_utils import _health as health\n"
+        f"health.LAST_RESORT_SECONDS = 0.5; health.check_health({[trap]!r}, timeout_seconds=0.5)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={"PYTHONPATH": str(COLLECTIONS)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "log_errors.py" in done.stderr
+
+
 def test_what_follows_from_another_says_so_and_is_counted_but_not_named():
     result = ask(
         {"probe": "bad", "name": "database", "about": "database"},
