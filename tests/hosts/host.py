@@ -185,7 +185,7 @@ def plugspace(name: str) -> Host:
 
 def newsletter(name: str) -> Host:
     """Return a host of the newsletter application."""
-    return Host(name, Image("newsletter", "trixie"), "newsletter-1", user="deploy")
+    return Host(name, Image("newsletter", "trixie"), "newsletter-1", user="deploy", names=("newsletter.example.com",))
 
 
 def mediasearch(name: str) -> Host:

@@ -42,7 +42,7 @@ def wait_for_health(host: Host) -> None:
     host.check_output("curl -sSf -o /dev/null --max-time 5 --retry 30 --retry-delay 1 --retry-all-errors %s", url)
 
 
-@pytest.mark.parametrize("unit", ["docker", "cron", "ssh"])
+@pytest.mark.parametrize("unit", ["docker", "cron", "ssh", "nginx", "certbot.timer"])
 def test_the_units_run_and_survive_a_reboot(host: Host, unit: str) -> None:
     assert host.service(unit).is_running
     assert host.service(unit).is_enabled
@@ -55,6 +55,7 @@ def test_all_units_of_the_host_are_well(host: Host) -> None:
 def test_one_project_has_the_services_of_the_runbook_and_two_workers(host: Host) -> None:
     listed = compose(host, "ps", "--format", "{{.Service}} {{.State}} {{.Health}}").splitlines()
     assert sorted(line.strip() for line in listed) == [
+        "balancer running",
         "newsletter-app running healthy",
         "postgres running healthy",
         "redis running healthy",
@@ -63,9 +64,9 @@ def test_one_project_has_the_services_of_the_runbook_and_two_workers(host: Host)
     ]
 
 
-def test_only_ssh_and_the_application_are_reached_from_outside(host: Host) -> None:
+def test_only_ssh_and_nginx_are_reached_from_outside(host: Host) -> None:
     places = [line.split()[3].rpartition(":") for line in host.check_output("ss -Hltn").splitlines()]
-    assert {int(port) for address, _, port in places if not address.startswith("127.0.0.1")} == {22, 3000}
+    assert {int(port) for address, _, port in places if not address.startswith("127.0.0.1")} == {22, 80, 443}
 
 
 def test_the_application_says_that_it_and_its_parts_work(host: Host) -> None:

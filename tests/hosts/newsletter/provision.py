@@ -10,14 +10,16 @@ import os
 import pwd
 import secrets
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from cloud.steps import load_images, settings, variables
-from web.server import run, wait_for
+from web.server import certificate, run, wait_for
 
 SHARE = Path("/usr/local/share/newsletter")
 PROJECT = Path("/home/deploy/newsletter")
 BUCKETS = Path("/srv/outside/buckets")
+DOMAIN = "newsletter.example.com"
 COMPOSE = ("docker", "compose", "--project-directory", str(PROJECT))
 
 
@@ -41,7 +43,7 @@ def application(now: dt.datetime) -> None:
         vault_newsletter_r2_access_key=key,
         vault_newsletter_r2_secret_key=secret,
     )
-    load_images()
+    load_images("your-registry/newsletter:v1.0.0")
     run(*COMPOSE, "up", "--detach", "--wait", "postgres", "redis")
     client = ("psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--username=newsletter")
     run(*COMPOSE, "exec", "-T", "postgres", *client, text=(SHARE / "schema.sql").read_text(encoding="utf-8"))
@@ -95,8 +97,10 @@ def logs(now: dt.datetime) -> None:
 def main() -> None:
     now = dt.datetime.now(dt.timezone.utc)
     logs(now)
-    application(now)
-    wait_for("http://localhost:3000/api/health", b'"ok"')
+    with ThreadPoolExecutor() as pool:
+        for part in [pool.submit(application, now), pool.submit(certificate, DOMAIN, SHARE / "newsletter.conf")]:
+            part.result()
+    wait_for(f"https://{DOMAIN}/api/health", b'"ok"')
 
 
 if __name__ == "__main__":

@@ -22,14 +22,15 @@ def test_the_description_is_valid() -> None:
 
 def facts() -> list[Any]:
     database, app, worker = SYSTEM["databases"][0], named("services", "newsletter-app"), named("services", "worker")
+    balancer = named("services", "balancer")
     limits, backup, bucket = SYSTEM["thresholds"], SYSTEM["backups"][0], named("buckets", "assets")
     rotated, rows = SYSTEM["retention"]["logs"][0], SYSTEM["retention"]["rows"][0]
     compose = [one for one in SYSTEM["services"] if one["manager"] == "compose"]
     table = [
-        ("health", (app["health"]["url"], app["health"]["status"]), ("http://localhost:3000/api/health", 200)),
-        ("services", {one["name"] for one in compose}, {"newsletter-app", "worker", "postgres", "redis"}),
+        ("health", (balancer["health"]["url"], balancer["health"]["status"]), ("http://localhost:3000/api/health", 200)),
+        ("services", {one["name"] for one in compose}, {"newsletter-app", "balancer", "worker", "postgres", "redis"}),
         ("compose file", {one["compose_file"] for one in compose}, {"docker-compose.yml"}),
-        ("port", app["port"], 3000),
+        ("port", (balancer["port"], app["deploy"]["front"]), (3000, "balancer")),
         ("scale of the application", (app["scale"], app["max_replicas"]), ({"cpu": 3}, 3)),
         ("scale of the workers", worker["scale"], {"memory": 1, "queue": 5}),
         (
