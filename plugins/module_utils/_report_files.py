@@ -6,11 +6,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.runbook.ops.plugins.module_utils._lock_file import HeldError, take
 from ansible_collections.runbook.ops.plugins.module_utils._report_gather import Gathered
 from ansible_collections.runbook.ops.plugins.module_utils._report_records import (
     RecordError,
@@ -22,8 +24,38 @@ from ansible_collections.runbook.ops.plugins.module_utils._report_records import
 )
 from ansible_collections.runbook.ops.plugins.module_utils._small_file import NEW, sync_directory
 
+WAIT_SECONDS = 120.0  # a mail server that is slow takes ten at each step
 MOST_BYTES = 64 * 1024 * 1024
 NAMES = {"week": r"\d{4}-W\d\d", "month": r"\d{4}-\d\d", "quarter": r"\d{4}-Q\d", "year": r"\d{4}"}
+
+
+class BusyError(Exception):
+    """Another run writes reports; the message says what to do."""
+
+
+@contextmanager
+def alone(directory: Path) -> Iterator[None]:
+    """Hold the directory of reports, which is made where it is missing: a file is written, and a summary sent, by one run at a time.
+
+    :raises BusyError: another run holds it, and goes on.
+    """
+    if not directory.is_dir():
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    deadline = time.monotonic() + WAIT_SECONDS
+    while True:
+        try:
+            handle = take(directory / ".lock")
+            break
+        except HeldError as exc:
+            if time.monotonic() > deadline:
+                raise BusyError(
+                    f"{exc} has been writing reports into {directory} for {WAIT_SECONDS:g} s: see whether it hangs, and run this again"
+                ) from None
+            time.sleep(0.1)
+    try:
+        yield
+    finally:
+        os.close(handle)
 
 
 def read_records(directory: Path, gathered: Gathered, *, now: float) -> None:

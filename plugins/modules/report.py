@@ -140,6 +140,7 @@ import grp
 import json
 import socket
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -194,11 +195,25 @@ def kept_instead(path: Path, report: dict[str, Any]) -> str | None:
 
 
 def run(options: dict[str, Any], *, check_mode: bool, hand_over: sending.Send = sending._notify.send) -> dict[str, Any]:
-    """Write and send what is not there yet."""
-    directory, system = Path(options["directory"]), options["system"]
+    """Write and send what is not there yet, one run at a time."""
     channels = sending.channels_of(options, options["send_to"], hostname=socket.gethostname())
     group = grp.getgrnam(options["group"]).gr_gid if options["group"] else None
     report = build(options)
+    with nullcontext() if check_mode else files.alone(Path(options["directory"])):
+        return bring(report, options, channels, group=group, check_mode=check_mode, hand_over=hand_over)
+
+
+def bring(
+    report: dict[str, Any],
+    options: dict[str, Any],
+    channels: dict[str, tuple[dict[str, Any], dict[str, str]]],
+    *,
+    group: int | None,
+    check_mode: bool,
+    hand_over: sending.Send,
+) -> dict[str, Any]:
+    """Bring ``report`` to its directory and to ``channels``."""
+    directory, system = Path(options["directory"]), options["system"]
     stem = files.stem(system, report["period"]["name"])
     contents = render(report, stem)
     before = verdict_of(directory / f"{stem}.json")
@@ -248,8 +263,6 @@ def run(options: dict[str, Any], *, check_mode: bool, hand_over: sending.Send = 
 
 
 def _place(directory: Path, write: list[str], remove: list[str], contents: dict[str, bytes], group: int | None) -> None:
-    if not directory.is_dir():
-        directory.mkdir(mode=0o700, parents=True)
     if write:
         files.write_files(directory, {name: contents[name] for name in write}, group=group)
     for name in remove:
@@ -262,7 +275,7 @@ def main() -> None:
     module = AnsibleModule(argument_spec={**ARGUMENTS, **OWN}, supports_check_mode=True)
     try:
         result = run(module.params, check_mode=module.check_mode)
-    except (ReportError, ValueError) as exc:
+    except (ReportError, files.BusyError, ValueError) as exc:
         module.fail_json(msg=str(exc))
     except KeyError:
         module.fail_json(

@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shutil
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.runbook.ops.plugins.module_utils import _report_files
 from ansible_collections.runbook.ops.plugins.module_utils._notify import NotifyError
 from ansible_collections.runbook.ops.plugins.module_utils._report_options import ReportError
 from ansible_collections.runbook.ops.plugins.module_utils._report_records import RecordError, parse_record
@@ -333,6 +335,30 @@ def test_a_summary_is_sent_once_and_again_only_where_it_was_not_taken(records: P
         and "Report Week 52" in messages[0]["subject"]
         and "planted-secret-1" not in messages[0]["text"]
     )
+
+
+def test_of_two_runs_at_once_one_waits_and_the_summary_is_sent_once(
+    records: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = options(records, tmp_path, period="week", send_to=["email"], email="ops@example.org")
+    sending, go_on = threading.Event(), threading.Event()
+    told: list[dict[str, Any]] = []
+
+    def slow(*_given: object) -> None:
+        sending.set()
+        assert go_on.wait(60)
+
+    first = threading.Thread(target=lambda: told.append(report.run(given, check_mode=False, hand_over=slow)))
+    first.start()
+    assert sending.wait(60)
+    with monkeypatch.context() as patch:
+        patch.setattr(_report_files, "WAIT_SECONDS", 0.0)
+        with pytest.raises(_report_files.BusyError, match="has been writing reports into"):
+            report.run(given, check_mode=False, hand_over=lambda *_given: pytest.fail("sent twice"))
+    go_on.set()
+    first.join(60)
+    again = report.run(given, check_mode=False, hand_over=lambda *_given: pytest.fail("sent twice"))
+    assert (told[0]["sent"], again["changed"]) == (["email"], False)
 
 
 def test_a_receiver_that_is_not_described_is_refused_before_anything_is_written(records: Path, tmp_path: Path) -> None:
