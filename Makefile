@@ -27,7 +27,7 @@ SYSTEM := owlivion
 DEMO := demo-$(SYSTEM)
 SAY = @printf '\n\033[1m== %s\033[0m\n'
 
-.PHONY: help setup demo demo-clean test sweep static lint types unit local sanity artefact hosts integration molecule faults system \
+.PHONY: help setup demo demo-clean test images sweep static lint types unit local sanity artefact hosts integration molecule faults system \
 	controller docs benchmark campaign clean tests-clean
 
 help: ## say what there is
@@ -60,13 +60,14 @@ demo: setup ## bring a real host of SYSTEM up (owlivion, or another) and run its
 demo-clean: ## throw the demo hosts away
 	@$(HOST) down $(SYSTEMS:%=demo-%)
 
-test: setup sweep static local ## everything that CI runs
-	@$(HOST) up tools-12
-	@$(MAKE) --jobs 2 --output-sync integration molecule
-	@$(MAKE) --jobs 3 --output-sync faults
-	@$(MAKE) system controller
+test: setup sweep ## everything that CI runs, as many parts side by side as LANES says
+	@python tools/stages.py
 	@[ -n "$${KEEP:-}" ] || $(MAKE) tests-clean
 	$(SAY) 'All passed'
+
+images: ## build the images of the hosts that do not exist yet
+	$(SAY) 'Images'
+	@$(HOST) build
 
 sweep: ## throw hosts away that the machine was switched off under: their ports lead nowhere, and a test may be given one
 	@$(HOST) sweep
@@ -90,8 +91,8 @@ lint: ## style of Python, YAML and Ansible, and generated pages that are up to d
 
 types: ## mypy over everything
 	$(SAY) 'Types'
-	@MYPYPATH=collections mypy --cache-dir /dev/null -p ansible_collections.runbook.ops.plugins
-	@MYPYPATH=collections:tests/hosts:tools mypy --cache-dir /dev/null tests/hosts tools
+	@MYPYPATH=collections mypy --cache-dir $(CACHE)/mypy -p ansible_collections.runbook.ops.plugins
+	@MYPYPATH=collections:tests/hosts:tools mypy --cache-dir $(CACHE)/mypy tests/hosts tools
 
 unit: ## unit tests, without any host
 	$(SAY) 'Unit tests'
@@ -144,7 +145,7 @@ system: ## the three ways to run the collection
 	$(SAY) 'Ways to run'
 	@$(HOST) up owlivion-12
 	@overlay="$$($(HOST) inventory owlivion-12)"
-	@RUNBOOK_TEST_INVENTORY="$$overlay" python -m pytest -q tests/system
+	@RUNBOOK_TEST_INVENTORY="$$overlay" python -m pytest -q -n 2 --dist loadfile tests/system
 
 controller: artefact ## the artefact under the newest ansible-core, on Debian 13
 	$(SAY) 'Controller with the newest ansible-core'
