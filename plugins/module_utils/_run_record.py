@@ -12,11 +12,28 @@ from typing import Any
 from ansible_collections.runbook.ops.plugins.module_utils._checks import worst_status
 
 SCHEMA = 1
+KINDS: dict[str, type] = {
+    **dict.fromkeys(("id", "playbook", "system", "status", "started_at", "process"), str),
+    **dict.fromkeys(("hosts", "checks", "changes"), list),
+    "who": dict,
+}
 HIDDEN = "(hidden)"
 NAMES = r"(?:password|passwd|passphrase|secret|token|api[_-]?key)"
 ASSIGNED = re.compile(rf"(?i)(\b[\w-]*{NAMES}[\"']?\s*[=:]\s*)(\"[^\"]*\"|'[^']*'|[^\s,;&]+)")
 IN_URL = re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s:/@]*:)[^\s/@]+(@)", re.IGNORECASE)
 BEARER = re.compile(r"(?i)(\b(?:bearer|basic)\s+)[A-Za-z0-9._~+/=-]{8,}")
+
+
+def is_record(told: Any) -> bool:
+    """Return whether ``told`` is a record of this version, as far as it is needed to go on with it."""
+    return (
+        isinstance(told, dict)
+        and told.get("schema") == SCHEMA
+        and all(isinstance(told.get(key), kind) for key, kind in KINDS.items())
+        and "controller" in told["who"]
+        and all(isinstance(entry, dict) and "host" in entry and "status" in entry for entry in told["hosts"])
+        and all(isinstance(item, dict) and "host" in item for item in (*told["checks"], *told["changes"]))
+    )
 
 
 def file_name(run: Mapping[str, Any]) -> str:

@@ -142,7 +142,14 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.runbook.ops.plugins.module_utils._checks import make_check
-from ansible_collections.runbook.ops.plugins.module_utils._run_record import closed, file_name, interrupted, opened
+from ansible_collections.runbook.ops.plugins.module_utils._run_record import (
+    closed,
+    file_name,
+    interrupted,
+    is_record,
+    opened,
+)
+from ansible_collections.runbook.ops.plugins.module_utils._small_file import sync_directory
 
 LOCK_SECONDS = 10
 ARGUMENTS: dict[str, Any] = {
@@ -195,9 +202,10 @@ class Ledger:
 
     def read(self, name: str) -> dict[str, Any] | None:
         try:
-            return json.loads((self.directory / name).read_text(encoding="utf-8"))
-        except (FileNotFoundError, ValueError):
+            told = json.loads((self.directory / name).read_text(encoding="utf-8"))
+        except (FileNotFoundError, ValueError, RecursionError):
             return None
+        return told if is_record(told) else None
 
     def write(self, name: str, record: dict[str, Any]) -> None:
         """Replace the record: a reader, or a crash, sees the old one or the new one. An open one is marked first."""
@@ -210,11 +218,7 @@ class Ledger:
             file.flush()
             os.fsync(file.fileno())
         partial.replace(self.directory / name)
-        folder = os.open(self.directory, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync_directory(self.directory)
         if record["status"] != "running":
             marker.unlink(missing_ok=True)
 

@@ -130,6 +130,20 @@ def test_a_record_that_is_torn_is_written_anew(directory: Path) -> None:
     assert content(record(directory, "ok")["path"])["status"] == "ok"
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["[1]", "7", '{"a": 1}', "[" * 9999, '{"schema": 2, "status": "running"}', '{"schema": 1, "status": "running"}'],
+    ids=["list", "number", "other", "deep", "later version", "keys are missing"],
+)
+@pytest.mark.parametrize("own", [True, False], ids=["own", "another run"])
+def test_a_record_that_is_none_stops_no_run(directory: Path, text: str, own: bool) -> None:
+    path = Path(record(directory, run=RUN if own else OTHER)["path"])
+    path.write_text(text)
+    result = record(directory, "ok")
+    assert (result["status"], result["unfinished"]) == ("ok", [])
+    assert own or path.read_text() == text, "what cannot be read is left to look at"
+
+
 class Killed(BaseException):
     """No except clause of the module catches this one."""
 
