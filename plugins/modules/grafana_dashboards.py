@@ -99,6 +99,7 @@ changes:
 
 import json
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -160,6 +161,31 @@ class Prometheus:
         return list(self.ask("label/__name__/values").get("data") or [])
 
 
+def apply(folder: Path, steps: list[files.Step], before: files.Files) -> None:
+    """Do all ``steps``, or none: dashboards draw what rules record, and those go back as one.
+
+    :raises OSError: one could not be done.
+    """
+    done = []
+    try:
+        for step in steps:
+            write(folder / step.name, step.content)
+            done.append(step)
+    except OSError:
+        for step in reversed(done):
+            with suppress(OSError):  # a full disk may keep an old one from coming back; the first error says so
+                write(folder / step.name, before.get(step.name))
+        raise
+
+
+def write(path: Path, content: bytes | None) -> None:
+    """Have a file hold ``content``, or go where there is none."""
+    if content is None:
+        path.unlink()
+    else:
+        replace_file(path, content, mode=0o644)
+
+
 def run(options: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
     directory, system, url = options["directory"], options["system"], options["prometheus_url"]
     folder, wanted = Path(directory), options["dashboards"] if options["state"] == "present" else {}
@@ -177,11 +203,7 @@ def run(options: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
     after = files.predict(before, steps)
 
     if steps and not check_mode:
-        for step in steps:
-            if step.content is None:
-                (folder / step.name).unlink()
-            else:
-                replace_file(folder / step.name, step.content, mode=0o644)
+        apply(folder, steps, before)
         after = observe()
 
     return {
@@ -201,7 +223,7 @@ def main() -> None:
     except files.DashboardError as exc:
         module.fail_json(msg=f"{exc}; nothing was changed")
     except OSError as exc:
-        module.fail_json(msg=f"{exc.filename}: {exc.strerror or exc}: run again, it goes on from here")
+        module.fail_json(msg=f"{exc.filename}: {exc.strerror or exc}; nothing was changed: make room, run again")
     module.exit_json(**result)
 
 

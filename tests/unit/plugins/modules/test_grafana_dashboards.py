@@ -107,3 +107,15 @@ def test_a_prometheus_that_does_not_answer_keeps_all_from_being_written(tmp_path
     with pytest.raises(DashboardError, match="does not answer"):
         run(tmp_path, prometheus_url="http://127.0.0.1:1")
     assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["nothing was there", "old ones were there"])
+def test_where_one_cannot_be_written_none_is(tmp_path, first):
+    if not first:
+        old = {name: {**one, "title": "as it was"} for name, one in MADE.items()}
+        run(tmp_path, dashboards={**old, "runbook_ops_shop.gone.json": {**old[BOTH[0]], "uid": "gone"}})
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    (tmp_path / f".{list(MADE)[-1]}.partial").mkdir()  # nothing can be written there, as on a full disk
+    with pytest.raises(IsADirectoryError):
+        run(tmp_path)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
