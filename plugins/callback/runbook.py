@@ -77,24 +77,14 @@ from ansible_collections.runbook.ops.plugins.plugin_utils._console import (
     fold,
     joined,
     one_line,
-    pad,
     plain,
     role_title,
     running_for,
     split_name,
     step_lines,
-    took,
 )
-from ansible_collections.runbook.ops.plugins.plugin_utils._console_report import (
-    MANY_HOSTS,
-    Report,
-    change_lines,
-    check_lines,
-    find,
-    tally,
-    verdict,
-    verdict_parts,
-)
+from ansible_collections.runbook.ops.plugins.plugin_utils._console_end import End, tables, verdicts
+from ansible_collections.runbook.ops.plugins.plugin_utils._console_report import MANY_HOSTS, Report, find, tally
 from ansible_collections.runbook.ops.plugins.plugin_utils._screen import Screen
 
 ASSERTS = frozenset(add_internal_fqcns(("assert",)))
@@ -725,48 +715,16 @@ class CallbackModule(Default):
         sys.stdout.flush()
 
     def _print_report(self, stats: Any) -> None:
-        hosts, check_mode = sorted(stats.processed), bool(context.CLIARGS.get("check"))
-        several, width = len(hosts) > 1, self._screen.width
-        for host in [*hosts, *sorted(set(self._reports) - set(hosts))]:
-            report = self._reports[host]
-            where = f"  {host}" if several else ""
-            if report.checks:
-                checks = list(report.checks.values())
-                self._screen.print([], [("  ", ""), ("Checks", "bold"), (f"{where}  {tally(checks)}", "dim")])
-                self._screen.print(
-                    *check_lines(checks, width, folds=self._screen.terminal, only_bad=len(hosts) >= MANY_HOSTS)
-                )
-            if report.changes:
-                title = "Predicted changes" if check_mode else "Changes"
-                self._screen.print([], [("  ", ""), (title, "bold"), (where, "dim")])
-                self._screen.print(
-                    *change_lines(report.changes, width, folds=self._screen.terminal, predicted=check_mode)
-                )
-        self._print_verdicts(stats, hosts, check_mode)
-
-    def _print_verdicts(self, stats: Any, hosts: list[str], check_mode: bool) -> None:
-        total = time.monotonic() - self._began
-        rows = [(host, self._reports[host], stats.summarize(host)) for host in hosts]
-        host_width = max((columns(host) for host in hosts), default=0)
-        word_width = max((len(verdict(report, counts)[0]) for _host, report, counts in rows), default=0)
-        self._screen.print([])
-        for host, report, counts in rows:
-            seconds = total if len(hosts) == 1 else self._host_seconds[host]
-            parts = verdict_parts(report, counts, seconds, check_mode=check_mode)
-            word, paint = verdict(report, counts)
-            sign = SIGNS["failed" if paint == "failed" else word]
-            head = f"{sign} {pad(host, host_width)}  {pad(word.upper(), word_width)}  "
-            room = self._screen.width - columns(head) - 2 if self._screen.terminal else None
-            first, *more = fold(joined(parts), room)
-            self._screen.print([("  ", ""), (head, paint), (first, "")])
-            self._screen.print(*([(" " * (columns(head) + 2), ""), (part, "")] for part in more))
-        if len(hosts) > 1:
-            self._screen.print([("  ", ""), (f"{len(hosts)} hosts in {took(total)}", "dim")])
-        if check_mode:
-            self._screen.print(
-                [("  ", ""), ("Check mode: this was a prediction. The same command without --check acts.", "dim")]
+        total, check_mode = time.monotonic() - self._began, bool(context.CLIARGS.get("check"))
+        hosts, screen = sorted(stats.processed), self._screen
+        screen.print(*tables(self._reports, hosts, screen.width, folds=screen.terminal, check_mode=check_mode))
+        ends = [
+            End(
+                host, self._reports[host], stats.summarize(host), total if len(hosts) == 1 else self._host_seconds[host]
             )
-        self._screen.print([])
+            for host in hosts
+        ]
+        screen.print(*verdicts(ends, total, screen.width if screen.terminal else None, check_mode=check_mode))
 
     def _print_custom_stats(self, stats: Any) -> None:
         if stats.custom and self._option("show_custom_stats", False):
