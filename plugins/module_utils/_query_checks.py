@@ -20,8 +20,20 @@ Check = dict[str, Any]
 def checks_of(measured: Mapping[str, Any], options: Mapping[str, Any]) -> list[Check]:
     """Return the checks of an answer.
 
-    :param measured: ``rows``, those of the period ``before`` or None, whether they were ``cut``, ``since`` or None, and ``until``
+    :param measured: ``rows``, those of the period ``before`` or None, why they are ``not_compared`` or None, whether they were ``cut``,
+        ``since`` or None, and ``until``
     """
+    first, *others = _of_answer(measured, options)
+    if measured["not_compared"]:
+        first["detail"] += f"; not compared with the period before: {measured['not_compared']}"
+        if first["status"] == "ok":
+            first.update(
+                status="unknown", remedy="make its statement faster, or give it more time in ops_queries (timeout)"
+            )
+    return [first, *others]
+
+
+def _of_answer(measured: Mapping[str, Any], options: Mapping[str, Any]) -> list[Check]:
     rows, column = measured["rows"], options["figure"]
     if column and any(column not in row for row in rows):
         return [_check(options, None, status="unknown", detail=f"there is no column {column}: {', '.join(rows[0])}")]

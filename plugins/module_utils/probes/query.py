@@ -93,11 +93,17 @@ def measure(options: dict[str, Any]) -> dict[str, Any]:
     asked = bound(options, since, until)
     told = _ask(options, asked, end)
     timely = bool({*PERIOD} & asked.parameters)
-    earlier = _ask(options, bound(options, before, since), end) if options["compare"] and timely else None
+    earlier, why_not = None, None
+    if options["compare"] and timely:
+        try:
+            earlier = _ask(options, bound(options, before, since), end)
+        except ProbeError as exc:  # the figure itself is known
+            why_not = str(exc)
     return {
         "rows": told["rows"],
         "cut": told["cut"],
         "before": earlier["rows"] if earlier and not earlier["cut"] else None,
+        "not_compared": why_not,
         "since": since if timely else None,
         "until": until,
     }

@@ -110,7 +110,10 @@ def measure(monkeypatch):
 
         def ask(_options, script, *, timeout_seconds, **_more):
             questions.append((script, timeout_seconds))
-            return json.dumps(left.pop(0))
+            answer = left.pop(0)
+            if isinstance(answer, ProbeError):
+                raise answer
+            return json.dumps(answer)
 
         monkeypatch.setattr(query, "ask", ask)
         told = query.measure(query_options(**{"statement": "SELECT :since", "compare": True, **given}))
@@ -129,6 +132,19 @@ NOW_ROWS, THEN_ROWS = {"rows": [{"n": 2}], "cut": False}, {"rows": [{"n": 1}], "
 def test_rows_are_compared_with_those_of_the_period_before_where_all_of_them_came(measure, then, before):
     told, _limits, _left = measure(NOW_ROWS, then)
     assert (told["rows"], told["before"], told["until"] - told["since"]) == ([{"n": 2}], before, 86400.0)
+
+
+@pytest.mark.parametrize(("most", "status"), [(None, "unknown"), (1, "warning")])
+def test_the_figure_is_told_where_only_the_period_before_gives_no_answer(measure, most, status):
+    told, _limits, _left = measure(NOW_ROWS, ProbeError("canceling statement due to statement timeout"))
+    (check,) = query.judge(told, query_options(name="sync", at_most={"warning": most}))
+    assert (check["status"], check["value"]) == (status, 2)
+    assert check["detail"].endswith("not compared with the period before: canceling statement due to statement timeout")
+
+
+def test_who_gives_no_answer_at_all_has_no_figure(measure):
+    with pytest.raises(ProbeError, match="timeout"):
+        measure(ProbeError("canceling statement due to statement timeout"))
 
 
 def test_a_statement_without_a_period_is_asked_once_and_is_of_now(measure):
@@ -162,7 +178,7 @@ def test_at_the_end_of_a_long_month_the_last_one_is_the_one_before():
 def answered(rows, before=(), cut=False, **other):
     since, until = query.period(NIGHT, 86400)
     measured = {"rows": list(rows), "before": list(before), "since": since, "until": until, "cut": cut}
-    return query.judge(measured, query_options(name="sync", **other))
+    return query.judge({**measured, "not_compared": None}, query_options(name="sync", **other))
 
 
 def judged(rows, before=(), **other):
