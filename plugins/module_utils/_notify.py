@@ -37,6 +37,9 @@ def send(channel: str, message: Mapping[str, Any], settings: Mapping[str, Any], 
     :param secrets: webhook_url and smtp_password, where they are needed
     :raises NotifyError: it was not taken.
     """
+    ca_path = (settings.get("smtp") or settings).get("ca_path")
+    if ca_path and not os.access(ca_path, os.R_OK):
+        raise NotifyError(f"{ca_path} is not there, or cannot be read: correct the ca_path of ops_alerts")
     CHANNELS[channel](dict(message), settings, secrets)
 
 

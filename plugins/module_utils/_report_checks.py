@@ -57,7 +57,9 @@ def _capacity(one: Mapping[str, Any], warning_days: float, critical_days: float)
         unit="days",
         limit=limit,
         detail=f"{words.until_full(one)}; now {words.figure(one['value'], one['unit'])}, growth in a month {words.growth(one)}",
-        remedy="make room, or plan more of it: the report draws it",
+        remedy="let the calendar look at it each day, and ask again after a week"
+        if status == "unknown"
+        else "make room, or plan more of it: the report draws it",
     )
 
 

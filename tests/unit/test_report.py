@@ -487,6 +487,7 @@ def test_what_too_few_values_tell_of_is_unknown_and_no_finding(tmp_path: Path) -
     given = options(tmp_path, tmp_path / "reports", schedule=[], kpis=[])
     (found, _damaged) = report_info.run({**given, "topics": ["capacity", "records"]})["checks"]
     assert (found["status"], found["detail"][:20]) == ("unknown", "cannot tell: 1 value")
+    assert "after a week" in found["remedy"]
     planned = year.record(
         datetime(2026, 12, 2, 7, tzinfo=timezone.utc), "capacity_planning", [{**found, "host": year.HOST}]
     )

@@ -138,6 +138,13 @@ def test_what_cannot_be_sent_at_all_is_told_without_what_it_is(mailbox, server, 
     assert "crét" not in str(caught.value)
 
 
+def test_certificates_that_are_not_there_are_named(mailbox):
+    with pytest.raises(NotifyError, match="is not there, or cannot be read"):
+        send("email", MESSAGE, mail(mailbox, tls="tls", ca_path="/nowhere/ca.pem"), {})
+    with pytest.raises(NotifyError, match="is not there, or cannot be read"):
+        send("webhook", MESSAGE, {"format": "json", "ca_path": "/nowhere/ca.pem"}, {"webhook_url": "https://h.example"})
+
+
 def test_a_mail_that_was_taken_is_taken_whatever_the_server_says_afterwards(mailbox):
     mailbox.answers = {"QUIT": "421 I stumble"}
     send("email", MESSAGE, mail(mailbox), {})
