@@ -79,10 +79,14 @@ def is_gone(process: str) -> bool | None:
 def _has_ended(pid: int) -> bool:
     """Return whether only the number of ``pid`` is left, for a parent that has not asked how it ended: some in CI never do."""
     try:
-        stat = (PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
+        return _stat(pid)[0] in ("Z", "X")
     except OSError:
         return False
-    return stat.rpartition(")")[2].split()[0] in ("Z", "X")
+
+
+def _stat(pid: int) -> list[str]:
+    """Return what the kernel says of a process from its state on: the name before it, in brackets, may hold anything."""
+    return (PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
 
 
 def _is_there(pid: int) -> bool:
@@ -99,8 +103,7 @@ def _is_there(pid: int) -> bool:
 def process_began(pid: int) -> str | None:
     """Return when ``pid`` began, in the system's own words, to tell it from a later process; None if none is seen."""
     try:
-        # The name, in brackets, may hold anything; the fields after it are plain. Field 22 counts ticks since the boot.
-        return (PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[19]
+        return _stat(pid)[19]  # field 22, in ticks since the boot
     except (PermissionError, ProcessLookupError):
         return None  # it is another account's and hidden; or it ended while it was read
     except FileNotFoundError:
