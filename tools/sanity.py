@@ -16,8 +16,9 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "runboo
 SHIPPED = ("plugins/", "roles/", "playbooks/", "meta/", "changelogs/", "galaxy.yml", "README.md", "COPYING")
 # What ansible-test downloads in order to put pip into its virtual environments; the package index serves as well.
 BOOTSTRAP = """\
-import ensurepip, subprocess, sys
-ensurepip.bootstrap(upgrade=True)
+import subprocess, sys
+# In a process of its own: it has pip forget its configuration, with the certificates that the index may need.
+subprocess.check_call([sys.executable, "-m", "ensurepip", "--upgrade"])
 subprocess.check_call([sys.executable, "-m", "pip", "install", "--quiet", "pip=={version}"])
 """
 
