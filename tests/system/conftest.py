@@ -38,7 +38,7 @@ def run() -> Run:
             env={**kept, "PATH": f"{BIN}:{kept.get('PATH', os.defpath)}", "LC_ALL": "C.UTF-8", **environment},
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=900,
             check=False,
         )
         assert done.returncode == 0, f"{program} {' '.join(arguments)}\n{done.stdout}{done.stderr}"
