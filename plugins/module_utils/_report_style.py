@@ -93,6 +93,7 @@ ul.cards li{grid-template-columns:minmax(0,1fr)}
 body{font-size:10pt;-webkit-print-color-adjust:exact;print-color-adjust:exact}main,header,footer{padding:0;max-width:none}header{padding-top:0}
 nav,details{display:none}h1{font-size:20pt}.lead{font-size:12pt}h2{margin-top:1.6rem;font-size:14pt}h2,h3,.note{break-after:avoid}
 ul.cards li,figure,tr,dl.tiles,.note{break-inside:avoid}.charts{grid-template-columns:repeat(3,minmax(0,1fr));gap:.5rem}figure{padding:.5rem .6rem}
-th,td{padding:.3rem .5rem}ul.cards li{padding:.45rem .7rem}
+table{font-size:8.5pt}th,td{padding:.3rem .5rem}tbody th{min-width:10.5rem}tbody th small,td small,thead th,td .s{font-size:8pt}
+ul.cards li{padding:.45rem .7rem}
 }
 """
