@@ -11,7 +11,7 @@ from types import FrameType
 
 
 @contextmanager
-def time_limit(seconds: float, error: Exception) -> Iterator[None]:
+def time_limit(seconds: float, error: BaseException) -> Iterator[None]:
     """Raise ``error`` in the body once ``seconds`` are over; in the main thread only."""
 
     def end(_signal: int, _frame: FrameType | None) -> None:
