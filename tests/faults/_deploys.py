@@ -43,7 +43,7 @@ put_back() {
   systemctl reload nginx
   runuser -u postgres -- psql -Xq -v ON_ERROR_STOP=1 -d owlivion_sync -c 'DROP TABLE IF EXISTS deploy_notes, deploy_half, runbook_ops_migrations'
   curl -sfk --retry 60 --retry-delay 1 --retry-all-errors -o /dev/null --resolve owlivion.com:443:127.0.0.1 https://owlivion.com/api/v1/health
-  rm -rf $old $before /root/user.*
+  rm -rf $old $before /root/user.* /root/put_back.log
 }
 put_back  # what a host that was stopped in the midst of a test has kept
 keep
