@@ -27,6 +27,7 @@ class Findings:
     pids: tuple[int, ...] = ()
     memory_bytes: int = 0
     replaced: tuple[str, ...] = ()  # programs and libraries that it runs and that are not on the disk any more
+    outdated: tuple[str, ...] = ()  # those that updates are about to replace
     unreadable: int = 0  # processes that could not be looked into
     unit_changed: bool = False
     pending_settings: tuple[str, ...] = ()
@@ -36,16 +37,16 @@ class Findings:
     config_changed: str | None = None  # the file
 
 
-def replaced_files(maps: str) -> set[str]:
-    """Return the packaged programs and libraries in the text of ``/proc/<pid>/maps`` that are replaced or removed."""
-    found = set()
-    for line in maps.splitlines():
-        fields = line.split(None, 5)
-        if len(fields) == 6 and "x" in fields[1] and fields[5].endswith(DELETED):
-            path = fields[5][: -len(DELETED)]
-            if path.startswith(PACKAGED):
-                found.add(path)
-    return found
+def run_files(maps: str) -> set[str]:
+    """Return the programs and libraries in the text of ``/proc/<pid>/maps``, as the kernel names them."""
+    lines = (line.split(None, 5) for line in maps.splitlines())
+    return {fields[5] for fields in lines if len(fields) == 6 and "x" in fields[1]}
+
+
+def replaced_files(files: Iterable[str]) -> set[str]:
+    """Return those of :func:`run_files` that packages have put there and that are replaced or removed."""
+    gone = (path[: -len(DELETED)] for path in files if path.endswith(DELETED))
+    return {path for path in gone if path.startswith(PACKAGED)}
 
 
 def parse_units(text: str) -> list[dict[str, str]]:
@@ -69,6 +70,8 @@ def decide(
     if seen.running:
         if seen.replaced:
             restart.append(f"runs {_some(seen.replaced)}, replaced on disk since")
+        if seen.outdated:
+            restart.append(f"runs {_some(seen.outdated)}, which an update replaces")
         if seen.pending_settings:
             restart.append(f"settings wait for a restart: {_some(seen.pending_settings)}")
         if seen.unit_changed:

@@ -5,11 +5,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils import _proc
+from ansible_collections.runbook.ops.plugins.module_utils._apt_host import Apt
 from ansible_collections.runbook.ops.plugins.module_utils._command import Command, CommandError
 from ansible_collections.runbook.ops.plugins.module_utils._live_options import service_at_live
 from ansible_collections.runbook.ops.plugins.module_utils._pm2 import App, Pm2Error, group
@@ -19,6 +20,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._restart import (
     Findings,
     parse_units,
     replaced_files,
+    run_files,
     worker_start,
 )
 
@@ -38,10 +40,16 @@ class Look:
     """One look at the host: everything that several services need is read once."""
 
     def __init__(self, module: Any, params: Mapping[str, Any], processes: dict[int, _proc.Process]) -> None:
+        """Look up the files that updates are about to replace.
+
+        :raises AptError: this host has no apt.
+        :raises CommandError: dpkg does not tell.
+        """
         self.module, self.params, self.processes = module, params, processes
         self.databases = {database["name"]: database for database in params["databases"]}
         self.sessions: list[dict[str, Any]] = []
         self.versions: dict[str, dict[str, Any]] = {}
+        self.due = due_files(Apt(module), params["updates"]) if params["updates"] else set()
         self._pm2: dict[str, dict[str, App]] = {}
 
     def units(self, service: Mapping[str, Any]) -> list[dict[str, str]]:
@@ -78,6 +86,18 @@ class Look:
         return tuple(answer["pending"])
 
 
+def due_files(apt: Any, updates: Iterable[Mapping[str, Any]]) -> set[str]:
+    """Return the files of the packages in ``updates`` that are not installed in their new version yet, as the kernel names them.
+
+    :raises CommandError: dpkg does not tell.
+    """
+    there = apt.versions()
+    due = [one["name"] for one in updates if one["available"] not in there.get(one["name"], ())]
+    listed = apt.query("--listfiles", *due).splitlines() if due else []
+    # A package may call /usr/lib /lib; the rest of what is listed says what is diverted.
+    return {str(Path(line).resolve()) for line in listed if line.startswith("/")}
+
+
 def find(service: Mapping[str, Any], look: Look) -> Findings:
     """Return what is to be seen of ``service``."""
     units: list[dict[str, str]] = []
@@ -99,12 +119,14 @@ def find(service: Mapping[str, Any], look: Look) -> Findings:
     except (CommandError, Pm2Error) as exc:
         problem = str(exc)
     maps = [_proc.maps(pid) for pid in pids]
+    files = set().union(*(run_files(text) for text in maps if text))
     changed = _proc.newest_change(config_paths(service, look.params))
     return Findings(
         running=bool(pids),
         pids=tuple(sorted(pids)),
         memory_bytes=sum(look.processes[pid].memory_bytes for pid in pids),
-        replaced=tuple(sorted(set().union(*(replaced_files(text) for text in maps if text)))),
+        replaced=tuple(sorted(replaced_files(files))),
+        outdated=tuple(sorted(files & look.due)),
         unreadable=sum(text is None for text in maps),
         unit_changed=any(unit.get("NeedDaemonReload") == "yes" for unit in units),
         pending_settings=pending,

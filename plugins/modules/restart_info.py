@@ -15,7 +15,7 @@ author:
 description:
   - Looks at each service and returns whether it needs a restart, a reload or nothing, with every reason.
   - "A restart is needed where a process runs a program or library below C(/usr), C(/lib), C(/bin), C(/sbin) or C(/opt)
-    that was replaced or removed since, where a setting of PostgreSQL waits for one, where the unit file changed, and
+    that was replaced or removed since, or that O(updates) will replace, where a setting of PostgreSQL waits for one, where the unit file changed, and
     where the memory of all its processes is at its limit or has grown too much."
   - A reload is needed where a service with C(on_change=reload) has configuration or certificates that are newer than
     its workers. Where C(on_change) is C(restart), newer configuration needs a restart.
@@ -67,6 +67,23 @@ options:
   pm2_home:
     description: Absolute directory of PM2's own files. C(.pm2) in the home of each service's user without it.
     type: path
+  updates:
+    description:
+      - Packages that are about to be updated. Who runs a file of one has a reason, as if it were installed already.
+      - Those that are installed in that version by now do not count.
+    type: list
+    elements: dict
+    default: []
+    version_added: 0.2.0
+    suboptions:
+      name:
+        description: Name of the package.
+        type: str
+        required: true
+      available:
+        description: The version that will be installed.
+        type: str
+        required: true
   baseline:
     description:
       - Memory that services used at an earlier time, in bytes, by name.
@@ -161,6 +178,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.runbook.ops.plugins.module_utils._apt_install import AptError
+from ansible_collections.runbook.ops.plugins.module_utils._command import CommandError
 from ansible_collections.runbook.ops.plugins.module_utils._proc import processes
 from ansible_collections.runbook.ops.plugins.module_utils._restart import Findings, check, decide, needed_by
 from ansible_collections.runbook.ops.plugins.module_utils._restart_host import Look, busy, find
@@ -182,6 +201,12 @@ ARGUMENTS = {
     "certificates": {"type": "list", "elements": "str", "default": []},
     "certificate_directory": {"type": "path", "default": "/etc/letsencrypt/live"},
     "pm2_home": {"type": "path"},
+    "updates": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {"name": {"type": "str", "required": True}, "available": {"type": "str", "required": True}},
+    },
     "baseline": {"type": "dict", "default": {}},
     "growth_percent": {"type": "float"},
     "busy_programs": {"type": "list", "elements": "str", "default": BUSY},
@@ -214,7 +239,11 @@ def run(look: Look, *, now: float, find: Callable[[Mapping[str, Any], Look], Fin
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    module.exit_json(**run(Look(module, module.params, processes()), now=time.time()))
+    try:
+        look = Look(module, module.params, processes())
+    except (AptError, CommandError) as exc:
+        module.fail_json(msg=str(exc))
+    module.exit_json(**run(look, now=time.time()))
 
 
 if __name__ == "__main__":

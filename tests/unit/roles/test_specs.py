@@ -23,6 +23,7 @@ DESCRIBES = "system"  # its inputs are the variables ops_…
 HANDED_ON = {
     DESCRIBES: "system_description",
     "change": "change_fence",
+    "host_updates": "host_updates_planned",
 }  # what all roles may use, by the role it comes from
 
 every_role = pytest.mark.parametrize("role", ROLES, ids=lambda path: path.name)

@@ -12,6 +12,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._restart import (
     needed_by,
     parse_units,
     replaced_files,
+    run_files,
     worker_start,
 )
 
@@ -35,7 +36,17 @@ RESTARTING = {**SERVICE, "on_change": "restart"}
 
 
 def test_a_replaced_library_is_found_and_what_programs_delete_themselves_is_not():
-    assert replaced_files(MAPS) == {SSL, "/opt/app name/lib x.so"}
+    assert replaced_files(run_files(MAPS)) == {SSL, "/opt/app name/lib x.so"}
+
+
+def test_what_is_only_read_is_not_run():
+    assert "/usr/sbin/nginx" in run_files(MAPS)
+    assert "/dev/zero (deleted)" not in run_files(MAPS)
+
+
+def test_a_library_that_an_update_will_replace_asks_for_a_restart():
+    decision = decide({"name": "web", "manager": "systemd", "on_change": "reload"}, seen(outdated=(SSL,)))
+    assert (decision["action"], decision["reasons"]) == ("restart", [f"runs {SSL}, which an update replaces"])
 
 
 def test_units_are_read_from_what_systemctl_shows():

@@ -58,7 +58,7 @@ class FakeModule:
 
 def look(module=None, **params):
     databases = [{"name": "sync", "port": 5433, "superuser": "postgres"}]
-    defaults = {"baseline": {}, "growth_percent": None, "every_service": False, "certificates": []}
+    defaults = {"baseline": {}, "growth_percent": None, "every_service": False, "certificates": [], "updates": []}
     base = {"services": [SERVICE], "databases": databases, "busy_programs": BUSY, "pm2_home": None}
     return _restart_host.Look(module or FakeModule(), {**defaults, **base, **params}, PROCESSES)
 
@@ -157,3 +157,43 @@ def test_what_runs_a_backup_is_found(sessions, programs, expected):
     one = look(busy_programs=programs)
     one.sessions = sessions
     assert [found["detail"] for found in _restart_host.busy(one, 500.0)] == expected
+
+
+class FakeApt:
+    """Two packages are installed; one of them calls its directory by the old name."""
+
+    def __init__(self):
+        self.calls = []
+
+    def versions(self):
+        return {"libssl3": {"3.0.1"}, "nginx": {"2"}}
+
+    def query(self, *arguments):
+        self.calls.append(arguments)
+        return "/.\n/old\n/old/libssl.so.3\ndiverted by dash to: /bin/sh.distrib\n"
+
+
+def test_the_files_of_updates_are_those_that_the_kernel_names(tmp_path, monkeypatch):
+    (tmp_path / "usr").mkdir()
+    (tmp_path / "usr/libssl.so.3").touch()
+    (tmp_path / "old").symlink_to("usr")
+    apt = FakeApt()
+    monkeypatch.setattr(apt, "query", lambda *_given: FakeApt().query().replace("/old", f"{tmp_path}/old"))
+    due = _restart_host.due_files(apt, [{"name": "libssl3", "available": "3.0.2"}])
+    assert str(tmp_path / "usr/libssl.so.3") in due
+    assert not any("diverted" in path for path in due)
+
+
+def test_a_package_that_has_been_updated_by_now_is_not_asked_for():
+    apt = FakeApt()
+    _restart_host.due_files(apt, [{"name": "libssl3", "available": "3.0.2"}, {"name": "nginx", "available": "2"}])
+    assert apt.calls == [("--listfiles", "libssl3")]
+    assert _restart_host.due_files(apt, [{"name": "nginx", "available": "2"}]) == set()
+
+
+def test_who_runs_what_an_update_replaces_is_told(monkeypatch):
+    text = "7f-7e r-xp 0 00:68 1 /usr/lib/libssl.so.3\n7f-7e r--p 0 00:68 1 /usr/lib/libz.so.1\n"
+    monkeypatch.setattr(_restart_host._proc, "maps", lambda _pid: text)
+    seen = look()
+    seen.due = {"/usr/lib/libssl.so.3", "/usr/lib/libz.so.1", "/usr/bin/other"}
+    assert _restart_host.find(SERVICE, seen).outdated == ("/usr/lib/libssl.so.3",)
