@@ -19,12 +19,27 @@ IDLE = re.compile(r"\s*(?:#|\w+\s*=)")  # a line of a crontab that runs nothing
 JOINT = re.compile(r"&&|\|\||[;|]|(?<![>&])&(?![>&\d])")  # what joins commands
 AIDE = re.compile(r"(?:cd|\[|test|sleep|logger|tee|true|mail|echo|export|umask|chronic|ts)(?:\s|\Z)")
 SCHEDULE = re.compile(r"\s*(?:@\w+|(?:\S+\s+){4}\S+)\s+")  # when a line of a crontab runs
-OPTIONS = r"(?:\s+-\S*(?:\s+[^\s\d-]\S*)?|\s+\d\S*)*"
-STARTERS = "sh|bash|dash|zsh|env|nice|ionice|chrt|nohup|setsid|sudo|chronic|exec|time|systemd-cat|python|python3|node|perl|php|ruby"
-# What may stand before a program that is run: variables, a shell or its like, one that wants a file, an account or a time first, its directory.
-LED = re.compile(
-    rf"(?:\w+=\S*\s+|[\"']?(?:\S*/)?(?:(?:{STARTERS}){OPTIONS}|(?:flock|su|runuser|timeout){OPTIONS}(?:\s+\S+)?{OPTIONS})\s+)*[\"']?[\w./~$-]*"
+WANTING = ("flock", "su", "runuser", "timeout")  # they want a file, an account or a time first
+STARTERS = (
+    *(
+        "sh",
+        "bash",
+        "dash",
+        "zsh",
+        "env",
+        "nice",
+        "ionice",
+        "chrt",
+        "nohup",
+        "setsid",
+        "sudo",
+        "chronic",
+        "exec",
+        "time",
+    ),
+    *("systemd-cat", "python", "python3", "node", "perl", "php", "ruby", *WANTING),
 )
+PLACE = re.compile(r"[\"']?[\w./~$-]*")  # the beginning of a program's word: a quote, its directory
 LIB, ETC, UNITS = "usr/local/lib/runbook-ops", "etc/runbook-ops", "etc/systemd/system"
 
 
@@ -142,9 +157,26 @@ def _first_of(text: str, programs: Sequence[str]) -> int | None:
 
 
 def _runs(command: str, programs: Sequence[str]) -> bool:
-    """Return whether ``command`` is one of ``programs``, or only starts it."""
+    """Return whether ``command`` is one of ``programs``, or only starts it: by a shell, with a lock, as another account."""
     at = _first_of(command, programs)
-    return at is not None and bool(LED.fullmatch(command[:at]))
+    if at is None:
+        return False
+    before = command[:at]
+    words = before.split()
+    if before and not before[-1].isspace() and not PLACE.fullmatch(words.pop()):
+        return False
+    is_started = has_option = is_wanting = False
+    for word in words:
+        name = word.strip("\"'").rpartition("/")[2]
+        if name in STARTERS:
+            is_started, has_option, is_wanting = True, False, name in WANTING
+        elif is_started and word[0] in "-0123456789":
+            has_option = word[0] == "-" and not word.endswith("c")  # what follows -c is run
+        elif has_option or is_wanting:  # its value, or what is wanted
+            has_option, is_wanting = False, is_wanting and has_option
+        elif not re.match(r"\w+=", word):
+            return False
+    return True
 
 
 def reinstate(crontab: str, mark: str) -> tuple[str, list[str]]:

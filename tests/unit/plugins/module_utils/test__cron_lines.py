@@ -69,6 +69,7 @@ def test_without_replacing_only_what_nothing_replaces_any_more_comes_back():
         pytest.param("0 2 * * * root sudo -u shop tar cf /srv/a.tar /srv/a.sh", False, id="put away by an account"),
         pytest.param("0 2 * * * root bash /srv/z.sh /srv/a.sh", False, id="given to another script"),
         pytest.param("0 2 * * * root SCRIPT=/srv/a.sh /srv/z.sh", False, id="in a variable"),
+        pytest.param("0 2 * * * root bash -c 'cat /srv/a.sh'", False, id="read by a shell"),
         pytest.param("0 2 * * * root echo /srv/a.sh", False, id="said"),
         pytest.param(
             "0 2 * * * root pg_dump mail > /srv/m.sql && /srv/a.sh", False, id="a database called mail before it"
@@ -80,6 +81,14 @@ def test_a_line_that_runs_something_else_as_well_stays_and_is_reported(line, is_
     assert bool(plan(tabs, "absent", ["/srv/a.sh", "/srv/b.sh"], MARK)) == is_whole
     (check,) = judge(tabs, [], ["/srv/a.sh", "/srv/b.sh"])
     assert ("make two lines" in check["remedy"]) != is_whole
+
+
+def test_no_line_of_a_crontab_takes_long():
+    for start in ("sh -c ", "flock -n a -n b ", "sudo -u x nice -n 5 "):
+        assert (
+            plan({"etc/crontab": f"0 2 * * * root {start * 300}tar /srv/a.sh\n"}, "absent", ["/srv/a.sh"], MARK) == []
+        )
+        assert plan({"etc/crontab": f"0 2 * * * root {start * 300}/srv/a.sh\n"}, "absent", ["/srv/a.sh"], MARK)
 
 
 def test_a_crontab_of_a_user_names_no_account_before_the_program():
