@@ -86,7 +86,8 @@ def test_a_line_that_runs_something_else_as_well_stays_and_is_reported(line, is_
 def test_no_line_of_a_crontab_takes_long():
     for start in ("sh -c ", "flock -n a -n b ", "sudo -u x nice -n 5 "):
         assert (
-            plan({"etc/crontab": f"0 2 * * * root {start * 300}tar /srv/a.sh\n"}, "absent", ["/srv/a.sh"], MARK) == []
+            plan({"etc/crontab": f"0 2 * * * root {start * 300}tar cf x /srv/a.sh\n"}, "absent", ["/srv/a.sh"], MARK)
+            == []
         )
         assert plan({"etc/crontab": f"0 2 * * * root {start * 300}/srv/a.sh\n"}, "absent", ["/srv/a.sh"], MARK)
 
