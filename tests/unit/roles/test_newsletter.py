@@ -27,7 +27,11 @@ def facts() -> list[Any]:
     rotated, rows = SYSTEM["retention"]["logs"][0], SYSTEM["retention"]["rows"][0]
     compose = [one for one in SYSTEM["services"] if one["manager"] == "compose"]
     table = [
-        ("health", (balancer["health"]["url"], balancer["health"]["status"]), ("http://localhost:3000/api/health", 200)),
+        (
+            "health",
+            (balancer["health"]["url"], balancer["health"]["status"]),
+            ("http://localhost:3000/api/health", 200),
+        ),
         ("services", {one["name"] for one in compose}, {"newsletter-app", "balancer", "worker", "postgres", "redis"}),
         ("compose file", {one["compose_file"] for one in compose}, {"docker-compose.yml"}),
         ("port", (balancer["port"], app["deploy"]["front"]), (3000, "balancer")),

@@ -50,7 +50,7 @@ def test_the_journal_says_which_files_there_are_and_in_which_order(tmp_path):
     told = [{"idx": 0, "when": 5, "tag": "b"}, {"idx": 1, "when": 7, "tag": "a"}]
     (tmp_path / "meta/_journal.json").write_text(json.dumps({"entries": told}))
     (tmp_path / "a.sql").write_text("SELECT 'a'")
-    with pytest.raises(MigrationError, match="b.sql cannot be read: No such file"):
+    with pytest.raises(MigrationError, match=r"b\.sql cannot be read: No such file"):
         entries_in(tmp_path)
     (tmp_path / "b.sql").write_text("SELECT 'b'")
     assert entries_in(tmp_path) == [Entry("b", 5, "SELECT 'b'"), Entry("a", 7, "SELECT 'a'")]
