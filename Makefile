@@ -134,8 +134,8 @@ faults-plugspace: FAULTS := healthy matrix maintenance_page maintenance_window d
 faults-newsletter: FAULTS := healthy matrix backup buckets export_import housekeeping
 faults-lifeplatform: FAULTS := healthy matrix backup restore recovery_of_containers slots deploy_compose
 faults-mediasearch: FAULTS := healthy matrix backup maintenance_page maintenance_window
-faults-owlivion-12: FAULTS := healthy health_check runs weekly_maintenance monitoring describe_a_system round_trip maintenance_page disaster_recovery
-faults-owlivion-13: FAULTS := healthy health_check weekly_maintenance matrix diagnose evening_review secrets backup
+faults-owlivion-12: FAULTS := healthy health_check runs weekly_maintenance monitoring describe_a_system round_trip maintenance_page monthly_maintenance disaster_recovery
+faults-owlivion-13: FAULTS := healthy health_check weekly_maintenance matrix diagnose evening_review secrets backup pipeline
 
 faults-%:
 	$(SAY) 'Faults on $*'
@@ -164,6 +164,7 @@ benchmark: setup ## measure against what is replaced; nothing is judged
 
 campaign: setup ## long campaigns of kills and damages
 	@python tests/campaign/maintenance_kills.py --kills 60
+	@python tests/campaign/repack_kills.py --kills 60
 	@python tests/campaign/backup_kills.py --kills 54
 	@python tests/campaign/rotation_kills.py --kills 100
 	@python tests/campaign/store_kills.py --kills 60

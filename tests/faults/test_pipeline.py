@@ -164,7 +164,7 @@ def test_nobody_notices_a_killed_controller_a_release_that_is_looked_at_first_an
     pipeline.does("end_deploys")
     configuration = host("nginx -T 2>/dev/null")
     assert "runbook-ops/deploy" not in configuration
-    assert "127.0.0.1:3000" in configuration
+    assert "127.0.0.1:3001" in configuration, "the release that was adopted stands where 1.5.0 was"
     assert host("ls -d /run/runbook-ops/deploy/owlivion-sync-server/*.sock 2>/dev/null || true") == ""
 
     # The monitor was silenced, and speaks again.
