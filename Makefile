@@ -176,7 +176,7 @@ campaign: setup ## long campaigns of kills and damages
 	@python tests/campaign/deploy_kills.py --calls --rounds 66
 	@python tests/campaign/deploy_kills.py
 	@$(HOST) up owlivion-13
-	@RUNBOOK_DEPLOY_KILLS=1 RUNBOOK_TEST_HOSTS=owlivion-13 python -m pytest -q tests/faults/test_pipeline.py tests/faults/test_deploy_kills.py
+	@RUNBOOK_DEPLOY_KILLS=1 RUNBOOK_TEST_HOSTS=owlivion-13 python -m pytest -q tests/faults/test_deploy_kills.py
 
 clean: ## throw hosts, images and the cache away
 	@$(HOST) clean
