@@ -26,7 +26,8 @@ def note(entry):
     ],
 )
 def test_what_is_pending_follows_from_the_notes(rows, wanted):
-    assert tuple(stand([FIRST, SECOND], rows)) == wanted
+    standing = stand([FIRST, SECOND], rows)
+    assert (standing.pending, standing.applied, standing.unknown) == wanted
 
 
 def test_what_the_release_does_not_know_is_told():
