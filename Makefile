@@ -131,7 +131,7 @@ faults: $(HOSTS:%=faults-%) ## wrong values, sick hosts and killed runs
 # What differs from system to system is tried on all of them; the rest on Owlivion's two hosts, the long tests on one of these.
 FAULTS := healthy matrix backup
 faults-plugspace: FAULTS := healthy matrix maintenance_page maintenance_window deploy_plugspace
-faults-newsletter: FAULTS := healthy matrix backup buckets export_import housekeeping
+faults-newsletter: FAULTS := healthy matrix backup buckets export_import housekeeping newsletter_deploy
 faults-lifeplatform: FAULTS := healthy matrix backup restore recovery_of_containers slots deploy_compose
 faults-mediasearch: FAULTS := healthy matrix backup maintenance_page maintenance_window
 faults-owlivion-12: FAULTS := healthy health_check runs weekly_maintenance monitoring describe_a_system round_trip maintenance_page monthly_maintenance disaster_recovery
