@@ -101,7 +101,15 @@ def ours(path: Path, now: float, **options: object) -> dict[str, float]:
     """Return what the module's body measured of itself."""
     log: dict[str, object] = {"name": "access", "path": str(path)}
     log.update({key: options.pop(key) for key in ("format", "patterns", "top") if key in options})
-    given = {"logs": [log], "since_seconds": 1e8, "state_path": None, "secrets": [], "workers": 2, "timeout_seconds": 300.0, **options}
+    given = {
+        "logs": [log],
+        "since_seconds": 1e8,
+        "state_path": None,
+        "secrets": [],
+        "workers": 2,
+        "timeout_seconds": 300.0,
+        **options,
+    }
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "collections")}
     argv = [sys.executable, "-c", BODY, json.dumps({"options": given, "now": now})]
     done = subprocess.run(argv, check=True, capture_output=True, text=True, env=environment)
