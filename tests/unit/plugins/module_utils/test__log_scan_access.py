@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import random
 import re
+from collections import Counter
 
 import pytest
 from ansible_collections.runbook.ops.plugins.module_utils._log_scan_access import (
@@ -130,6 +131,26 @@ def test_a_declared_format_is_read(form, line, endpoint, milliseconds):
 def test_a_format_that_describes_no_requests_is_refused(form):
     with pytest.raises(ValueError, match="needs"):
         compile_format(form)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_requests_that_differ_in_digits_alone_are_of_their_own_endpoint(seed):
+    chance = random.Random(seed)
+    paths = ["/v{}/users/{}", "/users/{}", "/api{}", "/u/{}a", "/v{}", "/a/{}/b?c={}", "/files/{}0123456789abcdef.json"]
+    requests = [
+        f"{chance.choice(['GET', 'PUT'])} {chance.choice(paths).format(chance.randrange(30), chance.randrange(30))} HTTP/1.{chance.randrange(2)}".encode()
+        for _ in range(300)
+    ]
+    lines = b"".join(GOOD.replace(b"GET /users/7?a=1 HTTP/1.1", one) + b"\n" for one in requests)
+    wanted = Counter((endpoint_of(one), "200") for one in requests)
+    tally = Tally()
+    reader = AccessReader(compile_format("combined"), tally, frozenset())
+    for _time in range(2):  # the second time by what the first has found, or by nothing of it
+        reader.add(lines, len(requests))
+        if seed % 2:
+            reader.flush()
+    reader.flush()
+    assert told(tally) == {key: 2 * number for key, number in wanted.items()}
 
 
 def test_the_end_of_a_line_is_no_quote():
