@@ -469,6 +469,15 @@ def test_a_group_gets_the_directory_and_files_that_were_there_before(records: Pa
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root gives files to a group")
+def test_a_group_gets_a_directory_that_is_made_without_a_word_of_its_own(records: Path, tmp_path: Path) -> None:
+    given = options(records, tmp_path / "reports", group="adm")
+    predicted, told, again = (report.run(given, check_mode=check_mode) for check_mode in (True, False, False))
+    assert told["actions"] == predicted["actions"] and not [one for one in told["actions"] if one.startswith("let")]
+    assert again["changed"] is False
+    assert (tmp_path / "reports").stat().st_mode & 0o777 == 0o750
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root gives files to a group")
 def test_a_group_may_pass_the_directory_above_and_not_see_what_else_is_there(records: Path, tmp_path: Path) -> None:
     above = tmp_path / "runbook-ops"
     above.mkdir(mode=0o700)
