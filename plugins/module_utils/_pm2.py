@@ -148,6 +148,8 @@ def app_check(app: App, now: float) -> dict[str, Any]:
     """Return the check of one application: all instances online, and none of them in a crash loop."""
     up = app.uptime_seconds(now)
     status, detail = "critical", f"{app.name} is {app.status}"
+    if app.restarts:  # between two lives of a crash loop PM2 says stopped, as it does of what was stopped by hand
+        detail = f"{detail}, restarts {app.restarts}"
     if app.status == "mixed":
         detail = f"{len(app.down_ids)} of {app.instances} instances do not run"
     if app.status == "online":

@@ -30,7 +30,8 @@ clean() {
   done
 }
 
-# Make servers forget what they were too slow for while the machine was busy. Those of a system that have a memory do it.
+# Make servers forget what they were too slow for while the machine was busy, and PM2 the restarts that earlier tests asked
+# for. The functions of a system say how.
 settle() { :; }
 
 # Wait until a command succeeds: until_ok SECONDS COMMAND...

@@ -132,6 +132,10 @@ WELL = App("api", status="online", instances=1, ids=(0,), started_at_ms=970_900,
     [
         pytest.param(WELL, "ok", "up 29s", id="online"),
         pytest.param(replace(WELL, status="errored"), "critical", "is errored", id="errored"),
+        pytest.param(replace(WELL, status="stopped"), "critical", "is stopped", id="stopped by hand"),
+        pytest.param(
+            replace(WELL, status="stopped", restarts=9), "critical", "restarts 9", id="stopped between two crashes"
+        ),
         pytest.param(replace(WELL, unstable_restarts=3), "critical", "crash loop", id="online between two crashes"),
         pytest.param(replace(WELL, unstable_restarts=3, started_at_ms=1), "ok", "up", id="recovered long ago"),
     ],
