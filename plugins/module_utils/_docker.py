@@ -10,6 +10,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -38,6 +39,7 @@ class Container:
     out_of_memory: bool
     image: str
     addresses: tuple[str, ...]  # in its networks
+    is_log_bounded: bool = True  # what it prints cannot fill the disk, as far as Docker keeps it
 
 
 class _Connection(http.client.HTTPConnection):
@@ -117,7 +119,13 @@ def parse(said: dict[str, Any]) -> Container:
         out_of_memory=bool(state.get("OOMKilled")),
         image=config.get("Image") or "",
         addresses=tuple(network["IPAddress"] for network in networks.values() if network.get("IPAddress")),
+        is_log_bounded=_is_bounded((said.get("HostConfig") or {}).get("LogConfig") or {}),
     )
+
+
+def _is_bounded(log: Mapping[str, Any]) -> bool:
+    """Return whether what a container prints is kept up to a size only. Of the drivers that keep it as a file, json-file does not by itself."""
+    return log.get("Type") != "json-file" or (log.get("Config") or {}).get("max-size", "-1") != "-1"
 
 
 def find(*, project: str | None = None, service: str | None = None, container: str | None = None) -> Container:

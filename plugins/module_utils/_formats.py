@@ -143,7 +143,9 @@ UNITS: dict[str, str] = {**dict.fromkeys(_DURATIONS, "_seconds"), **dict.fromkey
 FORMATS: dict[str, Callable[[Any], Any]] = {
     **dict.fromkeys(_DURATIONS, duration),
     **dict.fromkeys(_SIZES, size),
-    **dict.fromkeys(("last", "hourly", "daily", "weekly", "monthly", "yearly", "every_months", "clear", "jobs"), whole),
+    **dict.fromkeys(
+        ("last", "hourly", "daily", "weekly", "monthly", "yearly", "every_months", "clear", "jobs", "max_files"), whole
+    ),
     **dict.fromkeys(
         ("path", "directory", "config", "upstream_config", "caches", "file", "files", "flag", "releases"), absolute
     ),

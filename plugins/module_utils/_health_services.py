@@ -65,7 +65,8 @@ def _service(system: System, service: Mapping[str, Any], public: set[str]) -> Pr
         project = "{live.name}" if live else service["project"]
         unit = "{live.unit}" if live else service["compose_service"]
         place = {"project": project, "service": unit, "replicas": service["replicas"]}
-        probes.append({"probe": "compose", "name": service["name"], **place, **judged("memory_bytes")})
+        bounded = {"bounded_logs": True} if (system.get("retention") or {}).get("container_logs") else {}
+        probes.append({"probe": "compose", "name": service["name"], **place, **bounded, **judged("memory_bytes")})
     health, about = service.get("health") or {}, {"about": thing("health", service)}
     if health.get("url") and health["url"] not in public:
         asked = {**health, "url": placed(service, health["url"])} if live else health

@@ -21,6 +21,7 @@ OPTIONS = {
     "minimum_uptime_seconds": Option(
         "float", "a container that Docker restarted must have run for so long since", 60.0
     ),
+    "bounded_logs": Option("bool", "whether Docker must keep what each container prints up to a size only", False),
     "memory_bytes": Option("limits", "memory of all its containers, cache not counted", limits(None)),
 }
 
@@ -53,7 +54,7 @@ def _age(moment: str) -> float:
 
 
 def judge(measured: dict[str, Any], options: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return a check of the containers, and one of their memory where it is judged."""
+    """Return a check of the containers, one of their logs where these are to be bounded, and one of their memory where it is judged."""
     name, section = options["name"] or options["service"], options["section"]
     found, wanted = measured["containers"], options["replicas"]
     running = [one for one in found if one["status"] == "running"]
@@ -78,6 +79,26 @@ def judge(measured: dict[str, Any], options: dict[str, Any]) -> list[dict[str, A
             remedy=f"see why: {logs}",
         )
     ]
+    if options["bounded_logs"]:
+        endless = [one["name"] for one in found if not one["is_log_bounded"]]
+        told = (
+            f"kept without an end: {', '.join(endless)}, made before Docker knew a limit"
+            if endless
+            else "kept up to a size"
+        )
+        checks.append(
+            make_check(
+                f"{identity}:logs",
+                name=f"{name} logs",
+                section=section,
+                status="warning" if endless else "ok",
+                value=len(endless),
+                unit="containers",
+                limit=0,
+                detail=told,
+                remedy="playbook log_rotation; then restart Docker, and have the service made anew",
+            )
+        )
     if measured["memory_bytes"] is not None:
         used = measured["memory_bytes"]
         status, limit = judge_high(used, **options["memory_bytes"])

@@ -83,6 +83,21 @@ def test_a_container_is_what_its_inspection_tells():
     assert found.addresses == ("172.18.0.2",)
 
 
+@pytest.mark.parametrize(
+    ("log", "is_bounded"),
+    [
+        ({"Type": "json-file", "Config": {"max-size": "10m"}}, True),
+        ({"Type": "json-file", "Config": {}}, False),
+        ({"Type": "json-file", "Config": None}, False),
+        ({"Type": "json-file", "Config": {"max-size": "-1"}}, False),
+        ({"Type": "local", "Config": {}}, True),
+        ({"Type": "journald", "Config": {}}, True),
+    ],
+)
+def test_only_files_without_a_size_have_no_end(log, is_bounded):
+    assert _docker.parse({**INSPECTED, "HostConfig": {"LogConfig": log}}).is_log_bounded is is_bounded
+
+
 def test_the_containers_of_a_service_are_asked_for_by_its_labels(engine):
     server = engine({"/containers/json": (200, [{"Id": "c0ffee"}]), "/containers/c0ffee/json": (200, INSPECTED)})
     assert [one.name for one in _docker.containers(project="shop", service="web")] == ["shop-web-1"]

@@ -270,6 +270,12 @@ def test_a_system_in_containers_is_asked_there():
     assert (log["project"], log["service"]) == ("shop", "web")
 
 
+def test_logs_of_containers_are_judged_where_the_description_bounds_them():
+    bounded = {"container_logs": {"max_size_bytes": 10_000_000, "max_files": 3}}
+    assert all(one["bounded_logs"] for one in inside("compose", retention=bounded))
+    assert not any("bounded_logs" in one for one in inside("compose", retention={"journal_seconds": 1}))
+
+
 def test_every_probe_of_a_system_in_containers_can_be_told_so():
     for index, spec in enumerate(plan_probes(BOXES)):
         read_options(spec, PROBES[spec["probe"]]().OPTIONS, where=str(index))

@@ -77,6 +77,17 @@ def test_memory_above_its_limit_is_a_warning() -> None:
     assert (check["id"], check["status"], check["limit"]) == ("compose:web:memory", "warning", 500)
 
 
+def test_logs_without_an_end_are_told_where_they_are_to_have_one() -> None:
+    endless = container(name="shop-web-2", is_log_bounded=False)
+    bounded = container(is_log_bounded=True)
+    _runs, check = look(bounded, endless, replicas=2, bounded_logs=True)
+    assert (check["id"], check["status"], check["value"]) == ("compose:web:logs", "warning", 1)
+    assert "kept without an end: shop-web-2," in check["detail"]
+    _runs, check = look(bounded, bounded, replicas=2, bounded_logs=True)
+    assert (check["status"], check["value"]) == ("ok", 0)
+    assert len(look(endless)) == 1, "nobody asked"
+
+
 # Cut from what Docker 26.1 answers.
 USED = {
     "LayersSize": 1000,
