@@ -15,8 +15,10 @@ from .conftest import Outcome
 
 DOMAIN, PROJECT = "newsletter.example.com", "newsletter"
 # Images of the application with its migrations; that of 1.2.0 fails half way, that of 1.3.0 came from another branch.
+# No backup of an earlier test is left, which would be taken for the one that a migration needs.
 IMAGES = """
 set -eu
+rm -rf /home/deploy/newsletter/backups/daily_*
 cp -a /etc/nginx /root/nginx.before
 cp -a /usr/local/share/newsletter/application /root/application; cd /root/application
 image() { docker build -q --build-arg VERSION=$1 -t "your-registry/newsletter:v$1" . 2>/dev/null; }
@@ -45,7 +47,7 @@ NOTED = f"{PSQL} 'SELECT count(*) FROM drizzle.__drizzle_migrations'"  # noqa: S
 AS_BEFORE = f"""
 {as_before(PROJECT, "newsletter-app", "/home/deploy/newsletter/docker-compose.yml")}
 docker images --format '{{{{.Repository}}}}:{{{{.Tag}}}}' | grep -E 'your-registry/newsletter:v1[.][123][.]0' | xargs -r docker rmi -f
-rm -rf /root/application /home/deploy/newsletter/backups/newsletter_*
+rm -rf /root/application /home/deploy/newsletter/backups/daily_*
 {PSQL} 'DROP SCHEMA IF EXISTS drizzle CASCADE; ALTER TABLE campaigns DROP COLUMN IF EXISTS note'
 """
 
