@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import repeat
-from operator import add, itemgetter
-from typing import NamedTuple
+from operator import itemgetter
+from typing import NamedTuple, Optional, TypeVar
 
 from ansible_collections.runbook.ops.plugins.module_utils._log_scan_endpoints import endpoint_of, path_of
 from ansible_collections.runbook.ops.plugins.module_utils._log_scan_tally import MOST_STEPS, Tally, step_of
@@ -40,12 +40,12 @@ SHAPES = {"status": rb"[1-5]\d\d", "seconds": rb"\d{1,9}\.\d{1,9}|-", "ms": rb"\
 KNOWN = ("address", "request", "method", "path", "status", "agent", "seconds", "ms", "cache")
 FIELD = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 MOST_CACHED = 50_000
-# A key is the number of an endpoint, a status, and a duration's step and one, or nought.
-STATUS = 1 << 20
-ENDPOINT = STATUS << 10
-STATUSES = {b" %d " % status: status * STATUS for status in range(100, 600)}
+STATUSES = {b" %d " % status: status for status in range(100, 600)}
+HEAD = itemgetter(slice(0, 5))  # of what follows a request, its status
 MASK = bytes.maketrans(b"123456789", b"000000000")
 DIGIT = re.compile("[0-9]")
+Key = tuple[int, int, Optional[int]]  # number of an endpoint, status, step of the duration
+Value = TypeVar("Value")
 
 
 class Format(NamedTuple):
@@ -97,7 +97,7 @@ def _expression(template: str, quoted: bytes) -> bytes:
 
 
 class _Endpoints:
-    """The endpoints of requests, as the first part of a key, until they are cleared.
+    """The endpoints of requests, by numbers, until they are cleared.
 
     Most requests of an endpoint differ in digits alone. Where its name has none, they are known by the request without its digits:
     of these there are few, which stay in the processor's own memory.
@@ -109,18 +109,26 @@ class _Endpoints:
         self._alike: dict[bytes, int] = {}  # by requests whose digits are masked
         self._alone: dict[bytes, int] = {}  # by requests as they are
 
-    def __call__(self, requests: Sequence[bytes]) -> list[int]:
-        found = list(map(self._alike.get, map(bytes.translate, requests, repeat(MASK))))
-        if None in found:
-            found = [self._find(one) if number is None else number for one, number in zip(requests, found)]
-        return found  # type: ignore[return-value]  # no None is left
+    def __call__(self, requests: Sequence[bytes]) -> Sequence[int]:
+        """Return the numbers of at least two requests' endpoints."""
+        masked = list(map(bytes.translate, requests, repeat(MASK)))
+        try:
+            return values_of(masked, self._alike)
+        except KeyError:
+            known = map(self._alike.get, masked)
+            return [self._find(one) if number is None else number for one, number in zip(requests, known)]
+
+    def one(self, request: bytes) -> int:
+        """Return the number of one request's endpoint."""
+        number = self._alike.get(request.translate(MASK))
+        return self._find(request) if number is None else number
 
     def _find(self, request: bytes) -> int:
         number = self._alone.get(request)
         if number is None:
             name = endpoint_of(request)
-            number = self._numbers.setdefault(name, len(self.names) * ENDPOINT)
-            if number == len(self.names) * ENDPOINT:
+            number = self._numbers.setdefault(name, len(self.names))
+            if number == len(self.names):
                 self.names.append(name)
             known, key = (self._alone, request) if DIGIT.search(name) else (self._alike, request.translate(MASK))
             if len(known) >= MOST_CACHED:
@@ -133,13 +141,13 @@ class _Endpoints:
             each.clear()
 
 
-class _Tails(dict[bytes, int]):
-    """What stands behind the last quote of a line, as the last part of a key.
+class _Tails(dict[bytes, "int | None"]):
+    """The step of the duration that stands behind the last quote of a line, None where none does.
 
     :raises ValueError: it is no request time.
     """
 
-    def __missing__(self, tail: bytes) -> int:
+    def __missing__(self, tail: bytes) -> int | None:
         text = tail.rstrip(b"\r")
         if not re.fullmatch(rb"(?: (?:\d{1,9}\.\d{1,9}|-))?", text):
             raise ValueError("not what stands at the end of a line")
@@ -155,9 +163,7 @@ class AccessReader:
     def __init__(self, form: Format, tally: Tally, tops: frozenset[str]) -> None:
         self._form, self._tally, self._tops = form, tally, tops
         self._endpoints, self._tails = _Endpoints(), _Tails()
-        self._counts: Counter[int] = (
-            Counter()
-        )  # by endpoint, status and duration in one number, which is quicker than three
+        self._counts: Counter[Key] = Counter()
 
     def add(self, block: bytes, lines: int) -> None:
         """Count a block of whole lines."""
@@ -172,11 +178,11 @@ class AccessReader:
         if len(pieces) != 7 * lines + 1 or lines < 2 or pieces[4::7].count(b" ") != lines:
             return False
         try:
-            statuses = [STATUSES[piece[:5]] for piece in pieces[2::7]]
-            took = itemgetter(*pieces[6::7])(self._tails)
+            statuses = values_of(map(HEAD, pieces[2::7]), STATUSES)
+            took = values_of(pieces[6::7], self._tails)
         except (KeyError, ValueError):
             return False
-        self._counts.update(map(add, map(add, self._endpoints(pieces[1::7]), statuses), took))
+        self._counts.update(zip(self._endpoints(pieces[1::7]), statuses, took))
         if self._tops:
             self._count_tops(pieces)
         return True
@@ -199,8 +205,7 @@ class AccessReader:
         if request is None:
             request = b"%s %s" % (told.get("method") or b"GET", told.get("path") or b"")
         took = _milliseconds(told)
-        (endpoint,) = self._endpoints([request])
-        self._counts[endpoint + int(told["status"]) * STATUS + _step(took)] += 1
+        self._counts[self._endpoints.one(request), int(told["status"]), _step(took)] += 1
         self._tally.cached(told.get("cache"))
         if "addresses" in self._tops and told.get("address") is not None:
             self._tally.top("addresses", [told["address"]])
@@ -211,17 +216,23 @@ class AccessReader:
 
     def flush(self) -> None:
         """Bring what was counted to the tally."""
-        for key, times in self._counts.items():
-            endpoint, rest = divmod(key, ENDPOINT)
-            status, step = divmod(rest, STATUS)
-            self._tally.requests.add(self._endpoints.names[endpoint], str(status), step - 1 if step else None, times)
+        for (endpoint, status, step), times in self._counts.items():
+            self._tally.requests.add(self._endpoints.names[endpoint], str(status), step, times)
         self._counts = Counter()
         self._endpoints.clear()
         self._tally.requests.trim()
 
 
-def _step(milliseconds: float | None) -> int:
-    return 0 if milliseconds is None else step_of(milliseconds) + 1
+def values_of(keys: Iterable[bytes], known: Mapping[bytes, Value]) -> tuple[Value, ...]:
+    """Return what is known of each of at least two keys, in the quickest way that Python has.
+
+    :raises KeyError: of one nothing is.
+    """
+    return itemgetter(*keys)(known)
+
+
+def _step(milliseconds: float | None) -> int | None:
+    return None if milliseconds is None else step_of(milliseconds)
 
 
 def _milliseconds(told: dict[str, bytes | None]) -> float | None:

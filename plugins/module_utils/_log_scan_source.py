@@ -19,7 +19,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._pipeline import Pipel
 
 LOOK_AT_ALL = 4 << 20  # in smaller files the time of every line is looked at
 PROBES = 8  # places, evenly apart, at which the order is checked beside those of bisecting
-BUFFER = 4096
+BUFFER = 1024  # a place that bisecting looks at takes as much, and a line or two are all that it needs
 # Where a host has no such file, its journal has the same.
 JOURNALS: Mapping[str, tuple[str, ...]] = {
     "auth": ("SYSLOG_FACILITY=4", "+", "SYSLOG_FACILITY=10"),
