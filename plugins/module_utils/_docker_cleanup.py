@@ -96,7 +96,7 @@ class Needed:
 
     used: frozenset[str]  # numbers of images that containers were made from, whether they run or not
     named: Mapping[str, str]  # tag, digest or number: who names it
-    patterns: tuple[str, ...] = ()  # of tags that stay
+    patterns: tuple[str, ...] = ()  # of tags, or name@digest, that stay
 
 
 def judge_image(
@@ -125,7 +125,7 @@ def judge_image(
         stays = "a label keeps it"
     elif labels.get(f"{LABEL}project"):
         stays = f"it was built for the Compose project {labels[f'{LABEL}project']}, which may be down on purpose"
-    elif any(fnmatchcase(tag, HUB.sub("", pattern)) for tag in tags for pattern in needed.patterns):
+    elif any(fnmatchcase(tag, HUB.sub("", pattern)) for tag in (*tags, *digests) for pattern in needed.patterns):
         stays = "keep_images names it"
     elif days < wanted:
         stays = f"it is seen without a container for less than {wanted:g} days"

@@ -134,9 +134,10 @@ class EngineHost:
 
     def write_crontab(self, path: str, text: str) -> None:
         """Replace a crontab; owner and mode stay, without which cron would not read it."""
-        found = (self.root / path).stat()
+        target = (self.root / path).resolve()  # a link stays one
+        found = target.stat()
         file = File(text.encode("utf-8", "surrogateescape"), stat.S_IMODE(found.st_mode))
-        write(self.root / path, file, owner=(found.st_uid, found.st_gid))
+        write(target, file, owner=(found.st_uid, found.st_gid))
 
     def link(self, engine: str) -> None:
         """Let the name for people point to ``engine``."""

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -28,6 +29,7 @@ def run_metrics(checks: Iterable[Mapping[str, Any]], *, system: str, playbook: s
     run = f'system="{escaped(system)}",playbook="{escaped(playbook)}"'
     figures = {check["id"]: check for check in checks if is_number(check.get("value"))}
     chosen = list(figures.values())[:MOST]
+    beyond = len(figures) - len(chosen)
     lines = [
         "# HELP runbook_run_value What a check of the last run of a playbook measured, in its unit.",
         "# TYPE runbook_run_value gauge",
@@ -39,6 +41,9 @@ def run_metrics(checks: Iterable[Mapping[str, Any]], *, system: str, playbook: s
         "# HELP runbook_run_status Its status: 0 ok, 1 unknown, 2 warning, 3 critical.",
         "# TYPE runbook_run_status gauge",
         *(f'runbook_run_status{{{run},id="{escaped(check["id"])}"}} {STATUS[check["status"]]}' for check in chosen),
+        "# HELP runbook_run_checks_left_out How many more checks had a number: a run that names things one by one tells of the first.",
+        "# TYPE runbook_run_checks_left_out gauge",
+        f"runbook_run_checks_left_out{{{run}}} {beyond}",
         "# HELP runbook_run_timestamp_seconds When that run ended.",
         "# TYPE runbook_run_timestamp_seconds gauge",
         f"runbook_run_timestamp_seconds{{{run}}} {at!r}",
@@ -48,4 +53,4 @@ def run_metrics(checks: Iterable[Mapping[str, Any]], *, system: str, playbook: s
 
 def is_number(value: Any) -> bool:
     """Return whether a check measured something that can be drawn."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max

@@ -21,12 +21,14 @@ def test_a_number_becomes_a_series_with_its_status():
     assert series([check(status="warning")]) == [
         f'runbook_run_value{{{run},id="query:new users",unit="users"}} 7.0',
         f'runbook_run_status{{{run},id="query:new users"}} 2',
+        f"runbook_run_checks_left_out{{{run}}} 0",
         f"runbook_run_timestamp_seconds{{{run}}} 1.5",
     ]
 
 
 def test_what_is_no_number_is_left_out_and_one_id_stands_once():
-    told = series([check(value="word"), check(value=None), check(value=True), check("a", 1), check("a", 2)])
+    others = [check(value=value) for value in ("word", None, True, 10**400, float("inf"), float("nan"))]
+    told = series([*others, check("a", 1), check("a", 2)])
     assert [line for line in told if "_value" in line] == [
         'runbook_run_value{system="shop",playbook="user_metrics",id="a",unit="users"} 2.0'
     ]
@@ -37,7 +39,10 @@ def test_quotes_and_line_breaks_stay_within_their_label():
 
 
 def test_a_run_with_very_many_checks_tells_of_the_first():
-    assert len(series([check(str(number)) for number in range(MOST + 10)])) == 2 * MOST + 1
+    told = series([check(str(number)) for number in range(MOST + 10)])
+    assert len(told) == 2 * MOST + 2
+    assert told[-2].startswith("runbook_run_checks_left_out")
+    assert told[-2].endswith(" 10")
 
 
 def test_several_playbooks_of_a_run_are_one_name():

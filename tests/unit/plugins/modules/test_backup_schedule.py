@@ -218,6 +218,17 @@ def test_a_line_of_cron_comes_back_where_the_change_fails_after_it(host, monkeyp
     assert tree(host) == before
 
 
+def test_a_crontab_that_is_a_link_stays_one(host):
+    kept = host.root / "srv/shop.cron"
+    kept.parent.mkdir()
+    kept.write_text(CRON, encoding="utf-8")
+    link = host.root / "etc/cron.d/linked"
+    link.symlink_to(kept)
+    run(host, replace_cron=True)
+    assert link.is_symlink()
+    assert "runbook.ops" in kept.read_text(encoding="utf-8")
+
+
 def test_a_disk_that_was_full_before_the_first_file_leaves_all_as_it_was(host, monkeypatch):
     run(host)
     before = tree(host)
