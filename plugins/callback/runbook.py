@@ -362,7 +362,9 @@ class CallbackModule(Default):
             )
 
     def _host(self, result: Any) -> str:
-        label = one_line(self.host_label(result))
+        label, other = one_line(self.host_label(result)), str(result.task.delegate_to or "")
+        if label.endswith(one_line(f"-> {other}")) and "{{" in other:
+            label = result.host.get_name()  # of a step that did not get so far Ansible knows the template only
         alone = len(self._batch) == 1 and label == self._batch[0]
         return "" if alone else label.removeprefix(f"{self._batch[0]} ") if len(self._batch) == 1 else label
 

@@ -99,6 +99,10 @@ def test_without_a_terminal_there_is_no_control_character(plain: str) -> None:
         pytest.param(r"^ +✗ Break something +failed, a rescue follows", id="a failure that is rescued"),
         pytest.param(r"^ +● Write a file +changed", id="a file"),
         pytest.param(r"^ +\+b$", id="the diff of the file"),
+        pytest.param(r"^ +● Ask another host +-> other-1  changed", id="a step on another host"),
+        pytest.param(
+            r"^ +✗ Ask nobody +failed, ignored", id="a step on a host that nobody knows, without its template"
+        ),
         pytest.param(r"^ +Origin: sample\.yml:\d+:14$", id="where an undefined variable stands"),
         pytest.param(r"^ +… Take a while: still running after [12] s$", id="a step that takes long"),
         pytest.param(r"^ +✗ Stop in the end +failed", id="the failure that ends the play"),
