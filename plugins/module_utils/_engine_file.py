@@ -20,25 +20,10 @@ JOINT = re.compile(r"&&|\|\||[;|]|(?<![>&])&(?![>&\d])")  # what joins commands
 AIDE = re.compile(r"(?:cd|\[|test|sleep|logger|tee|true|mail|echo|export|umask|chronic|ts)(?:\s|\Z)")
 SCHEDULE = re.compile(r"\s*(?:@\w+|(?:\S+\s+){4}\S+)\s+")  # when a line of a crontab runs
 WANTING = ("flock", "su", "runuser", "timeout")  # they want a file, an account or a time first
-STARTERS = (
-    *(
-        "sh",
-        "bash",
-        "dash",
-        "zsh",
-        "env",
-        "nice",
-        "ionice",
-        "chrt",
-        "nohup",
-        "setsid",
-        "sudo",
-        "chronic",
-        "exec",
-        "time",
-    ),
-    *("systemd-cat", "python", "python3", "node", "perl", "php", "ruby", *WANTING),
-)
+SHELLS = ("sh", "bash", "dash", "zsh")
+WRAPPERS = ("env", "nice", "ionice", "chrt", "nohup", "setsid", "sudo", "chronic", "exec", "time", "systemd-cat")
+INTERPRETERS = ("python", "python3", "node", "perl", "php", "ruby")
+STARTERS = (*SHELLS, *WRAPPERS, *INTERPRETERS, *WANTING)
 PLACE = re.compile(r"[\"']?[\w./~$-]*")  # the beginning of a program's word: a quote, its directory
 LIB, ETC, UNITS = "usr/local/lib/runbook-ops", "etc/runbook-ops", "etc/systemd/system"
 
