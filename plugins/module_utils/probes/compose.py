@@ -96,7 +96,8 @@ def judge(measured: dict[str, Any], options: dict[str, Any]) -> list[dict[str, A
                 unit="containers",
                 limit=0,
                 detail=told,
-                remedy="playbook log_rotation; then restart Docker, and have the service made anew",
+                remedy="playbook log_rotation; restart Docker; then a deploy, or "
+                f"docker compose up --detach --no-deps --force-recreate {options['service']}",
             )
         )
     if measured["memory_bytes"] is not None:
