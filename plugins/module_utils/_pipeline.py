@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import fcntl
-import hashlib
 import os
 import selectors
 import signal
@@ -69,23 +68,6 @@ class Outcome(NamedTuple):
     @property
     def text(self) -> str:
         return self.out.decode("utf-8", "replace")
-
-
-class HashingSink:
-    """Counts and hashes what passes by; without ``inner`` it goes nowhere."""
-
-    def __init__(self, inner: Sink | None = None) -> None:
-        self._inner, self._hash, self.size = inner, hashlib.sha256(), 0
-
-    def __call__(self, data: bytes) -> None:
-        self._hash.update(data)
-        self.size += len(data)
-        if self._inner:
-            self._inner(data)
-
-    @property
-    def sha256(self) -> str:
-        return self._hash.hexdigest()
 
 
 def run_pipeline(
