@@ -159,7 +159,7 @@ docs: ## renew the generated pages
 	@python tools/fault_table.py
 
 benchmark: setup ## measure against what is replaced; nothing is judged
-	@for one in maintenance rotation checklist backup verification restore_downtime deploy deploy_compose log_scan; do one="tests/benchmark/$$one.py"; \
+	@for one in maintenance optimization rotation checklist backup verification restore_downtime deploy deploy_compose log_scan; do one="tests/benchmark/$$one.py"; \
 		printf '\n== %s\n' "$$one"; python "$$one"; done
 
 campaign: setup ## long campaigns of kills and damages

@@ -59,7 +59,7 @@ options:
     type: bool
     default: false
   hotfix:
-    description: Whether to watch for the shorter time of a hotfix. What has to be shown before the switch stays the same.
+    description: Whether to watch for the time of a hotfix. What has to be shown before the switch stays the same.
     type: bool
     default: false
   reason:
