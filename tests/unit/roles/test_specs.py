@@ -90,6 +90,31 @@ def test_everything_else_is_internal_and_named_after_the_role(role: Path) -> Non
     assert [name for name in names if not name.startswith(f"__{role.name}_") and name not in allowed] == []
 
 
+def bare(name: str, value: Any, *, condition: bool = False) -> Iterator[str]:
+    """Yield the expressions in ``value`` that read ``name`` as it was given: ``-e name=false`` is a text, and a text is true."""
+    if isinstance(value, dict):
+        for key, one in value.items():
+            yield from bare(name, one, condition=key in ("when", "that", "failed_when", "changed_when", "until"))
+    elif isinstance(value, list):
+        for one in value:
+            yield from bare(name, one, condition=condition)
+    elif isinstance(value, str):
+        read = [value] if condition else re.findall(r"{{(.*?)}}", value, re.DOTALL)
+        for one in read:
+            handed = one.strip() == name or one.strip().endswith(
+                f"default({name})"
+            )  # to a module, which knows its type
+            if re.search(rf"\b{name}\b(?!\s*\|\s*bool\b)", one) and (condition or not handed):
+                yield one
+
+
+@every_role
+def test_a_yes_or_no_from_the_command_line_is_read_as_one(role: Path) -> None:
+    asked = [name for name, option in options(role).items() if option["type"] == "bool"]
+    files = [*role.glob("tasks/*.yml"), *role.glob("vars/*.yml")]
+    assert [(path.name, one) for path in files for name in asked for one in bare(name, load(path))] == []
+
+
 @every_role
 def test_an_entry_point_is_a_tasks_file_and_says_what_it_does(role: Path) -> None:
     for name, point in entry_points(role).items():
