@@ -125,7 +125,7 @@ def judge_image(
         stays = "a label keeps it"
     elif labels.get(f"{LABEL}project"):
         stays = f"it was built for the Compose project {labels[f'{LABEL}project']}, which may be down on purpose"
-    elif any(fnmatchcase(tag, HUB.sub("", pattern)) for tag in (*tags, *digests) for pattern in needed.patterns):
+    elif any(_is_meant(pattern, tags, digests) for pattern in needed.patterns):
         stays = "keep_images names it"
     elif days < wanted:
         stays = f"it is seen without a container for less than {wanted:g} days"
@@ -135,6 +135,11 @@ def judge_image(
     tagged = {tag.rpartition(":")[0] for tag in tags}
     other = tuple(one for one in digests if one.rpartition("@")[0] not in tagged)
     return Thing(kind, name, identity, max(0, own), round(days, 1), stays, (*tags, *other))
+
+
+def _is_meant(pattern: str, tags: Iterable[str], digests: Iterable[str]) -> bool:
+    """Return whether ``keep_images`` means an image. What has lost its tag to a newer one is meant by its digest only, or it would never go."""
+    return any(fnmatchcase(name, HUB.sub("", pattern)) for name in (digests if "@" in pattern else tags))
 
 
 def judge_cache(parts: Iterable[Mapping[str, Any]], *, days: float, now: float) -> Thing | None:

@@ -56,7 +56,7 @@ options:
     type: float
     default: 14
   keep_images:
-    description: Patterns of the names of images that stay, such as V(node:*).
+    description: Patterns of the names of images that stay, such as V(node:*), or V(node@*) for those that were fetched by digest.
     type: list
     elements: str
     default: []

@@ -103,10 +103,13 @@ def test_a_container_that_is_not_down_is_not_spoken_of(status):
         pytest.param(image("x:1", labels={PROJECT: "blog"}), {}, "blog, which may be", id="another project's build"),
         pytest.param(image("x:1", "node:20"), {"patterns": ["node:*"]}, "keep_images", id="one that is named"),
         pytest.param(
+            image(digests=[f"node@{NUMBER}"]), {"patterns": ["node@*"]}, "keep_images", id="one that is named by digest"
+        ),
+        pytest.param(
             image(digests=[f"node@{NUMBER}"]),
             {"patterns": ["node*"]},
-            "keep_images",
-            id="one that was fetched by digest",
+            None,
+            id="one that has lost its name to a newer one",
         ),
         pytest.param(
             image("node:20"), {"patterns": ["docker.io/library/node:*"]}, "keep_images", id="one that is named in full"
