@@ -48,8 +48,25 @@ def test_others_are_replaced_and_a_second_time_changes_nothing(options: str) -> 
         ("[]", "is not what Docker reads"),
         ('{"log-opts": ["max-size"]}', "is not what Docker reads"),
         ('{"log-driver": "journald"}', "to journald, which keeps it as long as it is told"),
+        ('{"log-driver": "local"}', "it needs two"),
+        ('{"log-opts": {"compress": "true"}}', "it needs two"),
     ],
 )
 def test_what_cannot_be_told_is_refused(text: str, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         bounded(text, max_size_bytes=1, max_files=1)
+
+
+def test_one_file_will_do_where_nothing_is_compressed() -> None:
+    text = '{"log-driver": "local", "log-opts": {"compress": "false"}}'
+    assert json.loads(bounded(text, max_size_bytes=1, max_files=1))["log-opts"]["max-file"] == "1"
+
+
+def test_nothing_is_no_limit() -> None:
+    with pytest.raises(ValueError, match="is nothing"):
+        bounded("", max_size_bytes=0, max_files=3)
+
+
+def test_numbers_that_docker_does_not_read_become_texts() -> None:
+    told = bounded('{"log-opts": {"max-size": "10m", "max-file": 3}}', max_size_bytes=10_000_000, max_files=3)
+    assert json.loads(told)["log-opts"]["max-file"] == "3"
