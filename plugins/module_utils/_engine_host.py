@@ -99,6 +99,12 @@ class EngineHost:
         patterns = [f"{LIB}/.{stem}*.partial", f"{ETC}/.{stem}*.partial", f"{UNITS}/.{units}*.partial"]
         patterns += [f"{Path(one).parent}/.{Path(one).name}.partial" for one in CRONTABS]
         found = [path for pattern in patterns for path in self.root.glob(pattern)]
+        led = [(self.root / path).resolve() for path in self.crontabs() if (self.root / path).is_symlink()]
+        found += [
+            path
+            for one in led
+            if (path := one.with_name(f".{one.name}.partial")).exists() and path.is_relative_to(self.root)
+        ]
         return sorted(str(path.relative_to(self.root)) for path in found)
 
     @contextlib.contextmanager

@@ -22,7 +22,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._report_records import
     parse_record,
     to_come,
 )
-from ansible_collections.runbook.ops.plugins.module_utils._small_file import NEW, sync_directory
+from ansible_collections.runbook.ops.plugins.module_utils._small_file import open_new, sync_directory
 
 WAIT_SECONDS = 120.0  # a mail server that is slow takes ten at each step
 MOST_BYTES = 64 * 1024 * 1024
@@ -130,7 +130,7 @@ def write_files(directory: Path, contents: Mapping[str, bytes], *, group: int | 
     partial = {name: directory / f".{name}.partial" for name in contents}
     try:
         for name, content in contents.items():
-            handle = os.open(partial[name], NEW, 0o600)
+            handle = open_new(partial[name], 0o600)
             with os.fdopen(handle, "wb") as file:
                 if group is not None:
                     os.fchown(handle, -1, group)

@@ -8,7 +8,17 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+
+
+def open_new(path: Path, mode: int) -> int:
+    """Make a file in the place of what a killed run left, and return its handle.
+
+    Where others may write too, one of them may have made a file of that name, and still hold it open: it is never written to.
+    """
+    with suppress(FileNotFoundError):
+        path.unlink()
+    return os.open(path, NEW, mode)
 
 
 def replace_file(
@@ -22,7 +32,7 @@ def replace_file(
     """
     partial = path.with_name(aside or f".{path.name}.partial")
     try:
-        handle = os.open(partial, NEW, mode & 0o700)
+        handle = open_new(partial, mode & 0o700)
         with os.fdopen(handle, "wb") as file:
             if owner:
                 os.fchown(handle, *owner)

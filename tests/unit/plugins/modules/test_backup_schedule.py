@@ -227,6 +227,10 @@ def test_a_crontab_that_is_a_link_stays_one(host):
     run(host, replace_cron=True)
     assert link.is_symlink()
     assert "runbook.ops" in kept.read_text(encoding="utf-8")
+    left = kept.with_name(f".{kept.name}.partial")
+    left.write_text("of a run that was killed", encoding="utf-8")
+    run(host, replace_cron=True)
+    assert not left.exists()
 
 
 def test_a_disk_that_was_full_before_the_first_file_leaves_all_as_it_was(host, monkeypatch):
