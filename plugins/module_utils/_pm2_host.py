@@ -189,6 +189,10 @@ class Pm2Host:
                     title = (name / "cmdline").read_bytes().decode(errors="replace")
                 except OSError:  # it has just ended
                     continue
-                if title.startswith("PM2 ") and GOD in title:
-                    found.add(title.partition(GOD)[2].rstrip("\0 ").rstrip(")"))
-        return sorted(found - {self.pm2_home})
+                found.add(daemon_home(title))
+        return sorted(found - {self.pm2_home, ""})
+
+
+def daemon_home(title: str) -> str:
+    """Return the home of the daemon of PM2 that calls itself so, nothing where it is another program."""
+    return title.partition(GOD)[2].rstrip("\0 ").rstrip(")") if title.startswith("PM2 ") else ""

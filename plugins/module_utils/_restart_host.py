@@ -15,7 +15,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._command import Comman
 from ansible_collections.runbook.ops.plugins.module_utils._live_options import service_at_live
 from ansible_collections.runbook.ops.plugins.module_utils._pm2 import App, Pm2Error, group
 from ansible_collections.runbook.ops.plugins.module_utils._pm2_checks import version_checks
-from ansible_collections.runbook.ops.plugins.module_utils._pm2_host import Pm2Host
+from ansible_collections.runbook.ops.plugins.module_utils._pm2_host import Pm2Host, daemon_home
 from ansible_collections.runbook.ops.plugins.module_utils._restart import (
     Findings,
     parse_units,
@@ -69,10 +69,19 @@ class Look:
             found = host.processes()
             self._pm2[user] = group(found or [])
             if found is not None:
-                checks = version_checks(host.daemon_version(), host.installed_version(), user=host.user)
+                versions = host.daemon_version(), host.installed_version()
+                files = self._of_daemon(host.pm2_home)
+                checks = version_checks(
+                    *versions, user=host.user, replaced=replaced_files(files), outdated=files & self.due
+                )
                 self.versions.update({one["id"]: one for one in checks})
         name = service_at_live(service).get("app") or service["name"]
         return self._pm2[user].get(name, App(name))
+
+    def _of_daemon(self, home: str) -> set[str]:
+        """Return the programs and libraries that the daemon of PM2 in ``home`` runs."""
+        mine = [one.pid for one in self.processes.values() if daemon_home(one.title) == home]
+        return set().union(*(run_files(_proc.maps(pid) or "") for pid in mine))
 
     def pending(self, database: Mapping[str, Any]) -> tuple[str, ...]:
         """Return the settings that wait for a restart, and remember the sessions.

@@ -104,8 +104,8 @@ notes:
   - needrestart is not needed. Like it, this module reads C(/proc/<pid>/maps), but it knows PM2 and PostgreSQL as well
     and tells reload from restart.
   - PostgreSQL knows that a setting waits for a restart only after its configuration was reloaded.
-  - That the PM2 daemon is older than the installed PM2 is a check only, for C(pm2 update) restarts all applications of
-    the account.
+  - That the PM2 daemon is older than the installed PM2, or runs a library that was replaced, is a check only, for C(pm2 update)
+    restarts all applications of the account.
   - Run as root. In a container, looking into the processes of other accounts needs C(CAP_SYS_PTRACE).
 seealso:
   - module: runbook.ops.pm2_info

@@ -136,6 +136,9 @@ def test_what_is_cut_off_in_the_middle_is_finished_by_the_next_run_and_services_
     record = [one for one in pending.records() if one["playbook"] == "monthly_maintenance"][-1]
     assert [(one["thing"], one["action"]) for one in record["changes"] if one["action"] == "restarted"] == RESTARTS
     checks = {check["id"]: check for check in record["checks"]}
+    assert "libssl.so.3, replaced on disk since" in checks["pm2-daemon:owlivion"]["detail"], (
+        "it is not restarted by the way"
+    )
     assert (checks["updates:left-out"]["status"], checks["updates:left-out"]["detail"]) == (
         "warning",
         "nginx-light (held)",

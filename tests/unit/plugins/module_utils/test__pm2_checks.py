@@ -30,3 +30,15 @@ def test_versions_compare_by_their_numbers(older, newer):
 def test_pm2_itself_is_compared_with_what_is_installed_and_published(daemon, installed, latest, asked, expected):
     checks = version_checks(daemon, installed, user="app", latest=latest, asked=asked)
     assert {check["id"]: check["status"] for check in checks} == expected
+
+
+def test_a_daemon_that_runs_a_library_of_before_an_update_is_named():
+    lib = {"/usr/lib/libssl.so.3"}
+    (check,) = version_checks("7.0.4", "7.0.4", user="app", replaced=lib)
+    assert (check["status"], check["detail"]) == (
+        "warning",
+        "runs 7.0.4; it runs /usr/lib/libssl.so.3, replaced on disk since",
+    )
+    assert "pm2 update" in check["remedy"]
+    (check,) = version_checks("7.0.4", "7.0.4", user="app", outdated=lib)
+    assert check["detail"] == "runs 7.0.4; it runs /usr/lib/libssl.so.3, which an update replaces"

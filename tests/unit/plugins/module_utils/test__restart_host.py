@@ -197,3 +197,15 @@ def test_who_runs_what_an_update_replaces_is_told(monkeypatch):
     seen = look()
     seen.due = {"/usr/lib/libssl.so.3", "/usr/lib/libz.so.1", "/usr/bin/other"}
     assert _restart_host.find(SERVICE, seen).outdated == ("/usr/lib/libssl.so.3",)
+
+
+def test_what_the_daemon_of_pm2_runs_is_seen_though_it_is_no_service(monkeypatch):
+    line = "7f-7e r-xp 0 00:68 1 /usr/lib/{}\n"
+    monkeypatch.setattr(_restart_host._proc, "maps", lambda pid: line.format({7: "libssl.so.3", 8: "other.so"}[pid]))
+    seen = look()
+    seen.processes = {
+        pid: Process(pid, 1, "PM2", 0.0, 0, (), f"PM2 v7.0.4: God Daemon (/home/{name}/.pm2)")
+        for pid, name in ((7, "app"), (8, "other"))
+    }
+    assert seen._of_daemon("/home/app/.pm2") == {"/usr/lib/libssl.so.3"}
+    assert seen._of_daemon("/home/nobody/.pm2") == set()
