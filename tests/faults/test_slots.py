@@ -16,7 +16,7 @@ TARGETS = {
     "deploy_slots": "compose",
     "docker_cleanup": "container runbook-cleanup-ended",
     "compose_image": "did not serve with the newer",
-    "container_logs": "limits | Compare",
+    "container_logs": "Let Docker read what it would be told",
 }
 
 
