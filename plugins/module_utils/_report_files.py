@@ -34,13 +34,16 @@ class BusyError(Exception):
 
 
 @contextmanager
-def alone(directory: Path) -> Iterator[None]:
+def alone(directory: Path, group: int | None) -> Iterator[None]:
     """Hold the directory of reports, which is made where it is missing: a file is written, and a summary sent, by one run at a time.
 
     :raises BusyError: another run holds it, and goes on.
     """
     if not directory.is_dir():
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if group is not None:
+            os.chown(directory, -1, group)
+            directory.chmod(0o750)
     deadline = time.monotonic() + WAIT_SECONDS
     while True:
         try:

@@ -199,10 +199,8 @@ def run(options: dict[str, Any], *, check_mode: bool, hand_over: sending.Send = 
     channels = sending.channels_of(options, options["send_to"], hostname=socket.gethostname())
     group = grp.getgrnam(options["group"]).gr_gid if options["group"] else None
     report = build(options)
-    directory = Path(options["directory"])
-    is_new = not directory.is_dir()  # the lock makes it, and it is opened to the group with the first report
-    with nullcontext() if check_mode else files.alone(directory):
-        return bring(report, options, channels, group=group, is_new=is_new, check_mode=check_mode, hand_over=hand_over)
+    with nullcontext() if check_mode else files.alone(Path(options["directory"]), group):
+        return bring(report, options, channels, group=group, check_mode=check_mode, hand_over=hand_over)
 
 
 def bring(
@@ -211,7 +209,6 @@ def bring(
     channels: dict[str, tuple[dict[str, Any], dict[str, str]]],
     *,
     group: int | None,
-    is_new: bool,
     check_mode: bool,
     hand_over: sending.Send,
 ) -> dict[str, Any]:
@@ -224,7 +221,7 @@ def bring(
     write = [] if keeps else files.differing(directory, contents)
     old = files.outdated(directory, system, max(1, options["keep"]), new=stem)
     shut = files.closed_to(group, directory, [*contents]) if group is not None else []
-    share = [path.name for path in shut if path.name not in write and not (is_new and path == directory)]
+    share = [path.name for path in shut if path.name not in write]
     above = files.blocked_above(directory, group) if group is not None else None
     note = None
     if above and files.is_ours_alone(above):
