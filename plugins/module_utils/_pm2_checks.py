@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 from ansible_collections.runbook.ops.plugins.module_utils._checks import make_check
@@ -26,31 +26,26 @@ def version_checks(
     user: str,
     latest: str | None = None,
     asked: bool = False,
-    replaced: Iterable[str] = (),
-    outdated: Iterable[str] = (),
+    reasons: Sequence[str] = (),
 ) -> list[dict[str, Any]]:
     """Return the checks of PM2 itself: the daemon runs what is installed, and nothing newer is published.
 
     :param asked: whether the registry was asked for ``latest``; if not, there is no check of it
-    :param replaced: programs and libraries that the daemon runs, and that are not on the disk any more
-    :param outdated: those that updates are about to replace
+    :param reasons: why the daemon should be restarted besides
     """
     checks = []
     if daemon and installed:
         old = version_key(daemon) < version_key(installed)
         detail = f"the daemon of {user} still runs {daemon}, installed is {installed}" if old else f"runs {daemon}"
-        for files, why in ((replaced, "replaced on disk since"), (outdated, "which an update replaces")):
-            names = ", ".join(sorted(files))
-            old, detail = (True, f"{detail}; it runs {names}, {why}") if names else (old, detail)
         checks.append(
             make_check(
                 f"pm2-daemon:{user}",
                 name="PM2 daemon",
                 section=SECTION,
-                status="warning" if old else "ok",
+                status="warning" if old or reasons else "ok",
                 value=daemon,
                 limit=installed,
-                detail=detail,
+                detail="; it ".join([detail, *reasons]),
                 remedy=f"In a quiet hour run `pm2 update` as {user}: it restarts every application of that account",
             )
         )

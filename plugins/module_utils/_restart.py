@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
@@ -49,6 +49,12 @@ def replaced_files(files: Iterable[str]) -> set[str]:
     return {path for path in gone if path.startswith(PACKAGED)}
 
 
+def stale(replaced: Collection[str], outdated: Collection[str]) -> list[str]:
+    """Return why what runs these files asks for a restart."""
+    told = ((replaced, "replaced on disk since"), (outdated, "which an update replaces"))
+    return [f"runs {_some(files)}, {why}" for files, why in told if files]
+
+
 def parse_units(text: str) -> list[dict[str, str]]:
     """Return the units in the output of ``systemctl show``, each as its properties."""
     blocks = [block for block in text.split("\n\n") if block.strip()]
@@ -68,10 +74,7 @@ def decide(
     reload: list[str] = []
     by_change = reload if service.get("on_change") == "reload" else restart
     if seen.running:
-        if seen.replaced:
-            restart.append(f"runs {_some(seen.replaced)}, replaced on disk since")
-        if seen.outdated:
-            restart.append(f"runs {_some(seen.outdated)}, which an update replaces")
+        restart += stale(seen.replaced, seen.outdated)
         if seen.pending_settings:
             restart.append(f"settings wait for a restart: {_some(seen.pending_settings)}")
         if seen.unit_changed:

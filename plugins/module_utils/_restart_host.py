@@ -21,6 +21,7 @@ from ansible_collections.runbook.ops.plugins.module_utils._restart import (
     parse_units,
     replaced_files,
     run_files,
+    stale,
     worker_start,
 )
 
@@ -71,9 +72,8 @@ class Look:
             if found is not None:
                 versions = host.daemon_version(), host.installed_version()
                 files = self._of_daemon(host.pm2_home)
-                checks = version_checks(
-                    *versions, user=host.user, replaced=replaced_files(files), outdated=files & self.due
-                )
+                reasons = stale(replaced_files(files), files & self.due)
+                checks = version_checks(*versions, user=host.user, reasons=reasons)
                 self.versions.update({one["id"]: one for one in checks})
         name = service_at_live(service).get("app") or service["name"]
         return self._pm2[user].get(name, App(name))

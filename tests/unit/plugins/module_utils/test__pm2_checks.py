@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.runbook.ops.plugins.module_utils._pm2_checks import version_checks, version_key
+from ansible_collections.runbook.ops.plugins.module_utils._restart import stale
 
 
 @pytest.mark.parametrize(("older", "newer"), [("7.0.9", "7.0.10"), ("6.9.9", "7.0.0"), ("7.0.4", "7.1.0-beta.1")])
@@ -34,11 +35,11 @@ def test_pm2_itself_is_compared_with_what_is_installed_and_published(daemon, ins
 
 def test_a_daemon_that_runs_a_library_of_before_an_update_is_named():
     lib = {"/usr/lib/libssl.so.3"}
-    (check,) = version_checks("7.0.4", "7.0.4", user="app", replaced=lib)
+    (check,) = version_checks("7.0.4", "7.0.4", user="app", reasons=stale(lib, ()))
     assert (check["status"], check["detail"]) == (
         "warning",
         "runs 7.0.4; it runs /usr/lib/libssl.so.3, replaced on disk since",
     )
     assert "pm2 update" in check["remedy"]
-    (check,) = version_checks("7.0.4", "7.0.4", user="app", outdated=lib)
+    (check,) = version_checks("7.0.4", "7.0.4", user="app", reasons=stale((), lib))
     assert check["detail"] == "runs 7.0.4; it runs /usr/lib/libssl.so.3, which an update replaces"
