@@ -99,12 +99,9 @@ class EngineHost:
         patterns = [f"{LIB}/.{stem}*.partial", f"{ETC}/.{stem}*.partial", f"{UNITS}/.{units}*.partial"]
         patterns += [f"{Path(one).parent}/.{Path(one).name}.partial" for one in CRONTABS]
         found = [path for pattern in patterns for path in self.root.glob(pattern)]
-        led = [(self.root / path).resolve() for path in self.crontabs() if (self.root / path).is_symlink()]
-        found += [
-            path
-            for one in led
-            if (path := one.with_name(f".{one.name}.partial")).exists() and path.is_relative_to(self.root)
-        ]
+        led = [path.resolve() for path in self._crontabs() if path.is_symlink()]
+        beside = [path.with_name(f".{path.name}.partial") for path in led]
+        found += [path for path in beside if path.exists() and path.is_relative_to(self.root)]
         return sorted(str(path.relative_to(self.root)) for path in found)
 
     @contextlib.contextmanager
@@ -124,13 +121,12 @@ class EngineHost:
 
     def crontabs(self) -> dict[str, str]:
         """Return the text of each crontab by its path."""
-        found = {}
-        for pattern in CRONTABS:
-            for path in sorted(self.root.glob(pattern)):
-                if path.is_file() and not path.name.startswith("."):
-                    text = path.read_bytes().decode("utf-8", "surrogateescape")
-                    found[str(path.relative_to(self.root))] = text
-        return found
+        texts = {path: path.read_bytes().decode("utf-8", "surrogateescape") for path in self._crontabs()}
+        return {str(path.relative_to(self.root)): text for path, text in texts.items()}
+
+    def _crontabs(self) -> list[Path]:
+        listed = [path for pattern in CRONTABS for path in sorted(self.root.glob(pattern))]
+        return [path for path in listed if path.is_file() and not path.name.startswith(".")]
 
     def write(self, path: str, file: File) -> None:
         """Replace a file, or make it."""
