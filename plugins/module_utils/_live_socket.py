@@ -16,9 +16,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from ansible_collections.runbook.ops.plugins.module_utils._backup_set import sync_directory
 from ansible_collections.runbook.ops.plugins.module_utils._command import Command
 from ansible_collections.runbook.ops.plugins.module_utils._live_state import target
+from ansible_collections.runbook.ops.plugins.module_utils._small_file import replace_file
 
 PROXYD = ("/usr/lib/systemd/systemd-socket-proxyd", "/lib/systemd/systemd-socket-proxyd")
 OPEN = ("02", "03")  # states in /proc/net/unix: connecting, which is not yet taken, and connected
@@ -271,12 +271,4 @@ def _text(path: Path) -> str | None:
 
 def _put(path: Path, text: str) -> None:
     path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.partial")
-    handle = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        os.fchmod(handle, 0o644)
-        file.write(text)
-        file.flush()
-        os.fsync(handle)
-    aside.replace(path)
-    sync_directory(path.parent)
+    replace_file(path, text.encode(), mode=0o644)
