@@ -32,7 +32,7 @@ class ActionModule(ActionBase):
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result = super().run(tmp, task_vars)
         _valid, asked = self.validate_argument_spec(ARGUMENTS)
-        path, aside = (Path(os.path.expanduser(asked[name])) for name in ("path", "directory"))  # noqa: PTH111
+        path, aside = (Path(os.path.expanduser(asked[name])) for name in ("path", "directory"))  # noqa: PTH111  # of no user: the text stays
         if self._task.check_mode:
             return {**result, "changed": False, "path": str(path), "msg": f"{path} would be written"}
         at, title = time.time(), f"Diagnosis of {asked['system']}"

@@ -362,9 +362,9 @@ class CallbackModule(Default):
             )
 
     def _host(self, result: Any) -> str:
-        label, other = one_line(self.host_label(result)), str(result.task.delegate_to or "")
-        if label.endswith(one_line(f"-> {other}")) and "{{" in other:
-            label = result.host.get_name()  # of a step that did not get so far Ansible knows the template only
+        label = one_line(self.host_label(result))
+        if "{{" in str(result.task.delegate_to):  # of a step that did not get so far Ansible knows the template only
+            label = result.host.get_name()
         alone = len(self._batch) == 1 and label == self._batch[0]
         return "" if alone else label.removeprefix(f"{self._batch[0]} ") if len(self._batch) == 1 else label
 

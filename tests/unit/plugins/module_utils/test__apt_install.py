@@ -22,9 +22,9 @@ from ansible_collections.runbook.ops.plugins.module_utils._apt_install import (
 )
 
 MADISON = """\
-   openssl | 3.0.17-1~deb12u2 | http://deb.debian.org/debian bookworm/main amd64 Packages
-   openssl | 3.0.17-1~deb12u3 | http://security.debian.org bookworm-security/main amd64 Packages
-     nginx | 1.22.1-9 | http://deb.debian.org/debian bookworm/main amd64 Packages
+   openssl | 3.0.17-1~deb12u2 | http://mirror.example/debian bookworm/main amd64 Packages
+   openssl | 3.0.17-1~deb12u3 | http://security.example bookworm-security/main amd64 Packages
+     nginx | 1.22.1-9 | http://mirror.example/debian bookworm/main amd64 Packages
 """
 
 
